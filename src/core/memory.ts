@@ -1,0 +1,107 @@
+/** Bytes of a guest page, and of everything that Hyper-V shares with a guest. */
+export const PAGE_BYTES = 4096;
+const FOUR_GIB = 0x1_0000_0000;
+const WASM_PAGE_BYTES = 65_536;
+
+/** Where a run of guest physical addresses is kept in the linear memory. */
+export interface MemoryRegion {
+  readonly name: string;
+  /** Guest physical address of the first byte. */
+  readonly gpa: number;
+  readonly bytes: number;
+  /** Position of the first byte in the linear memory. */
+  readonly offset: number;
+}
+
+export interface MemoryLayout {
+  /** RAM in bytes, a multiple of 64 KiB. */
+  readonly ramBytes: number;
+  /** RAM stops here below 4 GiB and goes on at 4 GiB: the low MMIO gap begins at this address. */
+  readonly lowGapStart: number;
+  /** RAM-like memory that is not RAM: a frame buffer, for example. */
+  readonly extra?: readonly {
+    readonly name: string;
+    readonly gpa: number;
+    readonly bytes: number;
+  }[];
+  /** Bytes after all regions, for a processor's own state and TLB. */
+  readonly privateBytes?: number;
+}
+
+/**
+ * Guest memory: one `WebAssembly.Memory`, so that generated code and the host side see the same
+ * bytes. Guest physical addresses are JavaScript numbers; every one that comes from a guest goes
+ * through `resolve`. Hot loops keep `u8` and resolved offsets and never make objects.
+ */
+export class GuestMemory {
+  readonly wasm: WebAssembly.Memory;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly view: DataView;
+  readonly ramBytes: number;
+  readonly regions: readonly MemoryRegion[];
+  /** Start of the bytes kept for processors. */
+  readonly privateOffset: number;
+
+  constructor(layout: MemoryLayout) {
+    if (layout.ramBytes <= 0 || layout.ramBytes % WASM_PAGE_BYTES !== 0) {
+      throw new Error(`RAM of ${layout.ramBytes} bytes is not a multiple of 64 KiB`);
+    }
+    const regions: MemoryRegion[] = [];
+    let offset = 0;
+    const place = (name: string, gpa: number, bytes: number): void => {
+      regions.push({ name, gpa, bytes, offset });
+      offset += Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
+    };
+    const lowBytes = Math.min(layout.ramBytes, layout.lowGapStart);
+    place('ram', 0, lowBytes);
+    if (layout.ramBytes > lowBytes) place('ram-high', FOUR_GIB, layout.ramBytes - lowBytes);
+    for (const { name, gpa, bytes } of layout.extra ?? []) place(name, gpa, bytes);
+    this.privateOffset = offset;
+    const pages = Math.ceil((offset + (layout.privateBytes ?? 0)) / WASM_PAGE_BYTES);
+    this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.u8 = new Uint8Array(this.wasm.buffer);
+    this.u16 = new Uint16Array(this.wasm.buffer);
+    this.u32 = new Uint32Array(this.wasm.buffer);
+    this.view = new DataView(this.wasm.buffer);
+    this.ramBytes = layout.ramBytes;
+    this.regions = regions;
+  }
+
+  /**
+   * @returns the position in the linear memory of `length` bytes at a guest physical address, or
+   * -1 when any of them is not RAM (or RAM-like). The bytes are contiguous at that position.
+   */
+  resolve(gpa: number, length: number): number {
+    const regions = this.regions;
+    for (let index = 0; index < regions.length; index += 1) {
+      const region = regions[index]!;
+      const within = gpa - region.gpa;
+      if (within >= 0 && within + length <= region.bytes) return region.offset + within;
+    }
+    return -1;
+  }
+
+  /** True when a whole page is RAM; `pfn` may be any number that a guest sent. */
+  hasPage(pfn: number): boolean {
+    return this.resolve(pfn * PAGE_BYTES, PAGE_BYTES) >= 0;
+  }
+
+  /** Copies bytes to a guest physical address that firmware chose; throws when it is not RAM. */
+  writeBytes(gpa: number, bytes: Uint8Array): void {
+    this.u8.set(bytes, this.#mustResolve(gpa, bytes.length));
+  }
+
+  /** A fresh copy of bytes at an address that is known to be RAM; throws when it is not. */
+  readBytes(gpa: number, length: number): Uint8Array {
+    const offset = this.#mustResolve(gpa, length);
+    return this.u8.slice(offset, offset + length);
+  }
+
+  #mustResolve(gpa: number, length: number): number {
+    const offset = this.resolve(gpa, length);
+    if (offset < 0) throw new Error(`${length} bytes at GPA 0x${gpa.toString(16)} are not RAM`);
+    return offset;
+  }
+}

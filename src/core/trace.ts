@@ -1,0 +1,141 @@
+import type { VirtualClock } from './clock.ts';
+import type { Kind } from './wire.ts';
+
+/** A kind of trace event: who says it, what it is called, and its numeric fields in order. */
+export interface TraceType {
+  readonly category: string;
+  readonly name: string;
+  readonly fieldNames: readonly string[];
+  readonly fieldKinds: readonly Kind[];
+  /** Name of the text that may follow the numbers, if any. */
+  readonly textName: string;
+  /** Depends on the names alone, so that the digest does not depend on the order of loading. */
+  readonly hash: number;
+}
+
+export const MAX_TRACE_FIELDS = 6;
+
+/** Declares an event type, once, at module level, beside the code that emits it. */
+export function traceType(
+  category: string,
+  name: string,
+  fields: Record<string, Kind> = {},
+  textName = 'text',
+): TraceType {
+  const fieldNames = Object.keys(fields);
+  if (fieldNames.length > MAX_TRACE_FIELDS) {
+    throw new Error(`trace event ${category}.${name} has more than ${MAX_TRACE_FIELDS} fields`);
+  }
+  let hash = 0x811c_9dc5;
+  for (const character of `${category}.${name}(${fieldNames.join()})`) {
+    hash = Math.imul(hash ^ character.codePointAt(0)!, 0x0100_0193);
+  }
+  return { category, name, fieldNames, fieldKinds: Object.values(fields), textName, hash };
+}
+
+/**
+ * Hears every event. `values` holds the numbers of this event and is reused for the next one.
+ * @param text '' where the event has none
+ */
+export type TraceSink = (
+  timeNs: number,
+  type: TraceType,
+  values: Float64Array,
+  text: string,
+) => void;
+
+/**
+ * The record of a run. Every event goes into a running 64-bit digest, whether or not anyone
+ * listens: equal seeds and configurations give equal digests. Virtual time only.
+ */
+export class Trace {
+  readonly #clock: VirtualClock;
+  readonly #sinks: TraceSink[] = [];
+  readonly #values = new Float64Array(MAX_TRACE_FIELDS);
+  #low = 0x6a09_e667;
+  #high = 0xbb67_ae85;
+  #count = 0;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  /** @returns a function that ends the subscription */
+  subscribe(sink: TraceSink): () => void {
+    this.#sinks.push(sink);
+    return () => {
+      const index = this.#sinks.indexOf(sink);
+      if (index >= 0) this.#sinks.splice(index, 1);
+    };
+  }
+
+  /** Records an event of up to six integers (each below 2^53). No allocation. */
+  emit(type: TraceType, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): void {
+    this.#record(type, a, b, c, d, e, f);
+    if (this.#sinks.length > 0) this.#deliver(type, '', a, b, c, d, e, f);
+  }
+
+  /** Records an event that carries text; for rare events only. */
+  emitText(type: TraceType, text: string, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): void {
+    for (let index = 0; index < text.length; index += 1) this.#mix(text.charCodeAt(index));
+    this.#record(type, a, b, c, d, e, f);
+    if (this.#sinks.length > 0) this.#deliver(type, text, a, b, c, d, e, f);
+  }
+
+  #record(type: TraceType, a: number, b: number, c: number, d: number, e: number, f: number): void {
+    this.#mixNumber(this.#clock.nowNs);
+    this.#mix(type.hash);
+    const count = type.fieldNames.length;
+    if (count > 0) this.#mixNumber(a);
+    if (count > 1) this.#mixNumber(b);
+    if (count > 2) this.#mixNumber(c);
+    if (count > 3) this.#mixNumber(d);
+    if (count > 4) this.#mixNumber(e);
+    if (count > 5) this.#mixNumber(f);
+    this.#count += 1;
+  }
+
+  #deliver(
+    type: TraceType,
+    text: string,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f: number,
+  ): void {
+    const values = this.#values;
+    values[0] = a;
+    values[1] = b;
+    values[2] = c;
+    values[3] = d;
+    values[4] = e;
+    values[5] = f;
+    for (const sink of this.#sinks) sink(this.#clock.nowNs, type, values, text);
+  }
+
+  /** Events so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** 16 hexadecimal digits over everything recorded so far. */
+  get digest(): string {
+    const half = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
+    return half(this.#high) + half(this.#low);
+  }
+
+  #mixNumber(value: number): void {
+    this.#mix(value | 0);
+    if (value > 0xffff_ffff || value < 0) this.#mix(Math.floor(value / 0x1_0000_0000) | 0);
+  }
+
+  #mix(word: number): void {
+    let low = Math.imul(this.#low ^ word, 0x85eb_ca6b);
+    low ^= low >>> 13;
+    const high = Math.imul(this.#high + low, 0xc2b2_ae35);
+    this.#high = high ^ (high >>> 16);
+    this.#low = (low + ((high << 9) | (high >>> 23))) | 0;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * What the model guest's drivers see of its kernel: FreeBSD's habits (tsleep/wakeup, DELAY, printf,
+ * mutexes, newbus) over generators. A thread yields where real time would pass or where a real
+ * thread would sleep; between two yields it runs without interruption on its processor.
+ */
+import type { Trace } from '../../core/trace.ts';
+import type { VirtualProcessor } from '../../hypervisor/processor.ts';
+
+/** A number charges that many nanoseconds of processor time; a `Sleep` gives the processor away. */
+export type Pause = number | Sleep;
+
+export interface Sleep {
+  /** What `wakeup` names: any object, compared by identity. */
+  readonly channel: object;
+  /** Infinity: no time-out. */
+  readonly timeoutNs: number;
+}
+
+/** What a `Sleep` yields back: true when `wakeup` came, false when the time-out did. */
+export type Woken = boolean;
+
+/** The body of a kernel thread, or of any function that may sleep or take time (`yield*` it). */
+export type Task<Result = void> = Generator<Pause, Result, Woken>;
+
+export interface ThreadOptions {
+  /** Runs on this processor only; without it, on any. */
+  readonly processor?: number;
+  /** Lower runs first, as in FreeBSD; equal ones are chosen by the seed. */
+  readonly priority?: number;
+}
+
+export interface KernelThread {
+  readonly name: string;
+  /** Processor time charged so far, in nanoseconds. */
+  readonly runtimeNs: number;
+}
+
+/** A sleepable lock with one FIFO queue. */
+export interface KernelLock {
+  readonly name: string;
+  acquire(): Task;
+  release(): void;
+  /** How often an acquire had to wait. */
+  readonly waits: number;
+  readonly isHeld: boolean;
+}
+
+export interface KernelApi {
+  readonly trace: Trace;
+  /** Clock ticks a second: legacy time-outs are counted in them. */
+  readonly hz: number;
+  readonly verbose: boolean;
+  readonly processorCount: number;
+  /** The hardware of the processor that runs the calling thread. */
+  readonly hardware: VirtualProcessor;
+  hardwareOf(processor: number): VirtualProcessor;
+  /** Index of the processor that runs the calling thread. */
+  readonly processor: number;
+  /** Time since boot by the kernel's current timecounter, in nanoseconds. */
+  uptimeNs(): number;
+
+  /** Console and message buffer; the text includes its newline. */
+  printf(text: string): void;
+  /** Only in a verbose boot. */
+  bootverbose(text: string): void;
+
+  spawn(name: string, body: () => Task, options?: ThreadOptions): KernelThread;
+  /** @returns true when woken, false on time-out */
+  tsleep(channel: object, timeoutNs: number): Task<boolean>;
+  wakeup(channel: object): void;
+  lock(name: string): KernelLock;
+  /** Busy waits, by the best time source that the kernel has at that moment. */
+  delay(microseconds: number): Task;
+  /** A wired, zeroed, page-aligned allocation. @returns its guest physical address */
+  allocatePages(pages: number): number;
+  freePages(gpa: number, pages: number): void;
+  /** Stops the machine with a panic message and the crash MSRs. */
+  panic(message: string): never;
+}
