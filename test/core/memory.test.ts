@@ -1,0 +1,55 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { GuestMemory } from '../../src/core/memory.ts';
+
+const MIB = 1024 * 1024;
+const LOW_GAP = 4 * MIB;
+const FOUR_GIB = 2 ** 32;
+
+const memory = new GuestMemory({
+  ramBytes: 6 * MIB,
+  lowGapStart: LOW_GAP,
+  extra: [{ name: 'vram', gpa: 0xf800_0000, bytes: MIB }],
+  privateBytes: 100,
+});
+
+describe('guest memory', () => {
+  it('puts RAM beyond the low gap at 4 GiB and other regions where they belong', () => {
+    expect(memory.resolve(0, 4096)).toBe(0);
+    expect(memory.resolve(FOUR_GIB, 4096)).toBe(LOW_GAP);
+    expect(memory.resolve(FOUR_GIB + 2 * MIB - 1, 1)).toBe(6 * MIB - 1);
+    expect(memory.resolve(0xf800_0000, MIB)).toBe(6 * MIB);
+    expect(memory.privateOffset).toBe(7 * MIB);
+    expect(memory.u8.length).toBe(7 * MIB + 65_536);
+  });
+
+  it('refuses every range that is not wholly inside one region', () => {
+    expect(memory.resolve(LOW_GAP - 1, 2)).toBe(-1);
+    expect(memory.resolve(FOUR_GIB + 2 * MIB, 1)).toBe(-1);
+    expect(memory.resolve(-1, 1)).toBe(-1);
+    expect(memory.resolve(2 ** 52, 8)).toBe(-1);
+    expect(memory.resolve(Number.NaN, 8)).toBe(-1);
+    expect(memory.hasPage(2 ** 51)).toBe(false);
+    expect(memory.hasPage(0)).toBe(true);
+  });
+
+  it('gives a position inside the linear memory or -1, for any address and length', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 2 ** 53, noNaN: true }).map(Math.floor),
+        fc.integer({ min: 0, max: 2 ** 31 }),
+        (gpa, length) => {
+          const offset = memory.resolve(gpa, length);
+          expect(offset === -1 || (offset >= 0 && offset + length <= 7 * MIB)).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it('copies in and out, and throws on our own bad addresses', () => {
+    memory.writeBytes(FOUR_GIB + 16, Uint8Array.of(1, 2, 3));
+    expect([...memory.readBytes(FOUR_GIB + 15, 5)]).toEqual([0, 1, 2, 3, 0]);
+    expect(() => memory.writeBytes(LOW_GAP, Uint8Array.of(1))).toThrow('not RAM');
+    expect(() => new GuestMemory({ ramBytes: 1000, lowGapStart: LOW_GAP })).toThrow('64 KiB');
+  });
+});
