@@ -3,8 +3,10 @@
  * mutexes, newbus) over generators. A thread yields where real time would pass or where a real
  * thread would sleep; between two yields it runs without interruption on its processor.
  */
+import type { Random } from '../../core/random.ts';
 import type { Trace } from '../../core/trace.ts';
 import type { VirtualProcessor } from '../../hypervisor/processor.ts';
+import type { Switches } from '../switches.ts';
 
 /** A number charges that many nanoseconds of processor time; a `Sleep` gives the processor away. */
 export type Pause = number | Sleep;
@@ -45,8 +47,18 @@ export interface KernelLock {
   readonly isHeld: boolean;
 }
 
+/** A command of the root shell. */
+export interface ShellCommand {
+  readonly name: string;
+  /** One line for `help`. */
+  readonly help: string;
+  run(words: readonly string[]): Task;
+}
+
 export interface KernelApi {
   readonly trace: Trace;
+  /** Which bugs this kernel has. */
+  readonly switches: Switches;
   /** Clock ticks a second: legacy time-outs are counted in them. */
   readonly hz: number;
   readonly verbose: boolean;
@@ -74,6 +86,19 @@ export interface KernelApi {
   /** A wired, zeroed, page-aligned allocation. @returns its guest physical address */
   allocatePages(pages: number): number;
   freePages(gpa: number, pages: number): void;
+  /** Charges processor time to the calling thread or handler, paid at its next yield. */
+  charge(costNs: number): void;
+  /** A named random stream of this guest. */
+  random(name: string): Random;
+
+  /** Adds a leaf to the sysctl tree; `read` gives its text without a newline. */
+  addSysctl(name: string, read: () => string): void;
+  addCommand(command: ShellCommand): void;
+  /** Runs when the thread that boots has attached all buses and interrupts work ("config hook"). */
+  addConfigHook(name: string, run: () => Task): void;
+  /** Root is not mounted before every hold is released. @returns the release */
+  holdRootMount(name: string): () => void;
+
   /** Stops the machine with a panic message and the crash MSRs. */
   panic(message: string): never;
 }
