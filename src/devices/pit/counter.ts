@@ -237,8 +237,7 @@ export class Counter {
       if (this.#switchAt >= boundary) return boundary;
       return this.#nextStartedAt + this.#nextPeriod;
     }
-    const isStrobe =
-      this.#mode === PitMode.softwareStrobe || this.#mode === PitMode.hardwareStrobe;
+    const isStrobe = this.#mode === PitMode.softwareStrobe || this.#mode === PitMode.hardwareStrobe;
     const rise = this.#period + (isStrobe ? 1 : 0);
     return elapsed < rise ? this.#startedAt + rise : Infinity;
   }

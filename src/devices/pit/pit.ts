@@ -1,8 +1,8 @@
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { VirtualClock } from '../../core/clock.ts';
-import { NS_PER_SECOND } from '../../core/clock.ts';
 import type { EventQueue } from '../../core/events.ts';
 import { BytePortDevice } from '../byte-ports.ts';
+import { nsOfTick, ticksAt } from '../ticks.ts';
 import { Counter } from './counter.ts';
 import type { PitAnomaly } from './spec.ts';
 import {
@@ -51,7 +51,7 @@ export class Pit extends BytePortDevice {
   }
 
   protected readByte(port: number): number {
-    const now = ticksAt(this.#clock.nowNs);
+    const now = ticksAt(this.#clock.nowNs, PIT_HZ);
     if (port === SYSTEM_CONTROL_PORT) return this.#readSystemControl(now);
     // The control word cannot be read: the chip leaves the bus floating.
     if (port < PIT_PORT || port >= PIT_CONTROL_PORT) return 0xff;
@@ -59,7 +59,7 @@ export class Pit extends BytePortDevice {
   }
 
   protected writeByte(port: number, value: number): void {
-    const now = ticksAt(this.#clock.nowNs);
+    const now = ticksAt(this.#clock.nowNs, PIT_HZ);
     if (port === SYSTEM_CONTROL_PORT) {
       this.#speaker = (value & SystemControl.speaker) !== 0;
       this.#counters[2].setGate((value & SystemControl.timer2Gate) !== 0, now);
@@ -110,7 +110,8 @@ export class Pit extends BytePortDevice {
   #scheduleRise(now: number): void {
     this.#events.cancel(this.#riseEvent);
     const rise = this.#counters[0].nextRise(now);
-    if (rise !== Infinity) this.#riseEvent = this.#events.at(nsOfTick(rise), this.#rise, rise);
+    if (rise !== Infinity)
+      this.#riseEvent = this.#events.at(nsOfTick(rise, PIT_HZ), this.#rise, rise);
   }
 
   readonly #rise = (tick: number): void => {
@@ -118,16 +119,4 @@ export class Pit extends BytePortDevice {
     this.#line.set(true);
     this.#scheduleRise(tick);
   };
-}
-
-/** Whole ticks of the input clock at a virtual time, without the loss of a 2^53 overflow. */
-function ticksAt(timeNs: number): number {
-  const seconds = Math.floor(timeNs / NS_PER_SECOND);
-  return seconds * PIT_HZ + Math.floor(((timeNs - seconds * NS_PER_SECOND) * PIT_HZ) / NS_PER_SECOND);
-}
-
-/** The first nanosecond at which `ticksAt` gives a tick. */
-function nsOfTick(tick: number): number {
-  const seconds = Math.floor(tick / PIT_HZ);
-  return seconds * NS_PER_SECOND + Math.ceil(((tick - seconds * PIT_HZ) * NS_PER_SECOND) / PIT_HZ);
 }

@@ -40,8 +40,7 @@ export interface UartOptions {
 
 /** In instant pacing the "transmitter empty" interrupt follows a write by this much. */
 const INSTANT_INTERRUPT_DELAY_NS = 10_000;
-const CONNECTED =
-  ModemStatus.clearToSend | ModemStatus.dataSetReady | ModemStatus.carrierDetect;
+const CONNECTED = ModemStatus.clearToSend | ModemStatus.dataSetReady | ModemStatus.carrierDetect;
 
 /**
  * A 16550A. The host gives input with `receive`, which takes no more than the receiver has room
