@@ -3,6 +3,7 @@
  * or off. One row a switch; presets, `--set`, its errors and its help all come from the table.
  */
 import { ExitCode, InputError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
 
 export type PresetName = 'bis:10.2' | 'bis:2015q4' | 'bis:modern';
 export const presetNames: readonly PresetName[] = ['bis:10.2', 'bis:2015q4', 'bis:modern'];
@@ -85,11 +86,7 @@ export const switchTable = {
 
 export type SwitchName = keyof typeof switchTable;
 export type Switches = {
-  readonly [Name in SwitchName]: (typeof switchTable)[Name]['defaults'][0 | 1 | 2] extends boolean
-    ? boolean
-    : (typeof switchTable)[Name]['values'] extends readonly (infer Value)[]
-      ? Value
-      : number;
+  readonly [Name in SwitchName]: (typeof switchTable)[Name]['defaults'][number];
 };
 type SwitchValue = string | number | boolean;
 
@@ -179,33 +176,8 @@ function readValue(row: SwitchRow<SwitchValue>, text: string): SwitchValue | und
 }
 
 function unknownName(name: string): string {
-  let nearest: SwitchName | undefined;
-  let best = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of switchNames) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
+  const near = nearest(name, switchNames);
   const tip =
-    nearest === undefined
-      ? `the switches are ${switchNames.join(', ')}`
-      : `did you mean "${nearest}"?`;
+    near === undefined ? `the switches are ${switchNames.join(', ')}` : `did you mean "${near}"?`;
   return `no switch is called "${name}"; ${tip}`;
-}
-
-function editDistance(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= left.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= right.length; column += 1) {
-      const same = left[row - 1] === right[column - 1] ? 0 : 1;
-      current.push(
-        Math.min(previous[column]! + 1, current[column - 1]! + 1, previous[column - 1]! + same),
-      );
-    }
-    previous = current;
-  }
-  return previous[right.length]!;
 }

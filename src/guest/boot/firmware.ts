@@ -1,0 +1,166 @@
+/** What the firmware left for the kernel, read from guest memory and nowhere else. */
+import type { GuestMemory } from '../../core/memory.ts';
+import { PAGE_BYTES } from '../../core/memory.ts';
+import type { ProcessorStart } from '../../hypervisor/processor.ts';
+import type { MemoryRange } from '../kernel/pages.ts';
+import {
+  BIOS_HANDOFF_GPA,
+  BIOS_HANDOFF_SIGNATURE,
+  BiosHandoff,
+  E820Entry,
+  EFI_ACPI_20_TABLE_GUID,
+  EFI_SYSTEM_TABLE_SIGNATURE,
+  EfiConfigurationTable,
+  EfiMemoryDescriptor,
+  EfiSystemTable,
+  LOADER_HANDOFF_GUID,
+  LoaderHandoff,
+} from '../spec.ts';
+import { scanForRsdp } from './acpi.ts';
+
+const MAX_E820_ENTRIES = 128;
+const MAX_EFI_TABLES = 64;
+const MAX_DESCRIPTORS = 1024;
+
+export interface EfiDescriptor extends MemoryRange {
+  readonly type: number;
+}
+
+export interface Framebuffer {
+  readonly gpa: number;
+  readonly bytes: number;
+  readonly width: number;
+  readonly height: number;
+  readonly stride: number;
+}
+
+export interface FirmwareFacts {
+  readonly generation: 1 | 2;
+  /** -1: no ACPI. */
+  readonly rsdpGpa: number;
+  /** What the kernel may use once it owns the machine. */
+  readonly usable: readonly MemoryRange[];
+  /** All RAM that the map lists, in bytes. */
+  readonly realBytes: number;
+  readonly framebuffer: Framebuffer | undefined;
+  /** Gen-2: the map as the loader got it. */
+  readonly descriptors: readonly EfiDescriptor[];
+}
+
+export function readFirmware(memory: GuestMemory, start: ProcessorStart): FirmwareFacts {
+  return start.mode === 'real' ? readBios(memory) : readEfi(memory, start.systemTableGpa);
+}
+
+function readBios(memory: GuestMemory): FirmwareFacts {
+  const usable: MemoryRange[] = [];
+  const handoffAt = memory.resolve(BIOS_HANDOFF_GPA, BiosHandoff.size);
+  const handoff = BiosHandoff.cursor(memory.view).at(Math.max(0, handoffAt));
+  const hasMap = handoffAt >= 0 && handoff.signature === BIOS_HANDOFF_SIGNATURE;
+  const count = hasMap ? Math.min(MAX_E820_ENTRIES, handoff.e820Count) : 0;
+  const listAt = memory.resolve(handoff.e820Gpa, count * E820Entry.size);
+  const entry = E820Entry.cursor(memory.view);
+  for (let index = 0; index < count && listAt >= 0; index += 1) {
+    entry.at(listAt + index * E820Entry.size);
+    if (entry.type !== E820_MEMORY) continue;
+    usable.push({
+      start: whole(entry.baseLo, entry.baseHi),
+      bytes: whole(entry.lengthLo, entry.lengthHi),
+    });
+  }
+  return {
+    generation: 1,
+    rsdpGpa: scanForRsdp(memory),
+    usable,
+    realBytes: usable.reduce((sum, { bytes }) => sum + bytes, 0),
+    framebuffer: undefined,
+    descriptors: [],
+  };
+}
+
+const E820_MEMORY = 1;
+/** EFI types that are free once boot services have ended: 1 to 4 and 7. */
+const EFI_FREE_LATER: ReadonlySet<number> = new Set([1, 2, 3, 4, 7]);
+/** The rest of what is RAM: runtime services and ACPI. */
+const EFI_RAM: ReadonlySet<number> = new Set([1, 2, 3, 4, 5, 6, 7, 9, 10]);
+
+function readEfi(memory: GuestMemory, systemTableGpa: number): FirmwareFacts {
+  const tables = configurationTables(memory, systemTableGpa);
+  const handoffAt = memory.resolve(tables.get(LOADER_HANDOFF_GUID) ?? -1, LoaderHandoff.size);
+  const descriptors: EfiDescriptor[] = [];
+  let framebuffer: Framebuffer | undefined;
+  if (handoffAt >= 0) {
+    const handoff = LoaderHandoff.cursor(memory.view).at(handoffAt);
+    readDescriptors(
+      memory,
+      whole(handoff.memoryMapGpaLo, handoff.memoryMapGpaHi),
+      handoff.memoryMapBytes,
+      handoff.descriptorBytes,
+      descriptors,
+    );
+    const bytes = whole(handoff.framebufferBytesLo, handoff.framebufferBytesHi);
+    if (bytes > 0) {
+      framebuffer = {
+        gpa: whole(handoff.framebufferGpaLo, handoff.framebufferGpaHi),
+        bytes,
+        width: handoff.width,
+        height: handoff.height,
+        stride: handoff.stride,
+      };
+    }
+  }
+  return {
+    generation: 2,
+    rsdpGpa: tables.get(EFI_ACPI_20_TABLE_GUID) ?? -1,
+    usable: descriptors.filter(({ type }) => EFI_FREE_LATER.has(type)),
+    realBytes: descriptors.reduce(
+      (sum, { type, bytes }) => sum + (EFI_RAM.has(type) ? bytes : 0),
+      0,
+    ),
+    framebuffer,
+    descriptors,
+  };
+}
+
+function configurationTables(memory: GuestMemory, systemTableGpa: number): Map<string, number> {
+  const found = new Map<string, number>();
+  const at = memory.resolve(systemTableGpa, EfiSystemTable.size);
+  if (at < 0) return found;
+  const system = EfiSystemTable.cursor(memory.view).at(at);
+  if (system.signature !== EFI_SYSTEM_TABLE_SIGNATURE) return found;
+  const count = Math.min(MAX_EFI_TABLES, whole(system.tableCountLo, system.tableCountHi));
+  const first = memory.resolve(
+    whole(system.tablesLo, system.tablesHi),
+    count * EfiConfigurationTable.size,
+  );
+  const entry = EfiConfigurationTable.cursor(memory.view);
+  for (let index = 0; index < count && first >= 0; index += 1) {
+    entry.at(first + index * EfiConfigurationTable.size);
+    found.set(entry.vendorGuid, whole(entry.tableLo, entry.tableHi));
+  }
+  return found;
+}
+
+function readDescriptors(
+  memory: GuestMemory,
+  mapGpa: number,
+  mapBytes: number,
+  descriptorBytes: number,
+  into: EfiDescriptor[],
+): void {
+  if (descriptorBytes < EfiMemoryDescriptor.size) return;
+  const count = Math.min(MAX_DESCRIPTORS, Math.floor(mapBytes / descriptorBytes));
+  const first = memory.resolve(mapGpa, count * descriptorBytes);
+  const descriptor = EfiMemoryDescriptor.cursor(memory.view);
+  for (let index = 0; index < count && first >= 0; index += 1) {
+    descriptor.at(first + index * descriptorBytes);
+    into.push({
+      type: descriptor.type,
+      start: whole(descriptor.physicalStartLo, descriptor.physicalStartHi),
+      bytes: whole(descriptor.pagesLo, descriptor.pagesHi) * PAGE_BYTES,
+    });
+  }
+}
+
+function whole(low: number, high: number): number {
+  return high * 0x1_0000_0000 + low;
+}
