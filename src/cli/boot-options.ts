@@ -1,0 +1,98 @@
+import { ExitCode, InputError } from '../core/errors.ts';
+import {
+  parsePreset,
+  parseSwitches,
+  switchNames,
+  type PresetName,
+  type Switches,
+} from '../guest/switches.ts';
+import { DEFAULT_HOST, HOST_NAMES, type HostName } from '../machine/profiles.ts';
+import type { Invocation } from './parse.ts';
+import { parseChoice, parseDuration, parseInteger, parseSeed, parseSize } from './values.ts';
+
+const MIB = 1024 * 1024;
+/** RAM ends below the low MMIO gap of both generations; one linear memory holds at most 4 GiB. */
+const MEMORY_MIN_BYTES = 64 * MIB;
+const MEMORY_MAX_BYTES = 3840 * MIB;
+const MEMORY_DEFAULT_BYTES = 512 * MIB;
+const PROCESSORS_MAX = 64;
+const TIMEOUT_DEFAULT_NS = 300e9;
+
+/** What `synthvm boot` was asked for, checked. */
+export interface BootRequest {
+  readonly disks: readonly string[];
+  readonly dvds: readonly string[];
+  /** Undefined: guess from the first disk. */
+  readonly generation: 1 | 2 | undefined;
+  readonly host: HostName;
+  readonly preset: PresetName;
+  readonly switches: Partial<Switches>;
+  readonly memoryBytes: number;
+  readonly processors: number;
+  readonly seed: bigint;
+  readonly write: boolean;
+  /** A phase, or text on the console. */
+  readonly until: string | undefined;
+  readonly timeoutNs: number;
+  readonly wallLimitMs: number;
+  readonly traceFile: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+/** Reads and checks the flags; throws `InputError` with exit code 2. */
+export function readBootRequest({ operands, values }: Invocation): BootRequest {
+  const one = (name: string): string | undefined => values.get(name)?.[0];
+  const read = <T>(name: string, fallback: T, parse: (flag: string, value: string) => T): T => {
+    const value = one(name);
+    return value === undefined ? fallback : parse(`--${name}`, value);
+  };
+  const generation = read<'1' | '2' | undefined>('gen', undefined, (flag, value) =>
+    parseChoice(flag, value, ['1', '2']),
+  );
+  const switches: Partial<Switches> = {};
+  for (const text of values.get('set') ?? []) Object.assign(switches, parseSwitches(text));
+  const traceFile = one('trace');
+  if (traceFile !== undefined && !/\.(ndjson|json)$/.test(traceFile)) {
+    throw new InputError(
+      '--trace',
+      `"${traceFile}" ends neither in .ndjson nor in .json`,
+      ExitCode.usage,
+    );
+  }
+  return {
+    disks: operands,
+    dvds: values.get('dvd') ?? [],
+    generation: generation === undefined ? undefined : generation === '1' ? 1 : 2,
+    host: read('host', DEFAULT_HOST, (flag, value) => parseChoice(flag, value, HOST_NAMES)),
+    preset: read<PresetName>('guest', 'bis:modern', (_, value) => parsePreset(value)),
+    switches: values.has('verbose-boot') ? { ...switches, verbose: true } : switches,
+    memoryBytes: read('memory', MEMORY_DEFAULT_BYTES, parseMemory),
+    processors: read('cpus', 1, (flag, value) => parseInteger(flag, value, 1, PROCESSORS_MAX)),
+    seed: read('seed', 1n, parseSeed),
+    write: values.has('write'),
+    until: one('until'),
+    timeoutNs: read('timeout', TIMEOUT_DEFAULT_NS, parseDuration),
+    wallLimitMs: read('wall-limit', Infinity, (flag, value) => parseDuration(flag, value) / 1e6),
+    traceFile,
+    json: values.has('json'),
+    quiet: values.has('quiet'),
+  };
+}
+
+function parseMemory(flag: string, value: string): number {
+  const bytes = parseSize(flag, value);
+  if (bytes < MEMORY_MIN_BYTES || bytes > MEMORY_MAX_BYTES || bytes % MIB !== 0) {
+    throw new InputError(
+      flag,
+      `${value} is not a whole number of MiB from 64M to 3840M`,
+      ExitCode.usage,
+    );
+  }
+  return bytes;
+}
+
+/** True for `--set help`, which lists the switches instead of booting. */
+export function asksForSwitches({ values }: Invocation): boolean {
+  return values.get('set')?.includes('help') === true && switchNames.length > 0;
+}

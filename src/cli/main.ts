@@ -1,0 +1,78 @@
+import { ExitCode, InputError } from '../core/errors.ts';
+import { bootCommand } from './boot.ts';
+import { diskCommand } from './disk.ts';
+import { commandHelp, programHelp } from './help.ts';
+import { hostsCommand } from './hosts.ts';
+import { BOOT, COMMANDS, DISK, HELP, HOSTS, type Command } from './options.ts';
+import { ProcessOutput, type Output } from './output.ts';
+import { parseCommandLine, type Invocation } from './parse.ts';
+import { VERSION } from './version.ts';
+
+/** Carries out one command. @returns its exit code */
+type CommandHandler = (invocation: Invocation, output: Output) => Promise<ExitCode> | ExitCode;
+
+const HANDLERS = new Map<Command, CommandHandler>([
+  [BOOT, bootCommand],
+  [DISK, diskCommand],
+  [HOSTS, hostsCommand],
+  [HELP, helpCommand],
+]);
+
+function helpCommand({ operands }: Invocation, output: Output): ExitCode {
+  const [name] = operands;
+  if (name === undefined) {
+    output.out(programHelp(VERSION, output.outColors));
+    return ExitCode.ok;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    const names = COMMANDS.map((candidate) => candidate.name).join(', ');
+    throw new InputError('help', `no command is called "${name}": ${names}`, ExitCode.usage);
+  }
+  output.out(commandHelp(command, output.outColors));
+  return ExitCode.ok;
+}
+
+async function dispatch(argv: readonly string[], output: Output): Promise<ExitCode> {
+  const invocation = parseCommandLine(argv);
+  if (invocation.values.has('version')) {
+    output.out(`synthvm ${VERSION}\n`);
+    return ExitCode.ok;
+  }
+  if (invocation.values.has('help') && invocation.command !== HELP) {
+    output.out(commandHelp(invocation.command, output.outColors));
+    return ExitCode.ok;
+  }
+  return HANDLERS.get(invocation.command)!(invocation, output);
+}
+
+/** One line for what the user can mend; our own faults say that they are ours. */
+function report(error: unknown, argv: readonly string[], output: Output): ExitCode {
+  const { red } = output.errorColors;
+  if (error instanceof InputError) {
+    output.error(`${red('error:')} ${error.where}: ${error.message}\n`);
+    return error.exitCode;
+  }
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  output.error(
+    `${red('internal error:')} this is a fault of synthvm ${VERSION} (${process.platform} ${process.arch}), ` +
+      `not of yours\ncommand: synthvm ${argv.join(' ')}\n${detail}\n`,
+  );
+  return ExitCode.internal;
+}
+
+/** Runs the program. @returns the exit code of the process */
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  const output = new ProcessOutput();
+  // A reader that has seen enough (`| head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? ExitCode.ok : ExitCode.failed);
+  });
+  try {
+    return await dispatch(argv, output);
+  } catch (error) {
+    return report(error, argv, output);
+  } finally {
+    output.flush();
+  }
+}

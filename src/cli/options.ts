@@ -1,0 +1,145 @@
+/**
+ * Every command and flag, once: the parser, the checks and `--help` all come from these tables.
+ */
+export interface Option {
+  /** Without the dashes. */
+  readonly name: string;
+  readonly short?: string;
+  /** What stands after the flag in help; none for a switch. */
+  readonly value?: string;
+  readonly help: string;
+  /** May be given more than once. */
+  readonly many?: boolean;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly operands: string;
+  readonly summary: string;
+  readonly options: readonly Option[];
+  /** Lines of help after the options. */
+  readonly notes?: readonly string[];
+}
+
+const JSON_OPTION: Option = {
+  name: 'json',
+  help: 'write JSON, one object a line, to standard output',
+};
+const QUIET: Option = { name: 'quiet', short: 'q', help: 'no progress on standard error' };
+
+export const BOOT: Command = {
+  name: 'boot',
+  operands: '[disk...]',
+  summary: 'boot a virtual machine from disk images, or from a disk built in memory',
+  options: [
+    {
+      name: 'gen',
+      value: '1|2',
+      help: 'generation: 1 (BIOS) or 2 (UEFI); else guessed from the first disk',
+    },
+    {
+      name: 'host',
+      value: 'NAME',
+      help: 'Windows version to be (see `synthvm hosts`); default ws2022',
+    },
+    {
+      name: 'guest',
+      value: 'bis:PRESET',
+      help: 'model guest: bis:10.2, bis:2015q4 or bis:modern (default)',
+    },
+    {
+      name: 'set',
+      value: 'K=V,...',
+      many: true,
+      help: "change the guest's switches; `--set help` lists them",
+    },
+    { name: 'memory', short: 'm', value: 'SIZE', help: 'RAM, 64M to 3840M; default 512M' },
+    { name: 'cpus', value: 'N', help: 'virtual processors, 1 to 64; default 1' },
+    { name: 'seed', value: 'N', help: 'the run is a function of this number; default 1' },
+    { name: 'dvd', value: 'FILE', many: true, help: 'attach an ISO image as a DVD drive' },
+    { name: 'write', help: 'keep what the guest writes; without it writes are dropped at the end' },
+    {
+      name: 'until',
+      value: 'WHAT',
+      help: 'stop at a phase (see below) or when the console prints this text',
+    },
+    { name: 'timeout', value: 'TIME', help: 'most virtual time to get there; default 300s' },
+    { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },
+    { name: 'verbose-boot', help: 'the guest boots verbosely (boot -v)' },
+    { name: 'trace', value: 'FILE', help: 'write every event: .ndjson, or .json for Perfetto' },
+    JSON_OPTION,
+    QUIET,
+  ],
+  notes: [
+    'Phases: firmware boot-device loader kernel vmbus-connected offers-delivered root-mounted login halt.',
+    'With a terminal on standard input the console stays live after login: Ctrl-] . leaves it.',
+    'Without one the boot ends at login. The guest console goes to standard output, the rest to standard error.',
+  ],
+};
+
+export const DISK: Command = {
+  name: 'disk',
+  operands: '<create|info|convert|ls> ...',
+  summary: 'make, look at and convert disk images (raw, VHD, VHDX)',
+  options: [
+    {
+      name: 'format',
+      short: 'f',
+      value: 'FORMAT',
+      help: 'raw, vhd-fixed, vhd, vhdx-fixed or vhdx; else by the name',
+    },
+    { name: 'size', value: 'SIZE', help: 'virtual size of a new disk' },
+    { name: 'parent', value: 'FILE', help: 'make a differencing disk over this image (create)' },
+    { name: 'block', value: 'SIZE', help: 'block size of a dynamic image' },
+    { name: 'sector', value: '512|4096', help: 'logical sector size of a VHDX' },
+    {
+      name: 'seed',
+      value: 'N',
+      help: 'the identifiers of a new image come from this number; default 1',
+    },
+    { name: 'force', help: 'overwrite an existing file' },
+    JSON_OPTION,
+    QUIET,
+  ],
+  notes: [
+    'synthvm disk create FILE --size SIZE | --parent FILE',
+    'synthvm disk info FILE            format, sizes, identifiers, parent, partitions, generation',
+    'synthvm disk convert FROM TO      format by the name of TO, or by --format',
+    'synthvm disk ls FILE[:N] [PATH]   files of partition N (FAT) or of an ISO image',
+  ],
+};
+
+export const HOSTS: Command = {
+  name: 'hosts',
+  operands: '',
+  summary: 'list the Windows versions that a machine can be',
+  options: [JSON_OPTION],
+};
+
+export const HELP: Command = {
+  name: 'help',
+  operands: '[command]',
+  summary: 'this text, or that of one command',
+  options: [],
+};
+
+export const COMMANDS: readonly Command[] = [BOOT, DISK, HOSTS, HELP];
+
+export const GLOBAL_OPTIONS: readonly Option[] = [
+  { name: 'help', short: 'h', help: 'show help' },
+  { name: 'version', short: 'v', help: 'show the version' },
+];
+
+export const EXIT_CODES: readonly (readonly [string, string])[] = [
+  ['0', 'reached login (or --until), or the guest powered off'],
+  ['1', 'the operation failed: a file, an image, or a guest that stopped on its way'],
+  ['2', 'a wrong command, flag or value; nothing was booted'],
+  ['10', 'the guest crashed'],
+  ['11', 'triple fault'],
+  ['12', 'nothing to boot from'],
+  ['13', 'the guest needs something that this machine does not have'],
+  ['14', 'the virtual time of --timeout is spent'],
+  ['70', 'a fault of synthvm itself'],
+  ['124', 'the real time of --wall-limit is spent'],
+  ['130', 'interrupted'],
+];

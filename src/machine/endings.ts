@@ -1,0 +1,73 @@
+import { ExitCode } from '../core/errors.ts';
+
+/** Why a run stopped. */
+export type Ending =
+  /** The phase or text that the caller waited for. */
+  | { readonly kind: 'reached'; readonly what: string }
+  | { readonly kind: 'power-off' }
+  /** The guest panicked: the five crash parameters (TLFS, "Guest Crash Enlightenment"). */
+  | {
+      readonly kind: 'guest-crash';
+      readonly message: string;
+      readonly parameters: readonly string[];
+    }
+  | { readonly kind: 'triple-fault'; readonly processor: number }
+  /** Firmware found no way on. */
+  | { readonly kind: 'boot-stopped'; readonly phase: string; readonly reason: string }
+  /** The guest's own boot came to a named stage and cannot go on. */
+  | { readonly kind: 'stage-stopped'; readonly stage: string }
+  /** No processor runs and no event is to come. */
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'virtual-time'; readonly limitNs: number }
+  | { readonly kind: 'wall-time'; readonly limitMs: number }
+  | { readonly kind: 'interrupted' };
+
+/** The exit code of a process whose run ended so. */
+export function exitCodeOf(ending: Ending): ExitCode {
+  switch (ending.kind) {
+    case 'reached':
+    case 'power-off':
+      return ExitCode.ok;
+    case 'guest-crash':
+      return ExitCode.guestCrashed;
+    case 'triple-fault':
+      return ExitCode.tripleFault;
+    case 'boot-stopped':
+      return ExitCode.noBootDevice;
+    case 'stage-stopped':
+    case 'idle':
+      return ExitCode.failed;
+    case 'virtual-time':
+      return ExitCode.virtualTimeSpent;
+    case 'wall-time':
+      return ExitCode.wallTimeSpent;
+    case 'interrupted':
+      return ExitCode.interrupted;
+  }
+}
+
+/** One clause for people: what ended the run. */
+export function describeEnding(ending: Ending): string {
+  switch (ending.kind) {
+    case 'reached':
+      return `reached ${ending.what}`;
+    case 'power-off':
+      return 'the guest powered off';
+    case 'guest-crash':
+      return `the guest crashed: ${ending.message} (${ending.parameters.join(' ')})`;
+    case 'triple-fault':
+      return `triple fault on processor ${ending.processor}`;
+    case 'boot-stopped':
+      return `the boot stopped at ${ending.phase}: ${ending.reason}`;
+    case 'stage-stopped':
+      return `the guest stopped at ${ending.stage}`;
+    case 'idle':
+      return 'every processor halted and nothing is left to wake one';
+    case 'virtual-time':
+      return `${ending.limitNs / 1e9} s of virtual time are spent`;
+    case 'wall-time':
+      return `${ending.limitMs / 1000} s of real time are spent`;
+    case 'interrupted':
+      return 'interrupted';
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * What a machine offers on its VMBus, in the order of a real Generation-2 host (FreeBSD 13's verbose
+ * boot log on build 19041), and the devices among them that are offered but not built yet.
+ */
+import type { OpenChannel, OfferProperties, VmbusDevice } from '../vmbus/device.ts';
+import { DeviceClass, DeviceInstance } from '../vmbus/spec/guids.ts';
+import { OfferFlag, PipeUserDefined, pipeType } from '../vmbus/spec/offers.ts';
+
+/** Places in the order of offers. */
+export const OfferOrder = {
+  activation: 10,
+  guestFileCopy: 20,
+  heartbeat: 30,
+  keyValuePair: 40,
+  shutdown: 50,
+  timeSync: 60,
+  volumeShadowCopy: 70,
+  ide: 75,
+  scsi: 80,
+  dynamicMemory: 90,
+  mouse: 100,
+  keyboard: 110,
+  video: 120,
+  inheritedActivation: 130,
+  remoteDesktop: 140,
+  network: 150,
+} as const;
+
+/** Unbuilt devices refuse to open with STATUS_NOT_SUPPORTED. */
+const STATUS_NOT_SUPPORTED = 0xc000_00bb;
+
+/** A device that a real host has and this machine does not: it is offered, and refuses to open. */
+class UnbuiltDevice implements VmbusDevice {
+  readonly offer: OfferProperties;
+
+  constructor(offer: OfferProperties) {
+    this.offer = offer;
+  }
+
+  attached(): void {
+    // It never sends anything, so it needs no bus.
+  }
+
+  open(_channel: OpenChannel): number {
+    return STATUS_NOT_SUPPORTED;
+  }
+
+  close(): void {
+    // Never open.
+  }
+
+  signaled(): void {
+    // Never open.
+  }
+
+  writable(): void {
+    // Never open.
+  }
+}
+
+interface UnbuiltRow {
+  readonly name: keyof typeof DeviceClass;
+  readonly order: number;
+  readonly instanceId: string;
+  /** Packets carry a pipe header of message mode. */
+  readonly isPipe: boolean;
+  readonly mmioMegabytes?: number;
+}
+
+/** `instanceId` of devices whose real ones differ from machine to machine: any constant will do. */
+const UNBUILT: readonly UnbuiltRow[] = [
+  {
+    name: 'activation',
+    order: OfferOrder.activation,
+    instanceId: DeviceInstance.activation,
+    isPipe: true,
+  },
+  {
+    name: 'guestFileCopy',
+    order: OfferOrder.guestFileCopy,
+    instanceId: DeviceInstance.guestFileCopy,
+    isPipe: true,
+  },
+  {
+    name: 'heartbeat',
+    order: OfferOrder.heartbeat,
+    instanceId: DeviceInstance.heartbeat,
+    isPipe: true,
+  },
+  {
+    name: 'keyValuePair',
+    order: OfferOrder.keyValuePair,
+    instanceId: DeviceInstance.keyValuePair,
+    isPipe: true,
+  },
+  {
+    name: 'shutdown',
+    order: OfferOrder.shutdown,
+    instanceId: DeviceInstance.shutdown,
+    isPipe: true,
+  },
+  {
+    name: 'timeSync',
+    order: OfferOrder.timeSync,
+    instanceId: DeviceInstance.timeSync,
+    isPipe: true,
+  },
+  {
+    name: 'volumeShadowCopy',
+    order: OfferOrder.volumeShadowCopy,
+    instanceId: DeviceInstance.volumeShadowCopy,
+    isPipe: true,
+  },
+  {
+    name: 'dynamicMemory',
+    order: OfferOrder.dynamicMemory,
+    instanceId: '1eccfd72-4b41-45ef-b73a-4a6e44c12924',
+    isPipe: false,
+  },
+  { name: 'mouse', order: OfferOrder.mouse, instanceId: DeviceInstance.mouse, isPipe: true },
+  {
+    name: 'keyboard',
+    order: OfferOrder.keyboard,
+    instanceId: DeviceInstance.keyboard,
+    isPipe: false,
+  },
+  {
+    name: 'video',
+    order: OfferOrder.video,
+    instanceId: DeviceInstance.video,
+    isPipe: true,
+    mmioMegabytes: 8,
+  },
+  {
+    name: 'inheritedActivation',
+    order: OfferOrder.inheritedActivation,
+    instanceId: '3375baf4-9e15-4b30-b765-67acb10d607b',
+    isPipe: true,
+  },
+  {
+    name: 'remoteDesktop',
+    order: OfferOrder.remoteDesktop,
+    instanceId: '276aacf4-ac15-426c-98dd-7521ad3f01fe',
+    isPipe: true,
+  },
+];
+
+function pipeUserDefined(): Uint8Array {
+  const bytes = new Uint8Array(PipeUserDefined.size);
+  PipeUserDefined.cursor(new DataView(bytes.buffer)).pipeType = pipeType.is.message;
+  return bytes;
+}
+
+/** The devices that are offered and not built, without network adapters. */
+export function unbuiltDevices(): VmbusDevice[] {
+  return UNBUILT.map(
+    ({ name, order, instanceId, isPipe, mmioMegabytes }) =>
+      new UnbuiltDevice({
+        name,
+        order,
+        interfaceId: DeviceClass[name],
+        instanceId,
+        flags: OfferFlag.enumerateDeviceInterface | (isPipe ? OfferFlag.namedPipeMode : 0),
+        mmioMegabytes: mmioMegabytes ?? 0,
+        mmioMegabytesOptional: 0,
+        userDefined: isPipe ? pipeUserDefined() : new Uint8Array(0),
+      }),
+  );
+}
+
+/** A network adapter, offered and not built. @param index from 0; makes its instance GUID */
+export function unbuiltNetworkAdapter(index: number): VmbusDevice {
+  return new UnbuiltDevice({
+    name: 'network',
+    order: OfferOrder.network + index,
+    interfaceId: DeviceClass.network,
+    instanceId: `53595448-564d-4e49-8300-${(index + 1).toString(16).padStart(12, '0')}`,
+    flags: OfferFlag.enumerateDeviceInterface,
+    mmioMegabytes: 0,
+    mmioMegabytesOptional: 0,
+    userDefined: new Uint8Array(0),
+  });
+}
+
+/** Instance GUID of a synthetic SCSI controller. @param index from 0 */
+export function scsiInstance(index: number): string {
+  return `53595448-564d-5343-8349-${(index + 1).toString(16).padStart(12, '0')}`;
+}
