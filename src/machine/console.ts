@@ -1,0 +1,67 @@
+import type { ByteSink, Uart } from '../devices/uart/uart.ts';
+
+/** The last lines that failures show. */
+const KEPT_CHARACTERS = 8192;
+
+/**
+ * The host's end of the guest's console line: text out to listeners, input in with back-pressure,
+ * so that typing is never lost.
+ */
+export class ConsoleLine implements ByteSink {
+  #uart: Uart | undefined;
+  readonly #waiting: number[] = [];
+  readonly #listeners: ((byte: number) => void)[] = [];
+  #recent = '';
+
+  connect(uart: Uart): void {
+    this.#uart = uart;
+  }
+
+  /** @param listener hears every byte that the guest prints */
+  listen(listener: (byte: number) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  write(byte: number): void {
+    this.#recent += String.fromCharCode(byte);
+    if (this.#recent.length > 2 * KEPT_CHARACTERS)
+      this.#recent = this.#recent.slice(-KEPT_CHARACTERS);
+    for (const listener of this.#listeners) listener(byte);
+  }
+
+  inputReady(): void {
+    this.#pump();
+  }
+
+  /** Queues input; it goes in as the guest makes room. */
+  type(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#waiting.push(byte);
+    this.#pump();
+  }
+
+  /** What the guest printed last, as Latin-1 text. */
+  get recentText(): string {
+    return this.#recent;
+  }
+
+  /** The last whole and partial lines, for a failure report. */
+  lastLines(count: number): string[] {
+    return this.#recent
+      .split(/\r?\n/)
+      .map((line) => line.trimEnd())
+      .filter((line) => line !== '')
+      .slice(-count);
+  }
+
+  #pump(): void {
+    const uart = this.#uart;
+    if (uart === undefined) return;
+    while (this.#waiting.length > 0) {
+      const room = uart.inputRoom;
+      if (room === 0) return;
+      const taken = uart.receive(Uint8Array.from(this.#waiting.slice(0, room)));
+      if (taken === 0) return;
+      this.#waiting.splice(0, taken);
+    }
+  }
+}

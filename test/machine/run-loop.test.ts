@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/core/clock.ts';
+import { EventQueue } from '../../src/core/events.ts';
+import type { ProcessorEngine } from '../../src/hypervisor/processor.ts';
+import { RunLoop } from '../../src/machine/run-loop.ts';
+
+interface Rig {
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+  readonly loop: RunLoop;
+  readonly log: string[];
+}
+
+/** Engines that work for `costs[i]` ns at a turn, without moving the clock themselves. */
+function rig(costs: readonly number[], turns: number): Rig {
+  const clock = new VirtualClock();
+  const events = new EventQueue(clock);
+  const log: string[] = [];
+  const engines: ProcessorEngine[] = costs.map((cost, index) => {
+    let left = turns;
+    return {
+      reset: () => void 0,
+      run: () => {
+        log.push(`${index}@${clock.nowNs}`);
+        left -= 1;
+        return left > 0 ? clock.nowNs + cost : Infinity;
+      },
+    };
+  });
+  const loop = new RunLoop(clock, events, engines);
+  return { clock, events, loop, log };
+}
+
+describe('the run loop', () => {
+  it('lets processors work in parallel in virtual time', () => {
+    const { loop, log } = rig([100, 30], 3);
+    loop.wake(0);
+    loop.wake(1);
+    expect(loop.run(1_000, 100)).toBe('idle');
+    expect(log).toEqual(['0@0', '1@0', '1@30', '1@60', '0@100', '0@200']);
+  });
+
+  it('runs events before processors of the same instant', () => {
+    const { events, loop, log } = rig([50], 2);
+    events.at(50, () => log.push('event'));
+    loop.wake(0);
+    loop.run(1_000, 100);
+    expect(log).toEqual(['0@0', 'event', '0@50']);
+  });
+
+  it('stops at the deadline with the clock there, and goes on from it', () => {
+    const { clock, loop, log } = rig([100], 4);
+    loop.wake(0);
+    expect(loop.run(150, 100)).toBe('deadline');
+    expect(clock.nowNs).toBe(150);
+    expect(loop.run(250, 100)).toBe('deadline');
+    expect(log).toEqual(['0@0', '0@100', '0@200']);
+  });
+
+  it('comes back after so many steps, and when it is stopped', () => {
+    const { events, loop, log } = rig([10], 5);
+    loop.wake(0);
+    expect(loop.run(Infinity, 2)).toBe('steps');
+    expect(log).toHaveLength(2);
+    events.at(20, () => loop.stop());
+    expect(loop.run(Infinity, 100)).toBeUndefined();
+    expect(log).toHaveLength(2);
+    expect(loop.run(Infinity, 100)).toBe('idle');
+  });
+
+  it('jumps over idle time to an event that wakes a processor', () => {
+    const { clock, events, loop, log } = rig([10], 1);
+    events.at(5_000, () => loop.wake(0));
+    expect(loop.run(Infinity, 100)).toBe('idle');
+    expect(log).toEqual(['0@5000']);
+    expect(clock.nowNs).toBe(5_000);
+  });
+
+  it('gives an engine no more time than until the next event or processor', () => {
+    const clock = new VirtualClock();
+    const events = new EventQueue(clock);
+    const deadlines: number[] = [];
+    const eager: ProcessorEngine = {
+      reset: () => void 0,
+      run: (deadlineNs) => {
+        deadlines.push(deadlineNs);
+        clock.set(deadlineNs);
+        return deadlines.length < 3 ? deadlineNs : Infinity;
+      },
+    };
+    const loop = new RunLoop(clock, events, [eager]);
+    events.at(40, () => void 0);
+    events.at(70, () => void 0);
+    loop.wake(0);
+    loop.run(100, 100);
+    expect(deadlines).toEqual([40, 70, 100]);
+  });
+
+  it('wakes a processor that is woken while it runs', () => {
+    const clock = new VirtualClock();
+    const events = new EventQueue(clock);
+    let runs = 0;
+    const loop: RunLoop = new RunLoop(clock, events, [
+      {
+        reset: () => void 0,
+        run: () => {
+          runs += 1;
+          if (runs === 1) loop.wake(0);
+          return Infinity;
+        },
+      },
+    ]);
+    loop.wake(0);
+    expect(loop.run(Infinity, 10)).toBe('idle');
+    expect(runs).toBe(2);
+  });
+});
