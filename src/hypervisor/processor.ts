@@ -43,6 +43,16 @@ export interface VirtualProcessor {
   /** Takes a waiting NMI, INIT or start-up IPI, one at a time. */
   takeSignal(): ProcessorSignal | undefined;
 
+  /** RDTSC: writes the low and high half to `out[0..1]`. */
+  readTsc(out: Uint32Array): void;
+  /** Task priority of the local APIC, 8 bits; CR8 is bits 7:4. */
+  taskPriority: number;
+  /**
+   * True once after the guest read GUEST_IDLE: the engine then waits until an interrupt is pending,
+   * even one that the guest has masked with IF.
+   */
+  takeIdle(): boolean;
+
   /** The guest has no way on: triple fault or shutdown. The machine stops with that reason. */
   tripleFault(): void;
 }
