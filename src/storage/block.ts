@@ -10,6 +10,8 @@ export interface ByteStore {
   readonly name: string;
   readonly sizeBytes: number;
   readonly readOnly: boolean;
+  /** When the bytes last changed, in milliseconds of Unix time, where that is known. */
+  readonly modifiedMs?: number | undefined;
   /** Fills `target[start, start + length)`; throws when the range is not inside the store. */
   read(position: number, target: Uint8Array, start: number, length: number): void;
   /** Grows the store when the range ends beyond it; throws when the store is read-only. */
