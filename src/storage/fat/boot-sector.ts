@@ -45,10 +45,7 @@ export interface FatGeometry {
 /** Reads and checks the BIOS parameter block. @throws InputError that says which field is wrong */
 export function readBootSector(range: DiskRange): FatGeometry {
   const fail = (message: string): never => {
-    throw new InputError(
-      range.disk.name,
-      `no FAT volume at offset ${range.startByte}: ${message}`,
-    );
+    throw new InputError(range.disk.name, `no FAT volume at offset ${range.startByte}: ${message}`);
   };
   if (range.sizeBytes < 512) fail(`${range.sizeBytes} bytes are too few`);
   const sector = range.bytes(0, 512);
@@ -103,9 +100,7 @@ export function readBootSector(range: DiskRange): FatGeometry {
     fail(`FAT ${activeFat} is the active one (offset 40), but there are ${boot.fatCount}`);
   }
   const entriesInFat = Math.floor((fatSectors * sectorBytes * 8) / type);
-  const identity = isFat32
-    ? extended
-    : ExtendedBpb16.cursor(view).at(EXTENDED_BPB_OFFSET);
+  const identity = isFat32 ? extended : ExtendedBpb16.cursor(view).at(EXTENDED_BPB_OFFSET);
   const identified = identity.bootSignature === EXTENDED_BOOT_SIGNATURE;
   const hasInfo =
     isFat32 && extended.infoSector !== 0 && extended.infoSector < boot.reservedSectors;

@@ -67,7 +67,9 @@ export class FatTable {
     if (this.#geometry.type === 12) {
       const old = window[offset]! | (window[offset + 1]! << 8);
       const even = (cluster & 1) === 0;
-      const word = even ? (old & 0xf000) | (value & 0xfff) : (old & 0x000f) | ((value & 0xfff) << 4);
+      const word = even
+        ? (old & 0xf000) | (value & 0xfff)
+        : (old & 0x000f) | ((value & 0xfff) << 4);
       window[offset] = word & 0xff;
       window[offset + 1] = word >>> 8;
     } else {
@@ -177,7 +179,8 @@ export class FatTable {
     }
     const chain = `cluster chain of ${what}`;
     const where = `(FAT entry at offset ${this.#entryOffset(from)})`;
-    if (cluster === 0) this.#fail(`${chain} breaks off after cluster ${from}, in a free one ${where}`);
+    if (cluster === 0)
+      this.#fail(`${chain} breaks off after cluster ${from}, in a free one ${where}`);
     if (cluster === BAD_CLUSTER) {
       this.#fail(`${chain} goes from cluster ${from} to a bad one ${where}`);
     }
@@ -236,6 +239,6 @@ export class FatTable {
 
 function append(runs: number[], cluster: number): void {
   const end = runs.length - 1;
-  if (end > 0 && runs[end - 1]! + runs[end]! === cluster) runs[end] = runs[end]! + 1;
+  if (end > 0 && cluster === runs[end - 1]! + runs[end]!) runs[end] = runs[end]! + 1;
   else runs.push(cluster, 1);
 }

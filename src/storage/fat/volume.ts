@@ -115,7 +115,9 @@ export class FatVolume {
   readFile(path: string, maxBytes = DEFAULT_MAX_FILE_BYTES): Uint8Array {
     const file = this.openFile(path);
     if (file.sizeBytes > maxBytes) {
-      this.fail(`${show(path)} has ${file.sizeBytes} bytes, more than the ${maxBytes} that fit here`);
+      this.fail(
+        `${show(path)} has ${file.sizeBytes} bytes, more than the ${maxBytes} that fit here`,
+      );
     }
     const bytes = new Uint8Array(file.sizeBytes);
     file.read(0, bytes, 0, bytes.length);
@@ -132,7 +134,8 @@ export class FatVolume {
     let directory = this.loadDirectory(undefined, '\\');
     for (const part of parts) {
       const entry = findEntry(directory, part);
-      if (entry === undefined) this.fail(`there is no ${show(path)}: ${directory.path} has no ${part}`);
+      if (entry === undefined)
+        this.fail(`there is no ${show(path)}: ${directory.path} has no ${part}`);
       const below = join(directory.path, entry.name);
       if (!entry.isDirectory) this.fail(`there is no ${show(path)}: ${below} is a file`);
       directory = this.loadDirectory(entry, below);

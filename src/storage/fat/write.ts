@@ -55,11 +55,7 @@ export function writeFatFile(
 }
 
 /** Creates a directory and those above it that are missing. */
-export function makeFatDirectory(
-  volume: FatVolume,
-  path: string,
-  time: FatTime = FAT_EPOCH,
-): void {
+export function makeFatDirectory(volume: FatVolume, path: string, time: FatTime = FAT_EPOCH): void {
   let directory = volume.loadDirectory(undefined, '\\');
   for (const name of splitPath(path)) {
     let entry = findEntry(directory, name);

@@ -124,11 +124,7 @@ export function writeGpt(disk: BlockDevice, options: GptOptions): Placed[] {
   return placed;
 }
 
-function gptEntries(
-  disk: BlockDevice,
-  options: GptOptions,
-  placed: readonly Placed[],
-): Uint8Array {
+function gptEntries(disk: BlockDevice, options: GptOptions, placed: readonly Placed[]): Uint8Array {
   const sectorBytes = disk.sectorBytes;
   const entries = new Uint8Array(Math.ceil(ENTRIES_BYTES / sectorBytes) * sectorBytes);
   const entry = GptEntry.cursor(new DataView(entries.buffer));
