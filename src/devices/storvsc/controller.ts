@@ -10,6 +10,7 @@ import type {
   OpenChannel,
   VmbusDevice,
 } from '../../vmbus/device.ts';
+import { PacketFlag, PacketType } from '../../vmbus/spec/ring.ts';
 import type { LogicalUnit } from '../scsi/logical-unit.ts';
 import { ScsiTask } from '../scsi/task.ts';
 import { StorvscChannel } from './channel.ts';
@@ -38,9 +39,6 @@ const PACKETS_PER_EVENT = 64;
 const BYTES_PER_EVENT = 4 * 1024 * 1024;
 /** Host time for one packet, before the next batch of a long ring is looked at. */
 const PACKET_NS = 100;
-const PACKET_IN_BAND = 6;
-const PACKET_GPA_DIRECT = 9;
-const WANTS_COMPLETION = 1;
 
 /** `address` is path << 16 | target << 8 | LUN, `transaction` the low half of the guest's id. */
 const completeEvent = traceType('storvsc', 'complete', {
@@ -219,11 +217,11 @@ export class StorvscController implements VmbusDevice {
   /** Handles one packet. @returns the bytes that it moved */
   #take(state: StorvscChannel, packet: IncomingPacket): number {
     const channelId = state.channel.channelId;
-    if (packet.type !== PACKET_IN_BAND && packet.type !== PACKET_GPA_DIRECT) {
+    if (packet.type !== PacketType.inBand && packet.type !== PacketType.gpaDirect) {
       this.#trace.emit(malformedEvent, channelId, 1, packet.type);
       return 0;
     }
-    if ((packet.flags & WANTS_COMPLETION) === 0) {
+    if ((packet.flags & PacketFlag.completionRequested) === 0) {
       this.#trace.emit(malformedEvent, channelId, 2, packet.flags);
       return 0;
     }

@@ -4,11 +4,6 @@
  */
 import { bytes, flags, openEnum, struct, u16, u32, u8 } from '../../core/wire.ts';
 
-/** Class GUID of a synthetic SCSI controller. */
-export const SCSI_INTERFACE_ID = 'ba6163d9-04a1-4d29-b605-72e2ffb1dc7f';
-/** Class GUID of the channel that stands beside an emulated IDE disk. */
-export const IDE_ACCELERATOR_INTERFACE_ID = '32412632-86cb-44a2-9b5c-50d1417354f5';
-
 /** Protocol versions, major << 8 | minor. */
 export const VstorVersion = {
   /** Windows Server 2008. */
