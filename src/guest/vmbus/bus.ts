@@ -1,0 +1,432 @@
+/** vmbus0: the interrupt, the messages, and the devices that offers become. */
+import { VMBUS_SINT } from '../../vmbus/spec/ids.ts';
+import * as wire from '../../vmbus/spec/messages.ts';
+import { MessageType } from '../../vmbus/spec/messages.ts';
+import { DeviceClass } from '../../vmbus/spec/guids.ts';
+import { VmbusVersion } from '../../vmbus/spec/versions.ts';
+import type { Task } from '../kernel/api.ts';
+import { Vector } from '../kernel/apic.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { TaskQueue } from '../kernel/taskqueue.ts';
+import { Priority } from '../kernel/thread.ts';
+import { TIMER_SINT } from '../timers/event-timers.ts';
+import { guestDevice } from '../trace.ts';
+import type { ChannelOffer, GuestDevice, GuestDriver } from './api.ts';
+import { Channel } from './channel.ts';
+import type { ChannelHost } from './channel.ts';
+import { build, Connection } from './connection.ts';
+import { ChannelDirectory, queueEvents, runEvents } from './events.ts';
+import { GlobalQueue, PerChannelQueues } from './offers.ts';
+import type { OfferQueue } from './offers.ts';
+import { Synic } from './synic.ts';
+
+/** Both drivers number their GPADLs from here. */
+const FIRST_GPADL_ID = 0xe1e10;
+/** newbus: adding a child and asking every driver. */
+const PROBE_NS = 25_000;
+/** Handling one channel message. */
+const MESSAGE_NS = 2_500;
+
+/** What 10.2 spreads over all processors; everything else stays on the first. */
+const HIGH_PERFORMANCE: ReadonlySet<string> = new Set([
+  DeviceClass.network,
+  DeviceClass.ide,
+  DeviceClass.scsi,
+]);
+
+class Device implements GuestDevice {
+  readonly driver: GuestDriver;
+  readonly unit: number;
+  readonly channel: Channel;
+  readonly kernel: Kernel;
+  readonly vmbusVersion: number;
+  softState: unknown;
+
+  constructor(
+    driver: GuestDriver,
+    unit: number,
+    channel: Channel,
+    kernel: Kernel,
+    vmbusVersion: number,
+  ) {
+    this.driver = driver;
+    this.unit = unit;
+    this.channel = channel;
+    this.kernel = kernel;
+    this.vmbusVersion = vmbusVersion;
+  }
+
+  get driverName(): string {
+    return this.driver.name;
+  }
+
+  get name(): string {
+    return `${this.driver.name}${this.unit}`;
+  }
+}
+
+export class VmBus implements ChannelHost {
+  readonly kernel: Kernel;
+  readonly synic: Synic;
+  readonly connection: Connection;
+  readonly directory: ChannelDirectory;
+  readonly devices: Device[] = [];
+  readonly #drivers: readonly GuestDriver[];
+  readonly #offers: OfferQueue;
+  /** Messages of each processor: hv_msg (10.2) or hvmsgN. */
+  readonly #messageQueues: TaskQueue[] = [];
+  /** Events: hv_event (10.2) or hveventN. */
+  readonly #eventQueues: TaskQueue[] = [];
+  /** 10.2 before the fix hands every message to this thread. */
+  #workQueue: TaskQueue | undefined;
+  #nextGpadlId = FIRST_GPADL_ID;
+  #vector = 0;
+  #nextProcessor = 0;
+  #isScanDone = false;
+  #hasTimer = false;
+  /** Deliveries of the VMBus vector, for each processor. */
+  readonly interruptCounts: Float64Array;
+
+  constructor(kernel: Kernel, drivers: readonly GuestDriver[]) {
+    this.kernel = kernel;
+    this.#drivers = drivers;
+    this.synic = new Synic(kernel);
+    this.synic.allocate();
+    this.connection = new Connection(kernel, this.synic);
+    this.directory = new ChannelDirectory(kernel);
+    this.#offers =
+      kernel.switches.offerQueue === 'perChannel'
+        ? new PerChannelQueues(kernel)
+        : new GlobalQueue(kernel);
+    this.interruptCounts = new Float64Array(kernel.processorCount);
+    this.connection.on(MessageType.offerChannel, (message) => this.#onOffer(message));
+    this.connection.on(MessageType.rescindChannelOffer, (message) => this.#onRescind(message));
+    this.connection.on(MessageType.allOffersDelivered, () => this.#onOffersDelivered());
+    kernel.addSysctl('dev.vmbus.0.version', () => this.connection.versionText);
+    kernel.addSysctl('dev.vmbus.0.%desc', () =>
+      kernel.isLegacy ? 'Vmbus Devices' : 'Hyper-V Vmbus',
+    );
+  }
+
+  nextGpadlId(): number {
+    this.#nextGpadlId += 1;
+    return this.#nextGpadlId;
+  }
+
+  mapChannel(channel: Channel): void {
+    this.directory.map(channel);
+  }
+
+  unmapChannel(channel: Channel): void {
+    this.directory.unmap(channel);
+  }
+
+  /** Threads, vector and the SynIC of every processor. */
+  *start(hasTimer: boolean): Task {
+    this.#hasTimer = hasTimer;
+    this.#allocateVector();
+    for (let processor = 0; processor < this.kernel.processorCount; processor += 1) {
+      this.#startThreads(processor);
+    }
+    yield* this.kernel.onEachProcessor((processor) => this.#setUp(processor));
+  }
+
+  *#setUp(processor: number): Task {
+    this.synic.setUp(processor, this.#vector, this.#hasTimer);
+    yield 0;
+  }
+
+  /** 10.2 takes the highest free IDT entry itself; today's kernel hands vectors out. */
+  #allocateVector(): void {
+    const { interrupts, isLegacy, switches } = this.kernel;
+    let vector = isLegacy ? Vector.spurious - 1 : Vector.firstDynamic;
+    while (!interrupts.isFree(vector)) vector += isLegacy ? -1 : 1;
+    this.#vector = vector;
+    const name = (processor: number): string => `cpu${processor}:hyperv`;
+    const handler = isLegacy ? this.#legacyInterrupt : this.#interrupt;
+    interrupts.install(vector, switches.irqCounters ? name : undefined, handler, true);
+  }
+
+  #startThreads(processor: number): void {
+    const { kernel } = this;
+    if (kernel.isLegacy) {
+      const options = { processor, priority: Priority.interruptSoftware };
+      this.#messageQueues.push(kernel.taskQueue('swi: hv_msg', options));
+      this.#eventQueues.push(kernel.taskQueue('swi: hv_event', options));
+      if (kernel.switches.offerQueue === 'perChannel' && this.#workQueue === undefined) {
+        const priority = Priority.kernelDisk;
+        this.#workQueue = kernel.taskQueue('hv_vmbusQ_0 taskq', { priority });
+      }
+    } else {
+      const options = { processor, priority: Priority.interruptNetwork };
+      this.#eventQueues.push(kernel.taskQueue(`hvevent${processor}`, options));
+      this.#messageQueues.push(kernel.taskQueue(`hvmsg${processor}`, options));
+    }
+    this.#messageTasks.push({ isPending: false, run: () => this.#runMessages(processor) });
+    this.#eventTasks.push({ isPending: false, run: () => this.#runLegacyEvents(processor) });
+  }
+
+  readonly #messageTasks: { isPending: boolean; run: () => Task }[] = [];
+  readonly #eventTasks: { isPending: boolean; run: () => Task }[] = [];
+
+  /** Negotiates and asks for offers. @returns false when the host refused every version */
+  *connect(): Task<boolean> {
+    if (!(yield* this.connection.connect())) return false;
+    this.kernel.phase('vmbus-connected');
+    return true;
+  }
+
+  *requestOffers(): Task {
+    yield* this.connection.send(build(wire.RequestOffers, MessageType.requestOffers).bytes);
+  }
+
+  /** Today's driver: the boot goes on when every device of the first scan is attached. */
+  *waitScan(): Task {
+    while (!this.#isScanDone) yield* this.kernel.tsleep(this.devices, Infinity);
+  }
+
+  /** Timer message, then events, then messages. */
+  readonly #interrupt = (processor: number): void => {
+    const { synic, kernel } = this;
+    this.interruptCounts[processor]! += 1;
+    if (this.#hasTimer && synic.messageType(processor, TIMER_SINT) !== 0) {
+      synic.releaseMessage(processor, TIMER_SINT);
+      kernel.callouts.interrupt();
+    }
+    this.#takeEvents(processor);
+    if (synic.messageType(processor, VMBUS_SINT) !== 0) this.#queueMessages(processor);
+  };
+
+  #takeEvents(processor: number): void {
+    const { view } = this.kernel.hw.memory;
+    const flags = this.synic.eventFlags(processor);
+    if (!this.connection.hasSharedInterruptPage) {
+      queueEvents(this.directory, view, flags, this.#eventQueues);
+    } else if (takeFirstFlag(view, flags)) {
+      queueEvents(this.directory, view, this.connection.receiveFlags, this.#eventQueues);
+    }
+  }
+
+  /** Events before messages; from 2.4 on the event thread runs at every interrupt. */
+  readonly #legacyInterrupt = (processor: number): void => {
+    const { synic, kernel } = this;
+    this.interruptCounts[processor]! += 1;
+    if (this.#hasTimer && synic.messageType(processor, TIMER_SINT) !== 0) {
+      synic.releaseMessage(processor, TIMER_SINT);
+      kernel.callouts.interrupt();
+    }
+    const isShared = this.connection.hasSharedInterruptPage;
+    if (!isShared || takeFirstFlag(kernel.hw.memory.view, synic.eventFlags(processor))) {
+      this.#eventQueues[processor]!.enqueue(this.#eventTasks[processor]!);
+    }
+    if (synic.messageType(processor, VMBUS_SINT) !== 0) this.#queueMessages(processor);
+  };
+
+  #queueMessages(processor: number): void {
+    this.#messageQueues[processor]!.enqueue(this.#messageTasks[processor]!);
+  }
+
+  *#runLegacyEvents(processor: number): Task {
+    const { kernel } = this;
+    const needsGiant = !kernel.switches.intrMpsafe;
+    if (needsGiant) yield* kernel.acquireGiant();
+    const flags = this.connection.hasSharedInterruptPage
+      ? this.connection.receiveFlags
+      : this.synic.eventFlags(processor);
+    yield* runEvents(this.directory, kernel.hw.memory.view, flags);
+    if (needsGiant) kernel.releaseGiant();
+  }
+
+  *#runMessages(processor: number): Task {
+    const { kernel, synic } = this;
+    const needsGiant = kernel.isLegacy && !kernel.switches.intrMpsafe;
+    if (needsGiant) yield* kernel.acquireGiant();
+    while (synic.messageType(processor, VMBUS_SINT) !== 0) {
+      const bytes = synic.message(processor, VMBUS_SINT);
+      this.#take(new DataView(bytes.buffer));
+      synic.releaseMessage(processor, VMBUS_SINT);
+      yield MESSAGE_NS;
+    }
+    if (needsGiant) kernel.releaseGiant();
+  }
+
+  #take(message: DataView): void {
+    if (this.#workQueue === undefined) {
+      this.connection.dispatch(message);
+      return;
+    }
+    this.#workQueue.enqueue({ isPending: false, run: () => this.#dispatchLater(message) });
+  }
+
+  *#dispatchLater(message: DataView): Task {
+    yield MESSAGE_NS;
+    this.connection.dispatch(message);
+  }
+
+  #onOffer(message: DataView): void {
+    if (message.byteLength < wire.OfferChannel.size) return;
+    const offer = readOffer(message, this.connection.version);
+    const channel = new Channel(offer, this);
+    this.#chooseProcessor(channel);
+    const isSubChannel = offer.subChannelIndex !== 0;
+    this.kernel.bootverbose(
+      `vmbus0: chan${offer.channelId} subidx${offer.subChannelIndex} offer\n`,
+    );
+    this.#offers.add(channel, isSubChannel, () => this.#processOffer(channel));
+  }
+
+  #chooseProcessor(channel: Channel): void {
+    const { kernel, connection } = this;
+    const isSpread =
+      kernel.isLegacy &&
+      connection.version >= VmbusVersion.win8 &&
+      HIGH_PERFORMANCE.has(channel.offer.interfaceId);
+    if (isSpread) {
+      this.#nextProcessor += 1;
+      channel.assignProcessor(this.#nextProcessor);
+    }
+    kernel.bootverbose(
+      `vmbus0: chan${channel.id} assigned to cpu${channel.processor} ` +
+        `[vcpu${this.synic.vpIndexOf(channel.processor)}]\n`,
+    );
+  }
+
+  *#processOffer(channel: Channel): Task {
+    const { offer } = channel;
+    const primary = this.directory.list.find(
+      (other) =>
+        other.primary === undefined &&
+        other.offer.interfaceId === offer.interfaceId &&
+        other.offer.instanceId === offer.instanceId,
+    );
+    if (primary === undefined) {
+      if (offer.subChannelIndex !== 0) return;
+      this.directory.add(channel);
+      yield* this.#attach(channel);
+    } else if (offer.subChannelIndex !== 0) {
+      this.#adopt(primary, channel);
+    }
+  }
+
+  #adopt(primary: Channel, channel: Channel): void {
+    if (this.kernel.isLegacy) {
+      this.kernel.printf(`Storvsc get multi-channel offer, rel=${channel.id}.\n`);
+    }
+    channel.primary = primary;
+    channel.device = primary.device;
+    this.directory.add(channel);
+    primary.subChannels.push(channel);
+    this.kernel.wakeup(primary.subChannels);
+  }
+
+  /** newbus: probe under Giant as both kernels do, announce, attach. */
+  *#attach(channel: Channel): Task {
+    const { kernel } = this;
+    yield* kernel.acquireGiant();
+    yield PROBE_NS;
+    for (const driver of this.#drivers) {
+      const description = driver.probe(channel.offer, kernel);
+      if (description === undefined) continue;
+      const unit = this.#nextUnit(driver.name);
+      const device = new Device(driver, unit, channel, kernel, this.connection.version);
+      channel.device = device;
+      this.devices.push(device);
+      const shown = description === '' ? '' : `: <${description}>`;
+      kernel.printf(`${device.name}${shown} on vmbus0\n`);
+      yield 0;
+      const error = yield* driver.attach(device);
+      if (error === 0) {
+        kernel.trace.emitText(guestDevice, device.name, channel.id);
+      } else {
+        kernel.printf(`device_attach: ${device.name} attach returned ${error}\n`);
+        this.#forgetDevice(channel);
+      }
+      break;
+    }
+    kernel.releaseGiant();
+  }
+
+  #nextUnit(name: string): number {
+    let unit = 0;
+    while (this.devices.some((device) => device.driverName === name && device.unit === unit)) {
+      unit += 1;
+    }
+    return unit;
+  }
+
+  #forgetDevice(channel: Channel): void {
+    const index = this.devices.findIndex((device) => device.channel === channel);
+    if (index >= 0) this.devices.splice(index, 1);
+    channel.device = undefined;
+  }
+
+  #onRescind(message: DataView): void {
+    if (message.byteLength < wire.RescindChannelOffer.size) return;
+    const channel = this.directory.withId(wire.RescindChannelOffer.cursor(message).at(0).channelId);
+    if (channel === undefined || channel.isRevoked) return;
+    channel.isRevoked = true;
+    this.kernel.wakeup(channel.subChannels);
+    this.#offers.add(channel, channel.primary !== undefined, () => this.#detach(channel));
+  }
+
+  *#detach(channel: Channel): Task {
+    const { kernel } = this;
+    const device = this.devices.find((candidate) => candidate.channel === channel);
+    if (device !== undefined) {
+      yield* kernel.acquireGiant();
+      if (device.driver.detach !== undefined) yield* device.driver.detach(device);
+      kernel.printf(`${device.name}: detached\n`);
+      this.#forgetDevice(channel);
+      kernel.releaseGiant();
+    }
+    yield* channel.close();
+    const siblings = channel.primary?.subChannels;
+    siblings?.splice(siblings.indexOf(channel), 1);
+    this.directory.remove(channel);
+    this.#offers.forget(channel);
+    if (!kernel.switches.relidReleased) return;
+    const { fields, bytes } = build(wire.RelIdReleased, MessageType.relIdReleased);
+    fields.channelId = channel.id;
+    yield* this.connection.send(bytes);
+  }
+
+  /** 10.2 ignores it; today it is queued behind the last attach. */
+  #onOffersDelivered(): void {
+    if (this.kernel.isLegacy) {
+      this.kernel.phase('offers-delivered');
+      return;
+    }
+    this.#offers.add(this, false, () => this.#finishScan());
+  }
+
+  *#finishScan(): Task {
+    yield 0;
+    this.#isScanDone = true;
+    this.kernel.phase('offers-delivered');
+    this.kernel.bootverbose('vmbus0: device scan, probe and attach done\n');
+    this.kernel.wakeup(this.devices);
+  }
+}
+
+function takeFirstFlag(view: DataView, flags: number): boolean {
+  const word = view.getUint32(flags, true);
+  view.setUint32(flags, (word & ~1) >>> 0, true);
+  return (word & 1) !== 0;
+}
+
+function readOffer(message: DataView, version: number): ChannelOffer {
+  const offer = wire.OfferChannel.cursor(message).at(0);
+  const isOldest = version === VmbusVersion.v1;
+  return {
+    interfaceId: offer.interfaceId,
+    instanceId: offer.instanceId,
+    channelId: offer.channelId,
+    subChannelIndex: offer.subChannelIndex,
+    flags: offer.flags,
+    mmioMegabytes: offer.mmioMegabytes,
+    userDefined: offer.userDefined,
+    connectionId: isOldest ? 2 : offer.connectionId,
+    monitorId: offer.monitorId,
+    isMonitored: (offer.monitorAllocated & 1) !== 0,
+  };
+}
