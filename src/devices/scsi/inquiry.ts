@@ -5,6 +5,7 @@ import {
   INQUIRY_REMOVABLE,
   INQUIRY_RESPONSE_FORMAT,
   PeripheralDeviceType,
+  ScsiStatus,
   Sense,
   SrbStatus,
   StandardInquiry,
@@ -244,7 +245,7 @@ export function dvdInquiry(task: ScsiTask): void {
   const allocation = task.cdb16(3);
   const type = PeripheralDeviceType.cdDvd;
   if (allocation > task.data.length || (isEvpd && allocation < VpdHeader.size)) {
-    task.overrun();
+    task.failPlain(ScsiStatus.checkCondition, SrbStatus.dataOverrun);
     return;
   }
   if (!isEvpd) {

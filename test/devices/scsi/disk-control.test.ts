@@ -62,12 +62,7 @@ describe('INQUIRY', () => {
     ['B1', { isThin: true, rotationRate: 1 }, 'b1', `00 b1 00 3c 00 01${' 00'.repeat(58)}`],
     ['B2', { isThin: true }, 'b2', '00 b2 00 04 01 80 02 00'],
     ['CE', {}, 'ce', '00 ce 00 04 01 01 00 00'],
-    [
-      'CF',
-      {},
-      'cf',
-      '00 cf 00 14 01 00 00 00 15 8f a9 89 28 c9 8b 4d 94 cd ef 51 fa a9 9d 33',
-    ],
+    ['CF', {}, 'cf', '00 cf 00 14 01 00 00 00 15 8f a9 89 28 c9 8b 4d 94 cd ef 51 fa a9 9d 33'],
   ])('VPD page %s', (_, options, page, expected) => {
     const answer = disk(options).in(`12 01 ${page} 00 ff 00`, 255);
     expect(answer.srb).toBe(0x01);
@@ -76,7 +71,10 @@ describe('INQUIRY', () => {
 
   it('sizes the provisioning threshold of a disk beyond 2^33 blocks', () => {
     const huge = new MemoryDisk(4096, { claimedBytes: 2 ** 34 * 512 });
-    const answer = new ScsiRunner(new ScsiDisk(huge, { isThin: true })).in('12 01 b2 00 ff 00', 255);
+    const answer = new ScsiRunner(new ScsiDisk(huge, { isThin: true })).in(
+      '12 01 b2 00 ff 00',
+      255,
+    );
     expect(answer.data[4]).toBe(3);
   });
 
