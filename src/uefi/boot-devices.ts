@@ -1,0 +1,176 @@
+import { InputError } from '../core/errors.ts';
+import type { BlockDevice } from '../storage/block.ts';
+import { DiskFault } from '../storage/block.ts';
+import { FatVolume } from '../storage/fat/volume.ts';
+import { readPartitions } from '../storage/partitions/read.ts';
+import type { Partition, PartitionTable } from '../storage/partitions/spec.ts';
+import { GptType, MbrType } from '../storage/partitions/spec.ts';
+import type { PathNode } from './device-path.ts';
+import { FALLBACK_LOADER_PATH } from './spec/device-path.ts';
+import { EfiGuid } from './spec/guids.ts';
+
+/** A disk or DVD as the firmware finds it on a synthetic SCSI controller. */
+export interface FirmwareDisk {
+  readonly block: BlockDevice;
+  readonly kind: 'disk' | 'dvd';
+  /** VMBus instance GUID of its controller. */
+  readonly controllerId: string;
+  readonly target: number;
+  readonly lun: number;
+}
+
+/** A file system that a loader may be on. */
+export interface LoaderVolume {
+  readonly device: FirmwareDisk;
+  /** Undefined when the file system takes the whole medium. */
+  readonly partition: Partition | undefined;
+  readonly fat: FatVolume;
+  /** From the controller to the partition, without a file. */
+  readonly path: readonly PathNode[];
+  /** For messages. */
+  readonly label: string;
+}
+
+/** Something that was tried and is no good. `hasLoader`: there was a file to load. */
+export interface BootFailure {
+  readonly label: string;
+  readonly reason: string;
+  readonly hasLoader: boolean;
+}
+
+/** Loaders of other machines, for a hint in the message. */
+const OTHER_LOADERS: readonly (readonly [string, string])[] = [
+  ['BOOTAA64.EFI', 'AArch64'],
+  ['BOOTIA32.EFI', '32-bit x86'],
+  ['BOOTARM.EFI', '32-bit Arm'],
+  ['BOOTRISCV64.EFI', '64-bit RISC-V'],
+];
+
+export function deviceLabel(device: FirmwareDisk): string {
+  return `${device.kind === 'dvd' ? 'DVD' : 'disk'} ${device.target}:${device.lun} (${device.block.name})`;
+}
+
+export function devicePathOf(device: FirmwareDisk): PathNode[] {
+  return [
+    { kind: 'vmbus', interfaceId: EfiGuid.vmbusScsi, instanceId: device.controllerId },
+    { kind: 'scsi', target: device.target, lun: device.lun },
+  ];
+}
+
+/** The message of what the user's image did wrong; our own mistakes go on as they are. */
+export function inputProblem(error: unknown): string {
+  if (error instanceof InputError || error instanceof DiskFault) return error.message;
+  throw error;
+}
+
+/**
+ * The EFI system partitions of a disk, or the reason why it has none that can be read.
+ * @param warn hears what is odd but does not stop a boot
+ */
+export function findVolumes(
+  device: FirmwareDisk,
+  warn: (message: string) => void,
+): LoaderVolume[] | string {
+  let table: PartitionTable;
+  try {
+    table = readPartitions(device.block, (message) => warn(`${device.block.name}: ${message}`));
+  } catch (error) {
+    return inputProblem(error);
+  }
+  if (table.kind === 'none') return wholeDiskVolume(device);
+  const candidates = table.partitions.filter(isEfiSystem);
+  if (candidates.length === 0) return noSystemPartition(table);
+  const volumes: LoaderVolume[] = [];
+  const problems: string[] = [];
+  for (const partition of candidates) {
+    const volume = openVolume(device, table, partition);
+    if (typeof volume === 'string') problems.push(volume);
+    else volumes.push(volume);
+  }
+  return volumes.length > 0 ? volumes : problems.join('; ');
+}
+
+function isEfiSystem(partition: Partition): boolean {
+  return partition.typeGuid === GptType.efiSystem || partition.typeByte === MbrType.is.efiSystem;
+}
+
+function noSystemPartition(table: PartitionTable): string {
+  const names = table.partitions.map((partition) => partition.typeName);
+  const found = names.length === 0 ? 'no partition at all' : `only: ${names.join(', ')}`;
+  return `no EFI system partition (ESP) in its ${table.kind.toUpperCase()}: it has ${found}`;
+}
+
+/** Opens the FAT volume of one partition. */
+export function openVolume(
+  device: FirmwareDisk,
+  table: PartitionTable,
+  partition: Partition,
+): LoaderVolume | string {
+  const name = `partition ${partition.index} (${partition.typeName})`;
+  if (partition.problem !== '') return `${name} cannot be used: ${partition.problem}`;
+  const { sectorBytes } = device.block;
+  try {
+    return {
+      device,
+      partition,
+      fat: FatVolume.open(device.block, partition.startByte, partition.sizeBytes),
+      path: [
+        ...devicePathOf(device),
+        {
+          kind: 'partition',
+          table: table.kind === 'gpt' ? 'gpt' : 'mbr',
+          number: partition.index,
+          startLba: partition.startByte / sectorBytes,
+          sizeLba: partition.sizeBytes / sectorBytes,
+          signature: table.kind === 'gpt' ? partition.uniqueId : table.diskId,
+        },
+      ],
+      label: `${deviceLabel(device)} ${name}`,
+    };
+  } catch (error) {
+    return `${name} has no FAT file system: ${inputProblem(error)}`;
+  }
+}
+
+/** A medium without partitions may be one FAT volume, as USB sticks are. */
+function wholeDiskVolume(device: FirmwareDisk): LoaderVolume[] | string {
+  try {
+    const fat = FatVolume.open(device.block);
+    const path = devicePathOf(device);
+    return [{ device, partition: undefined, fat, path, label: deviceLabel(device) }];
+  } catch (error) {
+    inputProblem(error);
+    return 'neither a partition table nor a FAT file system is on it';
+  }
+}
+
+/**
+ * Reads a loader from a volume.
+ * @returns its bytes, or why there are none; `isThere` tells a missing file from a damaged one
+ */
+export function readLoader(
+  volume: LoaderVolume,
+  path: string,
+): Uint8Array | { readonly reason: string; readonly isThere: boolean } {
+  let isThere = false;
+  try {
+    const entry = volume.fat.stat(path);
+    if (entry === undefined) {
+      return { reason: `no ${path} on it${otherLoaders(volume.fat, path)}`, isThere };
+    }
+    isThere = true;
+    return volume.fat.readFile(path);
+  } catch (error) {
+    return { reason: inputProblem(error), isThere };
+  }
+}
+
+function otherLoaders(fat: FatVolume, path: string): string {
+  if (path !== FALLBACK_LOADER_PATH) return '';
+  for (const [file, machine] of OTHER_LOADERS) {
+    if (fat.stat(`\\EFI\\BOOT\\${file}`) !== undefined) {
+      return `; it has ${file}, which is for ${machine}`;
+    }
+  }
+  return '';
+}
