@@ -5,6 +5,8 @@ const SDT_HEADER_BYTES = 36;
 /** No table of a small machine is larger; longer ones are damaged. */
 const MAX_TABLE_BYTES = 0x10_0000;
 const MAX_TABLES = 64;
+/** How far from its _HID the resources of the VMBus device may lie. */
+const VMBUS_DEVICE_BYTES = 160;
 
 export interface SystemTable {
   readonly signature: string;
@@ -147,6 +149,22 @@ export class AcpiTables {
     const blocks = this.tables.filter((table) => table.signature === 'SSDT');
     if (dsdt !== undefined) blocks.unshift(dsdt);
     return blocks.some((block) => this.#indexOf(block, word) >= 0);
+  }
+
+  /** " irq 5", from the first IRQ descriptor after the bus's name; '' when there is none. */
+  vmbusInterrupt(): string {
+    const dsdt = this.dsdt();
+    const name = dsdt === undefined ? -1 : this.#indexOf(dsdt, 'VMBus');
+    if (dsdt === undefined || name < 0) return '';
+    const { u8 } = this.#memory;
+    const end = Math.min(dsdt.offset + dsdt.bytes - 3, name + VMBUS_DEVICE_BYTES);
+    for (let at = name; at < end; at += 1) {
+      // Small resource item 4 (IRQ), two or three bytes long: a mask of sixteen interrupts.
+      if (u8[at] !== 0x22 && u8[at] !== 0x23) continue;
+      const mask = u8[at + 1]! | (u8[at + 2]! << 8);
+      if (mask !== 0 && (mask & (mask - 1)) === 0) return ` irq ${31 - Math.clz32(mask)}`;
+    }
+    return '';
   }
 
   /** SLP_TYPa of \_S5: the first element of its package; -1 when there is none. */

@@ -1,5 +1,11 @@
 import { PAGE_BYTES } from '../../core/memory.ts';
-import { GpaDirectExtension, RingMemory, RingPacket, RingReader, RingWriter } from '../../vmbus/ring.ts';
+import {
+  GpaDirectExtension,
+  RingMemory,
+  RingPacket,
+  RingReader,
+  RingWriter,
+} from '../../vmbus/ring.ts';
 import { GPADL_BODY_PFNS, GPADL_HEADER_PFNS, GpaRange } from '../../vmbus/spec/gpadl.ts';
 import { ConnectionId } from '../../vmbus/spec/ids.ts';
 import * as wire from '../../vmbus/spec/messages.ts';
@@ -231,7 +237,12 @@ export class Channel implements GuestChannel {
     fields.channelId = this.id;
     fields.gpadlId = gpadlId;
     const { connection } = this.#host;
-    yield* connection.request(bytes, `torndown ${gpadlId}`, connection.timeoutNs, () => this.isRevoked);
+    yield* connection.request(
+      bytes,
+      `torndown ${gpadlId}`,
+      connection.timeoutNs,
+      () => this.isRevoked,
+    );
   }
 
   sendInBand(

@@ -103,7 +103,8 @@ export class Connection {
 
   #versions(): readonly number[] {
     const only = this.#kernel.switches.vmbusVersion;
-    if (only !== 'auto') return VMBUS_VERSIONS.filter((version) => showVmbusVersion(version) === only);
+    if (only !== 'auto')
+      return VMBUS_VERSIONS.filter((version) => showVmbusVersion(version) === only);
     return this.#kernel.isLegacy ? LEGACY_VERSIONS : MODERN_VERSIONS;
   }
 

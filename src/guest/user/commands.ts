@@ -1,0 +1,131 @@
+/** The programs of the root shell. */
+import type { Startup } from '../boot/startup.ts';
+import type { ShellCommand, Task } from '../kernel/api.ts';
+import type { PowerAction } from './power.ts';
+import { shutDown } from './power.ts';
+
+export function builtInCommands(startup: Startup): ShellCommand[] {
+  const { kernel } = startup;
+  const show = (
+    name: string,
+    help: string,
+    text: (words: readonly string[]) => string,
+  ): ShellCommand => ({
+    name,
+    help,
+    *run(words) {
+      kernel.print(text(words));
+      yield 500_000;
+    },
+  });
+  const end = (name: string, help: string, action: PowerAction): ShellCommand => ({
+    name,
+    help,
+    run: () => shutDown(startup, action),
+  });
+  return [
+    show('dmesg', 'the kernel messages of this boot', () => kernel.console.messages),
+    show('echo', 'write words', (words) => `${words.slice(1).join(' ')}\n`),
+    show('ps', 'threads and their processor time', () => processes(startup)),
+    show('sysctl', 'kernel state: -a, or names', (words) => sysctl(startup, words.slice(1))),
+    show('uname', 'the system’s name; -a for all of it', (words) => uname(startup, words)),
+    show('uptime', 'time since boot', () => `up ${uptime(kernel.uptimeNs())}, 1 user\n`),
+    show('vmstat', '-i: interrupt counters', (words) => vmstat(startup, words)),
+    end('halt', 'stop the system', 'halt'),
+    end('poweroff', 'stop the system and power off', 'poweroff'),
+    end('reboot', 'stop the system and start again', 'reboot'),
+    shutdownCommand(startup),
+    {
+      name: 'panic',
+      help: 'crash the kernel',
+      *run(): Task {
+        yield 0;
+        kernel.panic('kdb_sysctl_panic');
+      },
+    },
+  ];
+}
+
+function shutdownCommand(startup: Startup): ShellCommand {
+  const actions: Readonly<Record<string, PowerAction>> = {
+    '-p': 'poweroff',
+    '-h': 'halt',
+    '-r': 'reboot',
+  };
+  return {
+    name: 'shutdown',
+    help: '-p, -h or -r, then "now"',
+    *run(words): Task {
+      const action = Object.hasOwn(actions, words[1] ?? '') ? actions[words[1]!] : undefined;
+      if (action === undefined || words[2] !== 'now') {
+        startup.kernel.print('usage: shutdown [-h | -p | -r] now\n');
+        return;
+      }
+      yield* shutDown(startup, action);
+    },
+  };
+}
+
+function uname({ release, kernel }: Startup, words: readonly string[]): string {
+  if (words[1] === '-r') return `${release}\n`;
+  if (words[1] !== '-a') return 'FreeBSD\n';
+  const version = `FreeBSD ${release}${kernel.isLegacy ? ' #0' : ''} GENERIC`;
+  return `FreeBSD synthvm ${release} ${version} amd64\n`;
+}
+
+function uptime(nowNs: number): string {
+  const seconds = Math.floor(nowNs / 1e9);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+}
+
+function sysctl({ kernel }: Startup, names: readonly string[]): string {
+  if (names.length === 0) return 'usage: sysctl -a | name ...\n';
+  if (names[0] === '-a') {
+    const all = [...kernel.sysctls.keys()].sort();
+    return all.map((name) => `${name}: ${kernel.sysctls.get(name)!()}\n`).join('');
+  }
+  return names.map((name) => sysctlLines(kernel.sysctls, name)).join('');
+}
+
+/** A leaf, or every leaf below a node. */
+function sysctlLines(tree: ReadonlyMap<string, () => string>, name: string): string {
+  const leaf = tree.get(name);
+  if (leaf !== undefined) return `${name}: ${leaf()}\n`;
+  const below = [...tree.keys()].filter((key) => key.startsWith(`${name}.`)).sort();
+  if (below.length === 0) return `sysctl: unknown oid '${name}'\n`;
+  return below.map((key) => `${key}: ${tree.get(key)!()}\n`).join('');
+}
+
+function vmstat({ kernel }: Startup, words: readonly string[]): string {
+  if (words[1] !== '-i') return 'usage: vmstat -i\n';
+  const seconds = Math.max(1, Math.floor(kernel.uptimeNs() / 1e9));
+  const line = (name: string, total: number): string =>
+    `${name.padEnd(24)}${String(total).padStart(15)} ${String(Math.floor(total / seconds)).padStart(10)}\n`;
+  const counters = kernel.interrupts.counters();
+  const sum = counters.reduce((total, counter) => total + counter.total, 0);
+  const head = `${'interrupt'.padEnd(24)}${'total'.padStart(15)} ${'rate'.padStart(10)}\n`;
+  return head + counters.map(({ name, total }) => line(name, total)).join('') + line('Total', sum);
+}
+
+/** Kernel threads belong to process 0, whose time goes through calcru. */
+export function processes(startup: Startup): string {
+  const { kernel, cpuTicks } = startup;
+  const threads = kernel.scheduler.threads;
+  const isUser = (name: string): boolean => name === 'sh' || name === 'init' || name === 'rc';
+  let kernelNs = startup.bootRuntimeNs;
+  for (const thread of threads) if (!isUser(thread.name)) kernelNs += thread.runtimeNs;
+  const rows = [`    0 DLs  ${seconds(cpuTicks.calcru(0, 'kernel', kernelNs))} [kernel]`];
+  for (const thread of threads) {
+    const us = Math.floor(thread.runtimeNs / 1000);
+    const shown = isUser(thread.name) ? thread.name : `[kernel/${thread.name}]`;
+    rows.push(
+      `${String(thread.id).padStart(6)} ${thread.state[0]!.toUpperCase()}   ${seconds(us)} ${shown}`,
+    );
+  }
+  return `   PID ST      TIME COMMAND\n${rows.join('\n')}\n`;
+}
+
+function seconds(us: number): string {
+  return (us / 1e6).toFixed(3).padStart(9);
+}

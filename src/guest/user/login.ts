@@ -1,0 +1,92 @@
+/** init and rc, then a login prompt with a root shell behind it. */
+import type { Startup } from '../boot/startup.ts';
+import type { ShellCommand, Task } from '../kernel/api.ts';
+import { builtInCommands, processes } from './commands.ts';
+import { Terminal } from './terminal.ts';
+
+/** rc looks its daemons up with ps; the background check does so once more a minute later. */
+const BACKGROUND_CHECK_NS = 60_000_000_000;
+const RC_STEP_NS = 2_000_000;
+
+export function* runUserland(startup: Startup): Task {
+  const { kernel } = startup;
+  const terminal = new Terminal(kernel);
+  startup.onInput = (byte) => terminal.receive(byte);
+  yield* runStartScripts(startup);
+  const needsKeyboard = startup.firmware.generation === 2 && !kernel.switches.hvKbd;
+  if (needsKeyboard) {
+    kernel.print('\nsynthvm (ttyv0)\n\nlogin: ');
+    kernel.stop('no-input', 'there is no PS/2 keyboard and no driver for the synthetic one');
+  }
+  kernel.spawn('bgfsck', () => backgroundCheck(startup));
+  for (;;) {
+    kernel.print(`\nFreeBSD/amd64 (synthvm) (ttyu0)\n\n`);
+    kernel.phase('login');
+    yield* login(startup, terminal);
+  }
+}
+
+function* runStartScripts(startup: Startup): Task {
+  const { kernel } = startup;
+  const disks = [...kernel.sysctls.keys()].includes('kern.disks');
+  kernel.print('Setting hostuuid: from the machine.\nSetting hostname: synthvm.\n');
+  yield RC_STEP_NS;
+  kernel.print(disks ? 'Starting file system checks:\n' : '');
+  kernel.print('Mounting local filesystems:.\n');
+  yield RC_STEP_NS;
+  processes(startup);
+  kernel.print('Starting devd.\nUpdating motd:.\nStarting syslogd.\nStarting cron.\n');
+  yield RC_STEP_NS;
+  if (kernel.isLegacy) kernel.print('Starting background file system checks in 60 seconds.\n');
+}
+
+function* backgroundCheck(startup: Startup): Task {
+  yield* startup.kernel.tsleep({}, BACKGROUND_CHECK_NS);
+  yield RC_STEP_NS;
+  processes(startup);
+}
+
+function* login(startup: Startup, terminal: Terminal): Task {
+  const { kernel } = startup;
+  for (;;) {
+    const name = yield* terminal.readLine('login: ');
+    if (typeof name !== 'string' || name === '') continue;
+    yield 5_000_000;
+    if (name === 'root') break;
+    kernel.print('Login incorrect\n');
+  }
+  kernel.print('Type help for the commands of this shell.\n');
+  yield* shell(startup, terminal);
+}
+
+function* shell(startup: Startup, terminal: Terminal): Task {
+  const { kernel } = startup;
+  const commands = new Map<string, ShellCommand>();
+  for (const command of [...builtInCommands(startup), ...kernel.commands]) {
+    commands.set(command.name, command);
+  }
+  for (;;) {
+    const line = yield* terminal.readLine('# ');
+    if (typeof line !== 'string') {
+      if ('ended' in line) return;
+      continue;
+    }
+    const words = line.trim().split(/\s+/);
+    const name = words[0]!;
+    if (name === '') continue;
+    if (name === 'exit' || name === 'logout') return;
+    if (name === 'help') {
+      kernel.print(helpText([...commands.values()]));
+      continue;
+    }
+    const command = commands.get(name);
+    if (command === undefined) kernel.print(`${name}: not found\n`);
+    else yield* command.run(words);
+  }
+}
+
+function helpText(commands: readonly ShellCommand[]): string {
+  const rows = [...commands, { name: 'exit', help: 'leave the shell' }];
+  rows.sort((left, right) => (left.name < right.name ? -1 : 1));
+  return rows.map(({ name, help }) => `${name.padEnd(12)} ${help}\n`).join('');
+}
