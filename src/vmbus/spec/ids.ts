@@ -33,14 +33,6 @@ export function channelConnectionId(channelId: number): number {
 /** OpenChannel `targetVp` of a guest that polls and wants no interrupts. */
 export const NO_INTERRUPT_VP = 0xffff_ffff;
 
-/** Hypercall results that the bus gives for HvPostMessage and HvSignalEvent (TLFS appendix). */
-export const HvStatus = {
-  success: 0x00,
-  invalidParameter: 0x05,
-  invalidConnectionId: 0x12,
-  insufficientBuffers: 0x13,
-} as const;
-
 /** NTSTATUS values in replies; negative ones as unsigned. */
 export const NtStatus = {
   success: 0,
