@@ -2,6 +2,8 @@ import { InputError } from '../core/errors.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { DiskFault } from '../storage/block.ts';
 import { FatVolume } from '../storage/fat/volume.ts';
+import { findBootImage, readBootCatalog } from '../storage/iso9660/el-torito.ts';
+import { BootPlatform, LOGICAL_SECTOR_BYTES } from '../storage/iso9660/spec.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import type { Partition, PartitionTable } from '../storage/partitions/spec.ts';
 import { GptType, MbrType } from '../storage/partitions/spec.ts';
@@ -64,13 +66,15 @@ export function inputProblem(error: unknown): string {
 }
 
 /**
- * The EFI system partitions of a disk, or the reason why it has none that can be read.
+ * The volumes of a device that a loader may be on: EFI system partitions, or the EFI boot image of
+ * a DVD. Otherwise the reason why there is none that can be read.
  * @param warn hears what is odd but does not stop a boot
  */
 export function findVolumes(
   device: FirmwareDisk,
   warn: (message: string) => void,
 ): LoaderVolume[] | string {
+  if (device.kind === 'dvd') return findDvdVolume(device);
   let table: PartitionTable;
   try {
     table = readPartitions(device.block, (message) => warn(`${device.block.name}: ${message}`));
@@ -129,6 +133,33 @@ export function openVolume(
     };
   } catch (error) {
     return `${name} has no FAT file system: ${inputProblem(error)}`;
+  }
+}
+
+/** UEFI 2.10, section 13.3.2.1: El Torito with platform EF holds a FAT volume. */
+function findDvdVolume(device: FirmwareDisk): LoaderVolume[] | string {
+  try {
+    const images = readBootCatalog(device.block);
+    if (images.length === 0) return 'it has no El Torito boot catalog';
+    const image = findBootImage(images, BootPlatform.is.efi);
+    if (image === undefined) return 'its El Torito boot catalog has no EFI image';
+    const node: PathNode = {
+      kind: 'cdrom',
+      bootEntry: images.indexOf(image),
+      startLba: image.startByte / LOGICAL_SECTOR_BYTES,
+      sizeLba: Math.ceil(image.sizeBytes / LOGICAL_SECTOR_BYTES),
+    };
+    return [
+      {
+        device,
+        partition: undefined,
+        fat: FatVolume.open(device.block, image.startByte, image.sizeBytes),
+        path: [...devicePathOf(device), node],
+        label: `${deviceLabel(device)} El Torito EFI image`,
+      },
+    ];
+  } catch (error) {
+    return inputProblem(error);
   }
 }
 

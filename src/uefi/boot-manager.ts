@@ -20,20 +20,16 @@ export interface FoundLoader {
 }
 
 export interface LoaderSearch {
-  /** Good loaders in the order in which the firmware tries them, found as they are asked for. */
+  /** The first good one in the order of the firmware; undefined when nothing boots. */
   readonly loader: FoundLoader | undefined;
   /** What was tried before, in order. */
   readonly failures: readonly BootFailure[];
 }
 
-/** El Torito's EFI image on a DVD, found by the caller's reader of ISO 9660. */
-export type DvdReader = (device: FirmwareDisk) => LoaderVolume | string;
-
 export interface BootManagerOptions {
   /** In the order of the controller: disks before DVDs. */
   readonly devices: readonly FirmwareDisk[];
   readonly variables: VariableStore;
-  readonly openDvd: DvdReader;
   readonly warn: (message: string) => void;
 }
 
@@ -99,17 +95,11 @@ function resolve(path: readonly PathNode[], options: BootManagerOptions): Loader
       const volume = matchPartition(device, wanted, options.warn);
       if (volume !== undefined) volumes.push(volume);
     } else {
-      const found = volumesOf(device, options);
+      const found = findVolumes(device, options.warn);
       if (typeof found !== 'string') volumes.push(...found);
     }
   }
   return volumes;
-}
-
-function volumesOf(device: FirmwareDisk, options: BootManagerOptions): LoaderVolume[] | string {
-  if (device.kind !== 'dvd') return findVolumes(device, options.warn);
-  const volume = options.openDvd(device);
-  return typeof volume === 'string' ? volume : [volume];
 }
 
 function matchPartition(
@@ -139,7 +129,7 @@ function fallback(
   options: BootManagerOptions,
   failures: BootFailure[],
 ): FoundLoader | undefined {
-  const volumes = volumesOf(device, options);
+  const volumes = findVolumes(device, options.warn);
   if (typeof volumes === 'string') {
     failures.push({ label: deviceLabel(device), reason: volumes, hasLoader: false });
     return undefined;

@@ -1,0 +1,86 @@
+import type { GuestMemory } from '../../core/memory.ts';
+import { type AcpiOptions, type AcpiPlacement, GENERATION_ID_OFFSET } from './options.ts';
+import { dsdt, facs, fadt, madt, oem0, rootTable, rsdp, srat, waet } from './tables.ts';
+
+const TABLE_ALIGNMENT = 64;
+
+export interface PlacedTable {
+  readonly signature: string;
+  readonly gpa: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface AcpiImage {
+  readonly rsdpGpa: number;
+  /** RSDT on Gen-1, XSDT on Gen-2. */
+  readonly rootGpa: number;
+  readonly facsGpa: number;
+  /** Of the 16-byte VM generation id. */
+  readonly generationIdGpa: number;
+  /** Every piece, the RSDP and FACS included, in the order of their addresses from the root on. */
+  readonly tables: readonly PlacedTable[];
+  /** First byte after the tables that begin at `tablesGpa`. */
+  readonly tablesEndGpa: number;
+}
+
+/** Makes all tables for their addresses, without writing them. */
+export function layOutAcpi(options: AcpiOptions, placement: AcpiPlacement): AcpiImage {
+  const { rsdpGpa, tablesGpa, nvsGpa } = placement;
+  if (tablesGpa % TABLE_ALIGNMENT !== 0 || nvsGpa % TABLE_ALIGNMENT !== 0) {
+    throw new Error('ACPI tables must be placed at multiples of 64');
+  }
+  const dsdtBytes = dsdt(options, nvsGpa);
+  const listed: [string, (gpa: number) => Uint8Array][] = [
+    ['FACP', () => fadt(options, dsdtGpa, nvsGpa)],
+    ['APIC', () => madt(options)],
+    ['SRAT', () => srat(options)],
+    ['WAET', () => waet(options)],
+  ];
+  const { entropy } = options;
+  if (entropy !== undefined) listed.push(['OEM0', () => oem0(options, entropy)]);
+
+  const rootBytes = rootTable(options, Array.from(listed, () => 0)).length;
+  const dsdtGpa = align(tablesGpa + rootBytes);
+  const tables: PlacedTable[] = [{ signature: 'DSDT', gpa: dsdtGpa, bytes: dsdtBytes }];
+  let next = align(dsdtGpa + dsdtBytes.length);
+  const gpas: number[] = [];
+  for (const [signature, make] of listed) {
+    const bytes = make(next);
+    tables.push({ signature, gpa: next, bytes });
+    gpas.push(next);
+    next = align(next + bytes.length);
+  }
+  const root = { gpa: tablesGpa, bytes: rootTable(options, gpas) };
+  tables.unshift({ signature: options.generation === 1 ? 'RSDT' : 'XSDT', ...root });
+  tables.push({ signature: 'FACS', gpa: nvsGpa, bytes: facs() });
+  tables.push({ signature: 'RSD PTR ', gpa: rsdpGpa, bytes: rsdp(options, tablesGpa) });
+  return {
+    rsdpGpa,
+    rootGpa: tablesGpa,
+    facsGpa: nvsGpa,
+    generationIdGpa: nvsGpa + GENERATION_ID_OFFSET,
+    tables,
+    tablesEndGpa: next,
+  };
+}
+
+/** How much memory the tables need at `tablesGpa`; the RSDP and the NVS page come on top. */
+export function acpiTableBytes(options: AcpiOptions): number {
+  return layOutAcpi(options, { rsdpGpa: 0, tablesGpa: 0, nvsGpa: 0xffff_f000 }).tablesEndGpa;
+}
+
+/** Writes the ACPI tables of a machine to guest memory. All of the placement must be RAM. */
+export function buildAcpi(
+  memory: GuestMemory,
+  options: AcpiOptions,
+  placement: AcpiPlacement,
+): AcpiImage {
+  const image = layOutAcpi(options, placement);
+  for (const { gpa, bytes } of image.tables) memory.writeBytes(gpa, bytes);
+  memory.writeBytes(image.generationIdGpa, options.generationId);
+  return image;
+}
+
+function align(gpa: number): number {
+  return Math.ceil(gpa / TABLE_ALIGNMENT) * TABLE_ALIGNMENT;
+}

@@ -1,0 +1,70 @@
+import { ExitCode } from '../core/errors.ts';
+import type { GuestMemory } from '../core/memory.ts';
+import type { ProcessorStart } from '../hypervisor/processor.ts';
+import type { FirmwareDisk } from '../uefi/boot-devices.ts';
+import type { Framebuffer } from '../uefi/system-table.ts';
+import type { VariableStore } from '../uefi/variables.ts';
+import { bootBios } from './bios.ts';
+import { bootEfi } from './efi.ts';
+import type { BootPhase, PhaseOptions } from './phases.ts';
+import { PhaseLog } from './phases.ts';
+
+/** A disk or DVD in the order in which firmware looks at it. */
+export type BootDisk = FirmwareDisk;
+
+/** Writes a machine's ACPI tables. Both addresses are GPAs that firmware has reserved. */
+export interface AcpiWriter {
+  /** Bytes that all tables take at most. */
+  readonly maxBytes: number;
+  /** @returns the GPA of the RSDP */
+  write(memory: GuestMemory, gpa: number): number;
+}
+
+export interface PowerOnOptions extends PhaseOptions {
+  readonly generation: 1 | 2;
+  readonly memory: GuestMemory;
+  readonly disks: readonly BootDisk[];
+  readonly dvds: readonly BootDisk[];
+  /** Gen-2 only: what the firmware set up for the console. */
+  readonly framebuffer?: Framebuffer;
+  /** Gen-2 only: preset variables such as BootOrder; changed by the boot. */
+  readonly variables?: VariableStore;
+  readonly acpi?: AcpiWriter;
+}
+
+export interface BootStarted {
+  readonly kind: 'started';
+  readonly start: ProcessorStart;
+  readonly device: BootDisk;
+  /** What was loaded and from where, for people. */
+  readonly loader: string;
+  readonly elapsedNs: number;
+}
+
+export interface BootStopped {
+  readonly kind: 'stopped';
+  /** The phase that was not completed. */
+  readonly phase: BootPhase;
+  readonly reason: string;
+  readonly exitCode: ExitCode;
+  readonly elapsedNs: number;
+}
+
+export type BootResult = BootStarted | BootStopped;
+
+/**
+ * From the power button to the point where the bootstrap processor can begin: firmware tables in
+ * guest memory, boot device chosen, loader checked and loaded. What the user's disks lack ends in
+ * `BootStopped`; nothing here throws for a bad image.
+ */
+export function powerOn(options: PowerOnOptions): BootResult {
+  const log = new PhaseLog(options);
+  const result = options.generation === 2 ? bootEfi(options, log) : bootBios(options, log);
+  if ('start' in result) return { kind: 'started', ...result, elapsedNs: log.elapsedNs };
+  return {
+    kind: 'stopped',
+    ...result,
+    exitCode: ExitCode.noBootDevice,
+    elapsedNs: log.elapsedNs,
+  };
+}
