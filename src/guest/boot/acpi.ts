@@ -157,7 +157,7 @@ export class AcpiTables {
     const name = dsdt === undefined ? -1 : this.#indexOf(dsdt, 'VMBus');
     if (dsdt === undefined || name < 0) return '';
     const { u8 } = this.#memory;
-    const end = Math.min(dsdt.offset + dsdt.bytes - 3, name + VMBUS_DEVICE_BYTES);
+    const end = Math.min(dsdt.offset + dsdt.bytes - 2, name + VMBUS_DEVICE_BYTES);
     for (let at = name; at < end; at += 1) {
       // Small resource item 4 (IRQ), two or three bytes long: a mask of sixteen interrupts.
       if (u8[at] !== 0x22 && u8[at] !== 0x23) continue;
