@@ -60,7 +60,9 @@ export function eisaId(id: string): Aml {
   const letter = (index: number): number => id.charCodeAt(index) - 0x40;
   const vendor = (letter(0) << 10) | (letter(1) << 5) | letter(2);
   const product = Number.parseInt(id.slice(3), 16);
-  return [Op.dword, vendor >>> 8, vendor & 0xff, product >>> 8, product & 0xff];
+  const low = (vendor >>> 8) | ((vendor & 0xff) << 8);
+  const high = (product >>> 8) | ((product & 0xff) << 8);
+  return integer(high * 0x1_0000 + low);
 }
 
 /** A path such as `\_SB.PCI0` or `^STA`; segments shorter than four are filled up with `_`. */
@@ -109,11 +111,7 @@ export function device(object: string, ...terms: readonly Aml[]): Aml {
 
 /** A processor as ACPI declared it before 6.0, without a register block. */
 export function processor(object: string, id: number): Aml {
-  return [
-    Op.extended,
-    ExtendedOp.processor,
-    ...sized([...path(object), id, ...dword(0), 0]),
-  ];
+  return [Op.extended, ExtendedOp.processor, ...sized([...path(object), id, ...dword(0), 0])];
 }
 
 /** @param argumentCount 0 to 7 */

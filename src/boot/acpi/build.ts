@@ -1,4 +1,4 @@
-import type { GuestMemory } from '../../core/memory.ts';
+import { type GuestMemory, PAGE_BYTES } from '../../core/memory.ts';
 import { type AcpiOptions, type AcpiPlacement, GENERATION_ID_OFFSET } from './options.ts';
 import { dsdt, facs, fadt, madt, oem0, rootTable, rsdp, srat, waet } from './tables.ts';
 
@@ -39,7 +39,10 @@ export function layOutAcpi(options: AcpiOptions, placement: AcpiPlacement): Acpi
   const { entropy } = options;
   if (entropy !== undefined) listed.push(['OEM0', () => oem0(options, entropy)]);
 
-  const rootBytes = rootTable(options, Array.from(listed, () => 0)).length;
+  const rootBytes = rootTable(
+    options,
+    Array.from(listed, () => 0),
+  ).length;
   const dsdtGpa = align(tablesGpa + rootBytes);
   const tables: PlacedTable[] = [{ signature: 'DSDT', gpa: dsdtGpa, bytes: dsdtBytes }];
   let next = align(dsdtGpa + dsdtBytes.length);
@@ -79,6 +82,35 @@ export function buildAcpi(
   for (const { gpa, bytes } of image.tables) memory.writeBytes(gpa, bytes);
   memory.writeBytes(image.generationIdGpa, options.generationId);
   return image;
+}
+
+/** Where a BIOS puts the RSDP: on a 16-byte boundary in the segments that guests search. */
+const GEN1_RSDP_GPA = 0xf_5c00;
+
+export interface AcpiRun {
+  /** Bytes in whole pages; the last page must be ACPI NVS, the rest may be ACPI reclaim. */
+  readonly maxBytes: number;
+  readonly nvsBytes: number;
+  /** @returns the GPA of the RSDP */
+  write(memory: GuestMemory, gpa: number): number;
+}
+
+/**
+ * The tables as one run of pages, for firmware that gives memory away in pages: all tables, then
+ * one page of NVS. The RSDP comes first on Gen-2 and stands in the BIOS area on Gen-1.
+ */
+export function acpiRun(options: AcpiOptions): AcpiRun {
+  const pages = Math.ceil((TABLE_ALIGNMENT + acpiTableBytes(options)) / PAGE_BYTES);
+  return {
+    maxBytes: (pages + 1) * PAGE_BYTES,
+    nvsBytes: PAGE_BYTES,
+    write: (memory, gpa) =>
+      buildAcpi(memory, options, {
+        rsdpGpa: options.generation === 1 ? GEN1_RSDP_GPA : gpa,
+        tablesGpa: gpa + TABLE_ALIGNMENT,
+        nvsGpa: gpa + pages * PAGE_BYTES,
+      }).rsdpGpa,
+  };
 }
 
 function align(gpa: number): number {

@@ -35,24 +35,24 @@ export function processorName(uid: number): string {
 }
 
 /**
- * The device that hv_vmbus drivers look for. Its interrupt is a short IRQ descriptor: an extended
- * one makes Linux use the per-processor interrupt of ARM64. Real hosts give an _ADR too, which ACPI
- * forbids beside a _HID and no driver reads.
- * @param hardwareId _HID; `VMBus` is always among the ids
+ * The device that hv_vmbus drivers look for, by the compatible id `VMBus`; the _HID is that of
+ * Hyper-V's Gen-2 machines, since ACPI wants seven or eight characters and Gen-1's has five. Its
+ * interrupt is a short IRQ descriptor: an extended one makes Linux use the per-processor interrupt
+ * of ARM64. Real hosts give an _ADR too, which ACPI forbids beside a _HID and no driver reads.
  */
-export function vmbusDevice(object: string, hardwareId: string, irqs: readonly number[]): Aml {
+export function vmbusDevice(object: string, irqs: readonly number[]): Aml {
   const state = path('STA');
   return device(
     object,
     name('STA', integer(0x0f)),
     name('_DDN', text('VMBUS')),
-    name('_HID', text(hardwareId)),
-    ...(hardwareId === 'VMBus' ? [] : [name('_CID', text('VMBus'))]),
+    name('_HID', text('MSFT1000')),
+    name('_CID', text('VMBus')),
     name('_UID', integer(0)),
     method('_DIS', 0, and(state, integer(0x0d), state)),
     method('_PS0', 0, or(state, integer(0x0f), state)),
     method('_STA', 0, returns(state)),
-    name('_PS3', integer(0)),
+    method('_PS3', 0),
     currentResources(irq(...irqs)),
   );
 }

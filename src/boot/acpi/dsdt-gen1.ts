@@ -78,7 +78,7 @@ function isaBridge(options: AcpiOptions): Aml {
       name('_UID', integer(0)),
       currentResources(...BOARD_PORTS.map(([port, count]) => io(port, count))),
     ),
-    vmbusDevice('VMB8', 'VMBus', options.vmbusIrqs ?? [5, 7]),
+    vmbusDevice('VMB8', options.vmbusIrqs ?? [5, 7]),
   );
 }
 

@@ -35,7 +35,7 @@ export function gen2Namespace(options: AcpiOptions, nvsGpa: number): Aml {
         name('_UID', integer(0)),
         // Guests take frame buffers and vPCI windows from what this module produces.
         currentResources(dwordMemory(options.lowMmio), qwordMemory(options.highMmio)),
-        vmbusDevice('VMBS', 'MSFT1000', options.vmbusIrqs ?? [5]),
+        vmbusDevice('VMBS', options.vmbusIrqs ?? [5]),
       ),
       ...serialPorts(options),
       realTimeClock(),

@@ -62,7 +62,6 @@ const GEN1_DSDT: Identity = {
 const GEN2_DSDT: Identity = { ...GEN1_DSDT, oemTableId: 'DSDT01', oemRevision: 1 };
 
 const RTC_CENTURY_REGISTER = 0x32;
-/** Preferred_PM_Profile: unspecified, as on Hyper-V. */
 const NO_C2_US = 101;
 const NO_C3_US = 1001;
 
