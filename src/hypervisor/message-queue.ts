@@ -14,7 +14,8 @@ export class MessageQueue {
   u8 = new Uint8Array(0);
   view = new DataView(this.u8.buffer);
   count = 0;
-  #first = 0;
+  /** Slot of the oldest message. */
+  first = 0;
 
   get #capacity(): number {
     return this.u8.length / SLOT_BYTES;
@@ -22,13 +23,13 @@ export class MessageQueue {
 
   clear(): void {
     this.count = 0;
-    this.#first = 0;
+    this.first = 0;
   }
 
   /** Position in `u8` of the message that is `index` places behind the oldest. */
   at(index: number): number {
     const capacity = this.#capacity;
-    const place = this.#first + index;
+    const place = this.first + index;
     return (place >= capacity ? place - capacity : place) * SLOT_BYTES;
   }
 
@@ -59,7 +60,7 @@ export class MessageQueue {
     for (let index = MessageHeader.size + length - 1; index >= 0; index -= 1) {
       target[slot + index] = u8[from + index]!;
     }
-    this.#first = (this.#first + 1) % this.#capacity;
+    this.first = (this.first + 1) % this.#capacity;
     this.count -= 1;
     return length;
   }
@@ -82,6 +83,6 @@ export class MessageQueue {
     }
     this.u8 = u8;
     this.view = new DataView(u8.buffer);
-    this.#first = 0;
+    this.first = 0;
   }
 }

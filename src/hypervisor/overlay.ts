@@ -9,9 +9,10 @@ import type { GuestMemory } from '../core/memory.ts';
  */
 export class OverlayPage {
   readonly name: string;
-  readonly #own = new Uint8Array(PAGE_BYTES);
-  readonly #ownView = new DataView(this.#own.buffer);
-  u8: Uint8Array = this.#own;
+  /** The content while the guest does not see it. */
+  readonly own = new Uint8Array(PAGE_BYTES);
+  readonly #ownView = new DataView(this.own.buffer);
+  u8: Uint8Array = this.own;
   view: DataView = this.#ownView;
   base = 0;
   /** Where the guest put it, or -1 while it is disabled. */
@@ -27,7 +28,7 @@ export class OverlayPage {
 
   /** The content goes to guest memory and lives there. */
   show(memory: GuestMemory, offset: number): void {
-    memory.u8.set(this.#own, offset);
+    memory.u8.set(this.own, offset);
     this.u8 = memory.u8;
     this.view = memory.view;
     this.base = offset;
@@ -35,14 +36,14 @@ export class OverlayPage {
 
   /** The content comes back from guest memory. */
   hide(): void {
-    if (this.u8 !== this.#own) this.#own.set(this.u8.subarray(this.base, this.base + PAGE_BYTES));
-    this.u8 = this.#own;
+    if (this.u8 !== this.own) this.own.set(this.u8.subarray(this.base, this.base + PAGE_BYTES));
+    this.u8 = this.own;
     this.view = this.#ownView;
     this.base = 0;
   }
 }
 
-interface CoveredPage {
+export interface CoveredPage {
   /** Position in the linear memory, or -1 where there is no RAM. */
   readonly offset: number;
   /** What RAM held before the first overlay came. */
@@ -57,7 +58,8 @@ interface CoveredPage {
  */
 export class OverlaySpace {
   readonly #memory: GuestMemory;
-  readonly #covered = new Map<number, CoveredPage>();
+  /** By page number. */
+  readonly covered = new Map<number, CoveredPage>();
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
@@ -67,13 +69,13 @@ export class OverlaySpace {
   map(page: OverlayPage, pageNumber: number): void {
     if (page.pageNumber === pageNumber) return;
     this.unmap(page);
-    let covered = this.#covered.get(pageNumber);
+    let covered = this.covered.get(pageNumber);
     if (covered === undefined) {
       const offset = this.#memory.resolve(pageNumber * PAGE_BYTES, PAGE_BYTES);
       const ram =
         offset < 0 ? new Uint8Array(0) : this.#memory.u8.slice(offset, offset + PAGE_BYTES);
       covered = { offset, ram, stack: [] };
-      this.#covered.set(pageNumber, covered);
+      this.covered.set(pageNumber, covered);
     }
     covered.stack.at(-1)?.hide();
     covered.stack.push(page);
@@ -83,7 +85,7 @@ export class OverlaySpace {
 
   /** Disables an overlay: the guest sees again what was there. */
   unmap(page: OverlayPage): void {
-    const covered = this.#covered.get(page.pageNumber);
+    const covered = this.covered.get(page.pageNumber);
     if (covered === undefined) return;
     const { stack, offset } = covered;
     const wasVisible = stack.at(-1) === page;
@@ -96,15 +98,15 @@ export class OverlaySpace {
   }
 
   #forget(page: OverlayPage, stack: OverlayPage[]): void {
-    if (stack.length === 0) this.#covered.delete(page.pageNumber);
+    if (stack.length === 0) this.covered.delete(page.pageNumber);
     page.hide();
     page.pageNumber = -1;
   }
 
   /** The overlay that a guest sees at an address without RAM, for accesses that miss `memory`. */
   findOutsideRam(gpa: number): OverlayPage | undefined {
-    if (this.#covered.size === 0) return undefined;
-    const covered = this.#covered.get(Math.floor(gpa / PAGE_BYTES));
+    if (this.covered.size === 0) return undefined;
+    const covered = this.covered.get(Math.floor(gpa / PAGE_BYTES));
     return covered === undefined || covered.offset >= 0 ? undefined : covered.stack.at(-1);
   }
 }

@@ -234,7 +234,8 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
       this.waitsForStartup = false;
       return { kind: 'startup', vector };
     }
-    if (!this.nmiPending) return undefined;
+    // A processor that waits for start-up holds an NMI back.
+    if (!this.nmiPending || this.waitsForStartup) return undefined;
     this.nmiPending = false;
     return NMI;
   }

@@ -194,16 +194,16 @@ describe('the interrupt command register (SDM 11.6)', () => {
     expect(rdmsr(all[1]!, Msr.EOI)).toBeUndefined();
   });
 
-  it('NMI, INIT and start-up reach the processor as signals, in that order of weight', () => {
+  it('INIT, start-up and NMI reach the processor as signals, in that order', () => {
     const all = processors(2);
     expect(all[1]!.takeSignal()).toBeUndefined();
-    command(all[0]!, 0x4400, 1);
-    expect(all[1]!.takeSignal()).toEqual({ kind: 'nmi' });
     command(all[0]!, 0xc500, 1);
+    command(all[0]!, 0x4400, 1);
     command(all[0]!, 0x4607, 1);
     command(all[0]!, 0x4609, 1);
     expect(all[1]!.takeSignal()).toEqual({ kind: 'init' });
     expect(all[1]!.takeSignal()).toEqual({ kind: 'startup', vector: 7 });
+    expect(all[1]!.takeSignal()).toEqual({ kind: 'nmi' });
     expect(all[1]!.takeSignal()).toBeUndefined();
     command(all[0]!, 0x4608, 1);
     expect(all[1]!.takeSignal()).toBeUndefined();

@@ -81,7 +81,7 @@ describe('HYPERCALL', () => {
     const [vp] = partition.processors;
     memory.u8.fill(0x5a, HYPERCALL_PAGE, HYPERCALL_PAGE + 4096);
     enableHypercalls(vp!);
-    expect([...memory.u8.slice(HYPERCALL_PAGE, HYPERCALL_PAGE + 5)]).toEqual([
+    expect(Array.from(memory.u8.subarray(HYPERCALL_PAGE, HYPERCALL_PAGE + 5))).toEqual([
       0x0f, 0x01, 0xc1, 0xc3, 0xcc,
     ]);
     expect(rdmsr(vp!, Msr.HYPERCALL)).toBe(BigInt(HYPERCALL_PAGE + 1));

@@ -221,8 +221,44 @@ describe('SynIC messages', () => {
         for (let rest = 0; rest <= sent; rest += 1) take();
         expect(received).toEqual(Array.from({ length: sent }, (_, index) => `message ${index}`));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
+  });
+});
+
+describe('several processors', () => {
+  it('each has its own pages, sources and interrupts', () => {
+    const test = machine({ processorCount: 3 });
+    for (const vp of test.partition.processors) enableSynic(vp, 0x80 + vp.index);
+    test.woken.length = 0;
+    test.partition.postMessage(2, 2, 1, payload('two'), 0, 3);
+    test.partition.signalEvent(1, 2, 9);
+    expect(test.woken).toEqual([2, 1]);
+    expect(slot(test.memory, 2).type).toBe(0);
+    expect(slot(test.memory, 2, MESSAGE_PAGE + 0x4_0000).text).toBe('two');
+    expect(test.memory.u8[FLAG_PAGE + 0x2_0000 + 513]).toBe(2);
+    expect(test.partition.processors.map((vp) => vp.pendingVector())).toEqual([-1, 0x81, 0x82]);
+  });
+
+  it('a reset disables everything, empties queues and gives RAM back', () => {
+    const test = machine({ processorCount: 2 });
+    const [vp] = test.partition.processors;
+    test.memory.u8.fill(0x33, MESSAGE_PAGE, MESSAGE_PAGE + 4096);
+    enableSynic(vp!);
+    for (const text of ['one', 'two']) post(test, text);
+    wrmsr(vp!, Msr.SCONTROL, 0);
+    test.partition.signalEvent(0, 2, 1);
+    wrmsr(vp!, Msr.STIMER0_CONFIG, 8 | (2 << 16));
+    wrmsr(vp!, Msr.STIMER0_COUNT, 1000);
+    test.partition.reset();
+    expect(test.memory.u8[MESSAGE_PAGE]).toBe(0x33);
+    expect(test.events.nextDeadlineNs).toBe(Infinity);
+    expect(rdmsr(vp!, Msr.SINT0 + 2)).toBe(0x1_0000n);
+    expect(vp!.pendingVector()).toBe(-1);
+    enableSynic(vp!);
+    expect(slot(test.memory, 2).type).toBe(0);
+    expect(test.memory.u8[FLAG_PAGE + 512]).toBe(0);
+    expect(vp!.pendingVector()).toBe(-1);
   });
 });
 

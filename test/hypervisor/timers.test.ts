@@ -253,7 +253,7 @@ describe('any use of the timers', () => {
         }
         expect(test.partition.queuedMessages(0, 4)).toBeLessThanOrEqual(4);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

@@ -21,7 +21,7 @@ export class DualPic implements PortDevice {
   readonly master = new I8259(ELCR_MASTER_WRITABLE);
   readonly slave = new I8259(ELCR_SLAVE_WRITABLE);
   readonly #onRaised: () => void;
-  #output = false;
+  output = false;
 
   /** @param onRaised the output to the processor went from low to high */
   constructor(onRaised: () => void) {
@@ -37,7 +37,7 @@ export class DualPic implements PortDevice {
   reset(): void {
     this.master.reset();
     this.slave.reset();
-    this.#output = false;
+    this.output = false;
   }
 
   /** A device's end of IRQ 0 to 15; 2 is the cascade and has none. */
@@ -58,8 +58,8 @@ export class DualPic implements PortDevice {
 
   #update(): void {
     const output = this.master.pending(this.#cascaded) >= 0;
-    const rises = output && !this.#output;
-    this.#output = output;
+    const rises = output && !this.output;
+    this.output = output;
     if (rises) this.#onRaised();
   }
 
@@ -82,7 +82,7 @@ export class DualPic implements PortDevice {
       this.slave.accept(slaveInput);
       vector = this.slave.vectorBase + slaveInput;
     }
-    this.#output = false;
+    this.output = false;
     this.#update();
     return vector;
   }
