@@ -28,11 +28,14 @@ import {
   MODEL_OFFSET,
   RELOCATED_MBR_GPA,
   RESET_VECTOR_OFFSET,
+  RSDP_GPA,
   TEXT_MODE_80X25,
   VECTOR_STUB,
   VECTOR_STUB_BYTES,
   VECTOR_STUBS_OFFSET,
 } from './bios-spec.ts';
+import { acpiOptions } from './acpi-options.ts';
+import { acpiTableBytes, buildAcpi } from './acpi/build.ts';
 import { readBootSector } from './mbr-boot.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
@@ -47,7 +50,8 @@ const FIRST_HARD_DISK = 0x80;
 const FIRST_CD = 0xe0;
 /** NVS page at the very end of low RAM, as on Hyper-V; the ACPI tables lie below it. */
 const NVS_BYTES = 0x1000;
-const ACPI_RESERVED_BYTES = 0x1_0000;
+/** The ACPI area grows in these steps, so that the NVS page makes a round 64 KiB with it. */
+const ACPI_UNIT_BYTES = 0xf000;
 const BIOS_DATE = '01/01/16';
 /** ACPI 6.5, table 15.3. */
 const E820Type = { Memory: 1, Reserved: 2, AcpiReclaim: 3, AcpiNvs: 4 } as const;
@@ -59,12 +63,13 @@ export function bootBios(options: PowerOnOptions, log: PhaseLog): FirmwareOutcom
     const mib = memory.ramBytes / MIB;
     return { phase: 'firmware', reason: `${mib} MiB of RAM, a PC BIOS with ACPI needs at least 4` };
   }
-  const acpiBytes = Math.max(ACPI_RESERVED_BYTES, options.acpi?.maxBytes ?? 0);
-  const lowTop = memory.regions[0]!.bytes;
-  const acpiGpa = lowTop - NVS_BYTES - acpiBytes;
+  const acpi = acpiOptions(options);
+  const acpiBytes = Math.ceil(acpiTableBytes(acpi) / ACPI_UNIT_BYTES) * ACPI_UNIT_BYTES;
+  const nvsGpa = memory.regions[0]!.bytes - NVS_BYTES;
+  const acpiGpa = nvsGpa - acpiBytes;
   writeRom(memory);
   writeVectors(memory);
-  options.acpi?.write(memory, acpiGpa);
+  buildAcpi(memory, acpi, { rsdpGpa: RSDP_GPA, tablesGpa: acpiGpa, nvsGpa });
   const map = buildMap(memory, acpiGpa, acpiBytes);
   writeDataAreas(memory, options.disks.length, map);
   log.enter('firmware', 'BIOS');

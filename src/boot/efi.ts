@@ -12,11 +12,14 @@ import { EfiMemoryType, MEMORY_DESCRIPTOR_STRIDE } from '../uefi/spec/memory.ts'
 import type { Framebuffer, VendorTable } from '../uefi/system-table.ts';
 import { FirmwareTables } from '../uefi/system-table.ts';
 import { VariableStore } from '../uefi/variables.ts';
+import { acpiTableBytes, buildAcpi } from './acpi/build.ts';
+import { Rsdp } from './acpi/spec.ts';
 import { writeLongModeTables } from './long-mode.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
 import type { PhaseLog } from './phases.ts';
 import type { PowerOnOptions } from './power-on.ts';
+import { acpiOptions } from './acpi-options.ts';
 
 /** Where Hyper-V puts its firmware, which stays in use: 6 MiB of image, then its tables and blob. */
 const FIRMWARE_CODE_GPA = 0x10_0000;
@@ -25,6 +28,7 @@ const FIRMWARE_DATA_GPA = 0x70_0000;
 const FIRMWARE_DATA_BYTES = 0x10_a000;
 /** Below this there is no room for the firmware, a loader and a kernel. */
 const LEAST_RAM_BYTES = 32 * 1024 * 1024;
+const RSDP_ALIGNMENT = 16;
 const STACK_BYTES = 0x2_0000;
 /** As many descriptors as fit two pages: far more than the firmware makes. */
 const MAP_BYTES = 2 * PAGE_BYTES;
@@ -95,11 +99,9 @@ class EfiPlatform {
     pages.setType(FIRMWARE_CODE_GPA, FIRMWARE_CODE_BYTES, is.BootServicesCode);
     pages.setType(FIRMWARE_DATA_GPA, FIRMWARE_DATA_BYTES, is.BootServicesData);
     writeLongModeTables(pages, FIRMWARE_DATA_GPA);
-    const configurationTables: VendorTable[] = [];
-    if (options.acpi !== undefined) {
-      const gpa = pages.allocate(options.acpi.maxBytes, is.AcpiReclaim);
-      configurationTables.push({ guid: EfiGuid.acpi20Table, gpa: options.acpi.write(memory, gpa) });
-    }
+    const configurationTables: VendorTable[] = [
+      { guid: EfiGuid.acpi20Table, gpa: this.#writeAcpi(options) },
+    ];
     this.#mapGpa = pages.allocate(MAP_BYTES, is.LoaderData);
     this.#handoffGpa = pages.allocate(LoaderHandoff.size, is.LoaderData);
     configurationTables.push({ guid: LOADER_HANDOFF_GUID, gpa: this.#handoffGpa });
@@ -109,6 +111,16 @@ class EfiPlatform {
       configurationTables,
       ...(options.framebuffer === undefined ? {} : { framebuffer: options.framebuffer }),
     });
+  }
+
+  /** @returns the GPA of the RSDP, which lies behind the tables */
+  #writeAcpi(options: PowerOnOptions): number {
+    const acpi = acpiOptions(options);
+    const tableBytes = Math.ceil(acpiTableBytes(acpi) / RSDP_ALIGNMENT) * RSDP_ALIGNMENT;
+    const tablesGpa = this.pages.allocate(tableBytes + Rsdp.size, EfiMemoryType.is.AcpiReclaim);
+    const nvsGpa = this.pages.allocate(PAGE_BYTES, EfiMemoryType.is.AcpiNvs);
+    const rsdpGpa = tablesGpa + tableBytes;
+    return buildAcpi(options.memory, acpi, { rsdpGpa, tablesGpa, nvsGpa }).rsdpGpa;
   }
 
   /** The last steps before the loader's entry point. */

@@ -4,6 +4,7 @@ import type { ProcessorStart } from '../hypervisor/processor.ts';
 import type { FirmwareDisk } from '../uefi/boot-devices.ts';
 import type { Framebuffer } from '../uefi/system-table.ts';
 import type { VariableStore } from '../uefi/variables.ts';
+import type { AcpiOptions } from './acpi/options.ts';
 import { bootBios } from './bios.ts';
 import { bootEfi } from './efi.ts';
 import type { BootPhase, PhaseOptions } from './phases.ts';
@@ -11,14 +12,6 @@ import { PhaseLog } from './phases.ts';
 
 /** A disk or DVD in the order in which firmware looks at it. */
 export type BootDisk = FirmwareDisk;
-
-/** Writes a machine's ACPI tables. Both addresses are GPAs that firmware has reserved. */
-export interface AcpiWriter {
-  /** Bytes that all tables take at most. */
-  readonly maxBytes: number;
-  /** @returns the GPA of the RSDP */
-  write(memory: GuestMemory, gpa: number): number;
-}
 
 export interface PowerOnOptions extends PhaseOptions {
   readonly generation: 1 | 2;
@@ -29,7 +22,9 @@ export interface PowerOnOptions extends PhaseOptions {
   readonly framebuffer?: Framebuffer;
   /** Gen-2 only: preset variables such as BootOrder; changed by the boot. */
   readonly variables?: VariableStore;
-  readonly acpi?: AcpiWriter;
+  readonly processors: number;
+  /** What the ACPI tables say beyond what this already knows. */
+  readonly acpi: Omit<AcpiOptions, 'generation' | 'processorCount' | 'ram'>;
 }
 
 export interface BootStarted {
