@@ -5,13 +5,9 @@ import type { KernelApi, Task } from '../kernel/api.ts';
 import type { ChannelOffer, GuestDevice, GuestDriver } from '../vmbus/api.ts';
 import { StorvscController } from './controller.ts';
 
-/** @param cam where the controllers' buses go */
-export function storvscDriver(cam: Cam): GuestDriver {
+/** @param camOf where the controllers of a kernel give their buses */
+export function storvscDriver(camOf: (kernel: KernelApi) => Cam): GuestDriver {
   let processors = 0;
-  const nextProcessor = (): number => {
-    processors += 1;
-    return (processors - 1) % cam.kernel.processorCount;
-  };
   return {
     name: 'storvsc',
     probe(offer: ChannelOffer, kernel: KernelApi): string | undefined {
@@ -25,9 +21,12 @@ export function storvscDriver(cam: Cam): GuestDriver {
       const isIde = device.channel.offer.interfaceId === DeviceClass.ide;
       const what = isIde ? 'ATA/IDE' : 'SCSI device';
       device.kernel.bootverbose(`${device.name}: Enlightened ${what} detected\n`);
-      const controller = new StorvscController(device, cam, isIde);
+      const controller = new StorvscController(device, camOf(device.kernel), isIde);
       device.softState = controller;
-      return yield* controller.attach(nextProcessor);
+      return yield* controller.attach(() => {
+        processors += 1;
+        return (processors - 1) % device.kernel.processorCount;
+      });
     },
     *detach(device: GuestDevice): Task {
       if (device.softState instanceof StorvscController) yield* device.softState.detach();

@@ -375,7 +375,7 @@ export class Bench {
   constructor(switches: Partial<Switches> = {}, processorCount = 1) {
     this.kernel = new BenchKernel(switches, processorCount);
     this.cam = new Cam(this.kernel);
-    this.#driver = storvscDriver(this.cam);
+    this.#driver = storvscDriver(() => this.cam);
   }
 
   /** Adds a controller and attaches the driver to it. */
