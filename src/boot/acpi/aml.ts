@@ -20,9 +20,6 @@ const Op = {
   dualName: 0x2e,
   multiName: 0x2f,
   extended: 0x5b,
-  root: 0x5c,
-  parent: 0x5e,
-  arg0: 0x68,
   and: 0x7b,
   or: 0x7d,
   notify: 0x86,
@@ -31,13 +28,19 @@ const Op = {
 const ExtendedOp = { device: 0x82, processor: 0x83 } as const;
 
 const MAX_UNSIGNED_32 = 0xffff_ffff;
+const SEGMENT_BYTES = 4;
+/** `_` */
+const FILLER = 0x5f;
 
-function word(value: number): Aml {
-  return [value & 0xff, (value >>> 8) & 0xff];
-}
-
-function dword(value: number): Aml {
-  return [...word(value & 0xffff), ...word(value >>> 16)];
+/** Puts runs of bytes after each other. Loops, since spreads cost far more before the JIT runs. */
+export function join(first: Aml, rest: readonly Aml[]): Aml {
+  const bytes: number[] = [];
+  for (let index = 0; index < first.length; index += 1) bytes.push(first[index]!);
+  for (let part = 0; part < rest.length; part += 1) {
+    const { length } = rest[part]!;
+    for (let index = 0; index < length; index += 1) bytes.push(rest[part]![index]!);
+  }
+  return bytes;
 }
 
 /** The shortest encoding. @param value an unsigned integer below 2^53 */
@@ -45,13 +48,25 @@ export function integer(value: number): Aml {
   if (value === 0) return [Op.zero];
   if (value === 1) return [Op.one];
   if (value <= 0xff) return [Op.byte, value];
-  if (value <= 0xffff) return [Op.word, ...word(value)];
-  if (value <= MAX_UNSIGNED_32) return [Op.dword, ...dword(value)];
-  return [Op.qword, ...dword(value % 2 ** 32), ...dword(Math.floor(value / 2 ** 32))];
+  if (value <= 0xffff) return little(Op.word, value, 2);
+  return value <= MAX_UNSIGNED_32 ? little(Op.dword, value, 4) : little(Op.qword, value, 8);
+}
+
+function little(opcode: number, value: number, bytes: number): Aml {
+  const encoded = [opcode];
+  let rest = value;
+  for (let index = 0; index < bytes; index += 1) {
+    encoded.push(rest % 256);
+    rest = Math.floor(rest / 256);
+  }
+  return encoded;
 }
 
 export function text(value: string): Aml {
-  return [Op.string, ...Array.from(value, (character) => character.charCodeAt(0)), 0];
+  const bytes: number[] = [Op.string];
+  for (let index = 0; index < value.length; index += 1) bytes.push(value.charCodeAt(index));
+  bytes.push(0);
+  return bytes;
 }
 
 /** An EISA id such as `PNP0B00`: three letters of five bits and four digits, big-endian. */
@@ -65,82 +80,89 @@ export function eisaId(id: string): Aml {
   return integer(high * 0x1_0000 + low);
 }
 
-/** A path such as `\_SB.PCI0` or `^STA`; segments shorter than four are filled up with `_`. */
+/** A path such as `\\_SB.PCI0` or `^STA`; segments shorter than four are filled up with `_`. */
 export function path(name: string): Aml {
-  const match = /^(\\|\^*)((?:[A-Z_][A-Z0-9_]{0,3}(?:\.|$))+)$/.exec(name);
-  if (match === null) throw new Error(`not an ACPI path: ${name}`);
-  const prefix = Array.from(match[1]!, (mark) => (mark === '\\' ? Op.root : Op.parent));
-  const segments = match[2]!.split('.');
-  const count =
-    segments.length === 1
-      ? []
-      : segments.length === 2
-        ? [Op.dualName]
-        : [Op.multiName, segments.length];
-  const letters = segments.flatMap((segment) =>
-    Array.from(segment.padEnd(4, '_'), (character) => character.charCodeAt(0)),
-  );
-  return [...prefix, ...count, ...letters];
+  const bytes: number[] = [];
+  let at = 0;
+  if (name[0] === '\\') bytes.push(name.charCodeAt(at++));
+  else while (name[at] === '^') bytes.push(name.charCodeAt(at++));
+  const segments = name.slice(at).split('.');
+  if (segments.length === 2) bytes.push(Op.dualName);
+  else if (segments.length > 2) bytes.push(Op.multiName, segments.length);
+  for (const segment of segments) {
+    if (!/^[A-Z_][A-Z0-9_]{0,3}$/.test(segment)) throw new Error(`not an ACPI path: ${name}`);
+    for (let index = 0; index < SEGMENT_BYTES; index += 1) {
+      bytes.push(index < segment.length ? segment.charCodeAt(index) : FILLER);
+    }
+  }
+  return bytes;
 }
 
-/** PkgLength counts itself: one byte up to 63, else a nibble and one to three bytes more. */
-function sized(content: Aml): Aml {
-  const { length } = content;
-  if (length + 1 < 0x40) return [length + 1, ...content];
-  for (let more = 1; more <= 3; more += 1) {
+/**
+ * An opcode, a PkgLength and content. The length counts itself: one byte up to 63, else a nibble
+ * and one to three bytes more.
+ */
+function sized(opcode: Aml, first: Aml, rest: readonly Aml[]): Aml {
+  let { length } = first;
+  for (const part of rest) length += part.length;
+  const head: number[] = [];
+  for (const byte of opcode) head.push(byte);
+  if (length + 1 < 0x40) {
+    head.push(length + 1);
+  } else {
+    let more = 1;
+    while (length + 1 + more >= 1 << (4 + 8 * more)) more += 1;
     const total = length + 1 + more;
-    if (total >= 1 << (4 + 8 * more)) continue;
-    const bytes = [(more << 6) | (total & 0x0f)];
-    for (let index = 0; index < more; index += 1) bytes.push((total >>> (4 + 8 * index)) & 0xff);
-    return [...bytes, ...content];
+    head.push((more << 6) | (total & 0x0f));
+    for (let index = 0; index < more; index += 1) head.push((total >>> (4 + 8 * index)) & 0xff);
   }
-  throw new Error(`an AML package of ${length} bytes is too long`);
+  return join(head, [first, ...rest]);
 }
 
 export function name(object: string, value: Aml): Aml {
-  return [Op.name, ...path(object), ...value];
+  return join([Op.name], [path(object), value]);
 }
 
 export function scope(object: string, ...terms: readonly Aml[]): Aml {
-  return [Op.scope, ...sized([...path(object), ...terms.flat()])];
+  return sized([Op.scope], path(object), terms);
 }
 
 export function device(object: string, ...terms: readonly Aml[]): Aml {
-  return [Op.extended, ExtendedOp.device, ...sized([...path(object), ...terms.flat()])];
+  return sized([Op.extended, ExtendedOp.device], path(object), terms);
 }
 
 /** A processor as ACPI declared it before 6.0, without a register block. */
 export function processor(object: string, id: number): Aml {
-  return [Op.extended, ExtendedOp.processor, ...sized([...path(object), id, ...dword(0), 0])];
+  return sized([Op.extended, ExtendedOp.processor], path(object), [[id, 0, 0, 0, 0, 0]]);
 }
 
 /** @param argumentCount 0 to 7 */
 export function method(object: string, argumentCount: number, ...terms: readonly Aml[]): Aml {
-  return [Op.method, ...sized([...path(object), argumentCount, ...terms.flat()])];
+  return sized([Op.method], path(object), [[argumentCount], ...terms]);
 }
 
 export function packageOf(...elements: readonly Aml[]): Aml {
-  return [Op.package, ...sized([elements.length, ...elements.flat()])];
+  return sized([Op.package], [elements.length], elements);
 }
 
 export function buffer(bytes: Aml): Aml {
-  return [Op.buffer, ...sized([...integer(bytes.length), ...bytes])];
+  return sized([Op.buffer], integer(bytes.length), [bytes]);
 }
 
 export function returns(value: Aml): Aml {
-  return [Op.return, ...value];
+  return join([Op.return], [value]);
 }
 
 /** `target = left & right` */
 export function and(left: Aml, right: Aml, target: Aml): Aml {
-  return [Op.and, ...left, ...right, ...target];
+  return join([Op.and], [left, right, target]);
 }
 
 /** `target = left | right` */
 export function or(left: Aml, right: Aml, target: Aml): Aml {
-  return [Op.or, ...left, ...right, ...target];
+  return join([Op.or], [left, right, target]);
 }
 
 export function notify(object: string, value: number): Aml {
-  return [Op.notify, ...path(object), ...integer(value)];
+  return join([Op.notify], [path(object), integer(value)]);
 }

@@ -67,11 +67,6 @@ export function layOutAcpi(options: AcpiOptions, placement: AcpiPlacement): Acpi
   };
 }
 
-/** How much memory the tables need at `tablesGpa`; the RSDP and the NVS page come on top. */
-export function acpiTableBytes(options: AcpiOptions): number {
-  return layOutAcpi(options, { rsdpGpa: 0, tablesGpa: 0, nvsGpa: 0xffff_f000 }).tablesEndGpa;
-}
-
 /** Writes the ACPI tables of a machine to guest memory. All of the placement must be RAM. */
 export function buildAcpi(
   memory: GuestMemory,
@@ -95,21 +90,33 @@ export interface AcpiRun {
   write(memory: GuestMemory, gpa: number): number;
 }
 
+/** What tables without processors and RAM take at most, and each of those in DSDT, MADT and SRAT. */
+const BASE_BYTES = 4096;
+const BYTES_PER_PROCESSOR = 96;
+const BYTES_PER_RAM_RUN = 40;
+
 /**
  * The tables as one run of pages, for firmware that gives memory away in pages: all tables, then
  * one page of NVS. The RSDP comes first on Gen-2 and stands in the BIOS area on Gen-1.
  */
 export function acpiRun(options: AcpiOptions): AcpiRun {
-  const pages = Math.ceil((TABLE_ALIGNMENT + acpiTableBytes(options)) / PAGE_BYTES);
+  const bytes =
+    BASE_BYTES +
+    options.processorCount * BYTES_PER_PROCESSOR +
+    options.ram.length * BYTES_PER_RAM_RUN;
+  const tableBytes = Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
   return {
-    maxBytes: (pages + 1) * PAGE_BYTES,
+    maxBytes: tableBytes + PAGE_BYTES,
     nvsBytes: PAGE_BYTES,
-    write: (memory, gpa) =>
-      buildAcpi(memory, options, {
+    write(memory, gpa) {
+      const image = buildAcpi(memory, options, {
         rsdpGpa: options.generation === 1 ? GEN1_RSDP_GPA : gpa,
         tablesGpa: gpa + TABLE_ALIGNMENT,
-        nvsGpa: gpa + pages * PAGE_BYTES,
-      }).rsdpGpa,
+        nvsGpa: gpa + tableBytes,
+      });
+      if (image.tablesEndGpa > gpa + tableBytes) throw new Error('ACPI tables outgrew their pages');
+      return image.rsdpGpa;
+    },
   };
 }
 

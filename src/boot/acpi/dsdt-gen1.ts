@@ -1,5 +1,15 @@
 /** The namespace of a Gen-1 machine: a 440BX board with VMBus on its ISA bridge. */
-import { type Aml, device, eisaId, integer, name, packageOf, processor, scope } from './aml.ts';
+import {
+  type Aml,
+  device,
+  eisaId,
+  integer,
+  join,
+  name,
+  packageOf,
+  processor,
+  scope,
+} from './aml.ts';
 import {
   apicPages,
   generationCounter,
@@ -106,11 +116,14 @@ function pciRoot(options: AcpiOptions): Aml {
 
 export function gen1Namespace(options: AcpiOptions, nvsGpa: number): Aml {
   const uids = Array.from({ length: options.processorCount }, (_, index) => index + 1);
-  return [
-    ...sleepStates(),
-    scope('\\_PR', ...uids.map((uid) => processor(processorName(uid), uid))),
-    scope('\\_SB', pciRoot(options), apicPages()),
-    generationCounter(nvsGpa),
-    generationEvent(),
-  ].flat();
+  return join(
+    [],
+    [
+      ...sleepStates(),
+      scope('\\_PR', ...uids.map((uid) => processor(processorName(uid), uid))),
+      scope('\\_SB', pciRoot(options), apicPages()),
+      generationCounter(nvsGpa),
+      generationEvent(),
+    ],
+  );
 }

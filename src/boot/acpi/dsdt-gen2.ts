@@ -1,5 +1,5 @@
 /** The namespace of a Gen-2 machine: VMBus in a module device, and no bus beside it. */
-import { type Aml, device, integer, method, name, returns, scope, text } from './aml.ts';
+import { type Aml, device, integer, join, method, name, returns, scope, text } from './aml.ts';
 import {
   apicPages,
   generationCounter,
@@ -24,24 +24,27 @@ function processorDevice(uid: number): Aml {
 
 export function gen2Namespace(options: AcpiOptions, nvsGpa: number): Aml {
   const uids = Array.from({ length: options.processorCount }, (_, index) => index + 1);
-  return [
-    ...sleepStates(),
-    scope(
-      '\\_SB',
-      apicPages(),
-      device(
-        'VMOD',
-        name('_HID', text('ACPI0004')),
-        name('_UID', integer(0)),
-        // Guests take frame buffers and vPCI windows from what this module produces.
-        currentResources(dwordMemory(options.lowMmio), qwordMemory(options.highMmio)),
-        vmbusDevice('VMBS', options.vmbusIrqs ?? [5]),
+  return join(
+    [],
+    [
+      ...sleepStates(),
+      scope(
+        '\\_SB',
+        apicPages(),
+        device(
+          'VMOD',
+          name('_HID', text('ACPI0004')),
+          name('_UID', integer(0)),
+          // Guests take frame buffers and vPCI windows from what this module produces.
+          currentResources(dwordMemory(options.lowMmio), qwordMemory(options.highMmio)),
+          vmbusDevice('VMBS', options.vmbusIrqs ?? [5]),
+        ),
+        ...serialPorts(options),
+        realTimeClock(),
+        ...uids.map(processorDevice),
       ),
-      ...serialPorts(options),
-      realTimeClock(),
-      ...uids.map(processorDevice),
-    ),
-    generationCounter(nvsGpa),
-    generationEvent(),
-  ].flat();
+      generationCounter(nvsGpa),
+      generationEvent(),
+    ],
+  );
 }

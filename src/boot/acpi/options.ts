@@ -27,7 +27,7 @@ export const GENERATION_ID_OFFSET = 0x100;
 export interface AcpiPlacement {
   /** On Gen-1 in the BIOS area, a multiple of 16. */
   readonly rsdpGpa: number;
-  /** Memory that a guest may reclaim, a multiple of 64, `acpiTableBytes` long. */
+  /** Memory that a guest may reclaim, a multiple of 64; `acpiRun` says how much it takes. */
   readonly tablesGpa: number;
   /** One page that a guest must leave alone (ACPI NVS): FACS and generation id. */
   readonly nvsGpa: number;

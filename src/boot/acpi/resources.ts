@@ -1,5 +1,5 @@
 /** Resource descriptors (ACPI 6.5, section 6.4) for `_CRS` objects. */
-import { type Aml, buffer, name } from './aml.ts';
+import { type Aml, buffer, join, name } from './aml.ts';
 
 /** Bytes below 2^53; the end is exclusive. */
 export interface AddressWindow {
@@ -63,18 +63,13 @@ function address(
   window: AddressWindow,
 ): Aml {
   const last = window.start + window.bytes - 1;
-  return [
-    tag,
-    ...little(3 + 5 * width, 2),
-    type,
-    PRODUCED,
-    typeFlags,
-    ...little(0, width),
-    ...little(window.start, width),
-    ...little(last, width),
-    ...little(0, width),
-    ...little(window.bytes, width),
-  ];
+  const head = [tag, ...little(3 + 5 * width, 2), type, PRODUCED, typeFlags];
+  // Granularity, minimum, maximum, translation and length.
+  const numbers = [0, window.start, last, 0, window.bytes];
+  return join(
+    head,
+    numbers.map((value) => little(value, width)),
+  );
 }
 
 /** A window below 4 GiB. */
@@ -99,5 +94,5 @@ export function busNumbers(count: number): Aml {
 
 /** A `_CRS` with its end tag; the tag's checksum of 0 counts as right. */
 export function currentResources(...descriptors: readonly Aml[]): Aml {
-  return name('_CRS', buffer([...descriptors.flat(), Tag.end, 0x00]));
+  return name('_CRS', buffer(join([], [...descriptors, [Tag.end, 0x00]])));
 }

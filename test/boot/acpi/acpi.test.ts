@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as aml from '../../../src/boot/acpi/aml.ts';
-import { acpiRun, acpiTableBytes, buildAcpi, layOutAcpi } from '../../../src/boot/acpi/build.ts';
+import { acpiRun, buildAcpi, layOutAcpi } from '../../../src/boot/acpi/build.ts';
 import type { AcpiOptions, AcpiPlacement } from '../../../src/boot/acpi/options.ts';
 import { GuestMemory } from '../../../src/core/memory.ts';
 import { AcpiTables, scanForRsdp } from '../../../src/guest/boot/acpi.ts';
@@ -205,7 +205,6 @@ describe('the tables in guest memory', () => {
       expect(tables.namespaceHas('VMBus')).toBe(true);
       expect(tables.sleepTypeS5()).toBe(0);
       expect([...memory.readBytes(image.generationIdGpa, 4)]).toEqual([1, 2, 3, 4]);
-      expect(image.tablesEndGpa - image.rootGpa).toBe(acpiTableBytes(options));
     });
   }
 
@@ -217,7 +216,8 @@ describe('the tables in guest memory', () => {
   });
 
   it('fit the pages that firmware is told to keep', () => {
-    for (const [, options] of MACHINES) {
+    const entropy = new Uint8Array(64);
+    for (const options of MACHINES.map(([, each]) => ({ ...each, entropy }))) {
       const memory = new GuestMemory({ ramBytes: 64 * MIB, lowGapStart: 0xf800_0000 });
       const pages = acpiRun(options);
       const gpa = 0x200_0000;

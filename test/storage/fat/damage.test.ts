@@ -4,6 +4,7 @@ import { InputError } from '../../../src/core/errors.ts';
 import { DiskFault } from '../../../src/storage/block.ts';
 import { formatFat } from '../../../src/storage/fat/format.ts';
 import type { FatType } from '../../../src/storage/fat/spec.ts';
+import { readFatTree } from '../../../src/storage/fat/tree.ts';
 import { FatVolume } from '../../../src/storage/fat/volume.ts';
 import { makeFatDirectory, writeFatFile } from '../../../src/storage/fat/write.ts';
 import { ArrayDisk } from '../../support/array-disk.ts';
@@ -92,6 +93,41 @@ describe('a damaged cluster chain', () => {
     const directory = volume.clusterStart(volume.stat('\\EFI\\BOOT')!.firstCluster);
     disk.bytes[directory + file.position + 11] = 0x10;
     expect(() => FatVolume.open(disk).list(LOADER)).toThrow('FAT allows 65536 entries');
+  });
+});
+
+describe('the whole tree', () => {
+  it('lists every file once, with its path', () => {
+    const { volume } = made(16, 8);
+    writeFatFile(volume, '\\EFI\\a longer name.txt', new Uint8Array(3));
+    expect(readFatTree(volume).map(({ path, entry }) => [path, entry.sizeBytes])).toEqual([
+      ['\\EFI', 0],
+      ['\\EFI\\BOOT', 0],
+      [LOADER, 40_000],
+      ['\\EFI\\a longer name.txt', 3],
+    ]);
+  });
+
+  it('is an error where two chains meet, with both names', () => {
+    const { disk, volume, link } = made(16, 8);
+    writeFatFile(volume, '\\other', new Uint8Array(40_000));
+    const loader = volume.stat(LOADER)!.firstCluster;
+    const other = volume.stat('\\other')!.firstCluster;
+    link(other + 5, loader + 3);
+    expect(() => readFatTree(FatVolume.open(disk))).toThrow(
+      `\\other and ${LOADER} are cross-linked: both have cluster ${loader + 3}`,
+    );
+  });
+
+  it('is an error where a directory holds itself', () => {
+    const { disk, volume } = made(16, 8);
+    const efi = volume.stat('\\EFI')!;
+    const boot = volume.stat('\\EFI\\BOOT')!;
+    const directory = volume.clusterStart(efi.firstCluster);
+    disk.bytes[directory + boot.position + 26] = efi.firstCluster;
+    expect(() => readFatTree(FatVolume.open(disk))).toThrow(
+      `\\EFI\\BOOT and \\EFI are cross-linked: both have cluster ${efi.firstCluster}`,
+    );
   });
 });
 
@@ -244,6 +280,7 @@ describe('any corruption', () => {
                 for (const entry of damaged.list(path)) damaged.stat(`${path}\\${entry.name}`);
               }
               damaged.readFile(LOADER, 64 * MIB);
+              readFatTree(damaged);
               writeFatFile(damaged, '\\EFI\\some new file.bin', new Uint8Array(5000));
             } catch (error) {
               if (!(error instanceof InputError) && !(error instanceof DiskFault)) throw error;
