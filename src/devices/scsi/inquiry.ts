@@ -18,6 +18,8 @@ import { writeGuid } from '../../core/wire.ts';
 
 /** UNMAP descriptors that one command may carry. */
 export const MAX_UNMAP_DESCRIPTORS = 4096;
+/** Blocks that one UNMAP may name in all. */
+export const MAX_UNMAP_BLOCKS = 0xffff_ffff;
 /** The most that WRITE SAME covers. */
 export const MAX_WRITE_SAME_BYTES = 8 * 1024 * 1024;
 /** Names Microsoft's virtual device properties page, CFh. */
@@ -163,7 +165,7 @@ function diskPage(
       return diskDesignators(task, body, pages);
     case VpdPage.blockLimits: {
       const limits = BlockLimits.cursor(view).at(body);
-      limits.maxUnmapLbaCount = 0xffff_ffff;
+      limits.maxUnmapLbaCount = MAX_UNMAP_BLOCKS;
       limits.maxUnmapDescriptors = MAX_UNMAP_DESCRIPTORS;
       limits.optimalUnmapGranularity = Math.max(1, pages.optimalUnmapBlocks);
       limits.unmapAlignment = 0x8000_0000;

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../storage/block.ts';
-import { MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME_BYTES } from './inquiry.ts';
+import { MAX_UNMAP_BLOCKS, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME_BYTES } from './inquiry.ts';
 import { LbaStatusData, Sense, UnmapDescriptor, UnmapHeader } from './spec.ts';
 import { DataDirection, type ScsiTask } from './task.ts';
 
@@ -21,7 +21,7 @@ export function writeSame(task: ScsiTask, disk: BlockDevice): void {
     task.illegal(Sense.invalidFieldInCdb);
   } else {
     task.data.repeatTo(disk, task.mediumLba * sector, sector, length);
-    task.good(sector);
+    task.good(sector, length);
   }
 }
 
@@ -54,6 +54,7 @@ export function unmap(task: ScsiTask, disk: BlockDevice, blocks: number): void {
     return;
   }
   const descriptor = UnmapDescriptor.cursor(view);
+  let total = 0;
   for (let index = 0; index < count; index += 1) {
     descriptor.at(UnmapHeader.size + index * UnmapDescriptor.size);
     const lba = descriptor.lbaHi * 0x1_0000_0000 + descriptor.lbaLo;
@@ -61,6 +62,11 @@ export function unmap(task: ScsiTask, disk: BlockDevice, blocks: number): void {
       task.illegal(Sense.lbaOutOfRange);
       return;
     }
+    total += descriptor.blocks;
+  }
+  if (total > MAX_UNMAP_BLOCKS) {
+    task.illegal(Sense.invalidFieldInParameterList);
+    return;
   }
   for (let index = 0; index < count; index += 1) {
     descriptor.at(UnmapHeader.size + index * UnmapDescriptor.size);

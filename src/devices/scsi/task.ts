@@ -33,6 +33,8 @@ export class ScsiTask {
   srbStatus: number = SrbStatus.success;
   /** Bytes moved between guest and host. */
   transferred = 0;
+  /** Bytes that the host moved: more than the guest's for WRITE SAME. They cost time. */
+  workBytes = 0;
   /** Fixed-format sense, valid when `senseLength` is not 0. */
   readonly sense = new Uint8Array(20);
   senseLength = 0;
@@ -56,14 +58,16 @@ export class ScsiTask {
     this.scsiStatus = ScsiStatus.good;
     this.srbStatus = SrbStatus.success;
     this.transferred = 0;
+    this.workBytes = 0;
     this.senseLength = 0;
     this.extraDelayNs = 0;
   }
 
-  good(transferred = 0): void {
+  good(transferred = 0, workBytes = transferred): void {
     this.scsiStatus = ScsiStatus.good;
     this.srbStatus = SrbStatus.success;
     this.transferred = transferred;
+    this.workBytes = workBytes;
     this.senseLength = 0;
   }
 

@@ -17,6 +17,8 @@ export class Completions {
   /** Index of the channel that the completion belongs to, and which opening of it. */
   readonly channels = new Uint16Array(MAX_IN_FLIGHT);
   readonly openings = new Float64Array(MAX_IN_FLIGHT);
+  /** 1 for the completion of an EXECUTE_SRB that ran, 0 for any other answer. */
+  readonly isRequest = new Uint8Array(MAX_IN_FLIGHT);
   readonly dueNs = new Float64Array(MAX_IN_FLIGHT);
   readonly #sequences = new Float64Array(MAX_IN_FLIGHT);
   readonly #free = new Int32Array(MAX_IN_FLIGHT);

@@ -214,7 +214,7 @@ export class StorvscController implements VmbusDevice {
     }
   }
 
-  /** Handles one packet. @returns the bytes that it moved */
+  /** Handles one packet. @returns the bytes that it made the host move */
   #take(state: StorvscChannel, packet: IncomingPacket): number {
     const channelId = state.channel.channelId;
     if (packet.type !== PacketType.inBand && packet.type !== PacketType.gpaDirect) {
@@ -258,6 +258,7 @@ export class StorvscController implements VmbusDevice {
     bytes.fill(0, to + length, to + PACKET_BYTES_V2);
     completions.channels[slot] = state.channel.subChannelIndex;
     completions.openings[slot] = state.opening;
+    completions.isRequest[slot] = 0;
     completions.transactionLo[slot] = packet.transactionLo;
     completions.transactionHi[slot] = packet.transactionHi;
     // The negotiated size, or the larger one that this guest used already (Linux always does).
@@ -275,14 +276,15 @@ export class StorvscController implements VmbusDevice {
         : profile.inquiryVersionBefore62;
     const request = this.#request.at(slot * PACKET_BYTES_V2);
     executeSrb(this.#trace, state.channel.channelId, request, packet, this.#luns, task);
+    this.#completions.isRequest[slot] = 1;
     const { requestNs, byteNs } = profile.latency;
     const transferEndNs =
-      Math.max(this.#clock.nowNs, this.#transferFreeNs) + task.transferred * byteNs;
+      Math.max(this.#clock.nowNs, this.#transferFreeNs) + task.workBytes * byteNs;
     this.#transferFreeNs = transferEndNs;
     const dueNs = Math.ceil(transferEndNs + requestNs + task.extraDelayNs);
     this.#completions.push(slot, dueNs);
     this.#armCompletion();
-    return task.transferred;
+    return task.workBytes;
   }
 
   #armCompletion(): void {
@@ -327,18 +329,22 @@ export class StorvscController implements VmbusDevice {
       completions.transactionHi[slot]!,
     );
     if (!wasSent) return false;
+    if (completions.isRequest[slot] === 1) this.#traceCompletion(state, start, low);
+    completions.release(slot);
+    return true;
+  }
+
+  #traceCompletion(state: StorvscChannel, start: number, transaction: number): void {
     const request = this.#request.at(start);
     this.#trace.emit(
       completeEvent,
       state.channel.channelId,
       (request.path << 16) | (request.target << 8) | request.lun,
-      low,
+      transaction,
       request.srbStatus,
       request.scsiStatus,
       request.dataTransferLength,
     );
-    completions.release(slot);
-    return true;
   }
 
   /** Every operation but an I/O of a ready connection. */

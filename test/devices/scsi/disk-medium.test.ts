@@ -264,6 +264,14 @@ describe('UNMAP', () => {
     expect(thin().runner.out(command, data)).toMatchObject({ srb: 0x86, sense: '5/24/00' });
   });
 
+  it('more blocks in all than page B0h allows are refused', () => {
+    const { runner, medium } = setUp({ claimedBytes: 2 ** 32 * 512 }, { isThin: true });
+    const data = list(descriptor(0, 0xffff_ffff), descriptor(5, 1));
+    expect(runner.out(cdb(data.length), data).sense).toBe('5/26/00');
+    expect(medium.unmapped).toEqual([]);
+    expect(runner.out(cdb(24), list(descriptor(0, 0xffff_ffff))).scsi).toBe(0);
+  });
+
   it('an empty list is good', () => {
     expect(thin().runner.out(cdb(8), list())).toMatchObject({ srb: 1, scsi: 0 });
   });

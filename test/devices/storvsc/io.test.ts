@@ -101,6 +101,28 @@ describe('virtual time', () => {
     expect(bench.clock.nowNs - start).toBe(1000 + 10_000 + 4096);
   });
 
+  it('WRITE SAME takes the time of what it writes, and says what the guest gave', () => {
+    const { bench } = ready({ latency });
+    const start = bench.clock.nowNs;
+    const cdb = '41 00 00 00 00 08 00 01 00 00';
+    const answer = bench.execute({ cdb, dataIn: 0, length: 512 });
+    expect(answer).toMatchObject({ srb: 0x01, transferred: 512 });
+    expect(bench.clock.nowNs - start).toBe(1000 + 10_000 + 256 * 512);
+  });
+
+  it('a ring of long transfers is served in parts', () => {
+    const { bench } = ready();
+    const cdb = '93 00 0000000000000000 00000200 00 00';
+    for (let index = 0; index < 60; index += 1) {
+      bench.queue(bench.srbPayload({ cdb, dataIn: 0, length: 512 }), { runs: [[0x1_0000, 512]] });
+    }
+    bench.controller.signaled(bench.primary);
+    bench.events.runNext();
+    expect(bench.primary.queued.length).toBe(60 - 16);
+    bench.settle();
+    expect(bench.primary.queued.length).toBe(0);
+  });
+
   it('transfers share one path, and small ones need not wait for a delayed one', () => {
     const { bench, unit } = ready({ latency });
     const times: [number, number][] = [];
@@ -124,6 +146,26 @@ describe('virtual time', () => {
       [second, 1000 + 10_000 + 8192],
       [third, 1000 + 10_000 + 8192],
       [first, 1000 + 10_000 + 4096 + 50_000],
+    ]);
+  });
+
+  it('the trace has one request and one completion of each, and control packets apart', () => {
+    const { bench } = ready();
+    const seen: string[] = [];
+    bench.trace.subscribe((_, type, values) => {
+      if (type.category === 'storvsc') {
+        seen.push(`${type.name} ${[...values.subarray(0, type.fieldNames.length)].join(' ')}`);
+      }
+    });
+    bench.execute({ cdb: READ_8, length: 4096 });
+    bench.execute({ target: 1, lun: 2, cdb: '12 00 00 00 24 00', length: 36 });
+    bench.control(is.resetBus);
+    expect(seen).toEqual([
+      'request 10 0 5 40 8 4096',
+      'complete 10 0 5 1 0 4096',
+      'request 10 258 6 18 0 36',
+      'complete 10 258 6 1 0 36',
+      'control 10 6 0 0',
     ]);
   });
 

@@ -136,7 +136,7 @@ describe('storvsc on a real bus', () => {
       expect(guest.offers.map((offer) => offer.subChannelIndex)).toEqual(
         [1, 2, 3].slice(0, expected),
       );
-      for (const offer of [...guest.offers]) {
+      for (const offer of guest.offers) {
         const sub = guest.open(offer);
         expect(answerTo(guest, sub, srb('00')).payload[14]).toBe(0x01);
       }

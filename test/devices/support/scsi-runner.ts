@@ -37,9 +37,17 @@ export interface ScsiAnswer {
   readonly data: Uint8Array;
 }
 
+const memory = new GuestMemory({ ramBytes: 1 << 20, lowGapStart: 1 << 30 });
+
+/** One mebibyte of guest memory, zeroed. There is only one, since making one takes milliseconds. */
+export function emptyMemory(): GuestMemory {
+  memory.u8.fill(0);
+  return memory;
+}
+
 /** Runs commands against one logical unit, with its data in scattered guest memory. */
 export class ScsiRunner {
-  readonly memory = new GuestMemory({ ramBytes: 1 << 20, lowGapStart: 1 << 30 });
+  readonly memory = emptyMemory();
   readonly task = new ScsiTask(this.memory);
   readonly unit: LogicalUnit;
 

@@ -1,6 +1,5 @@
 import { VirtualClock } from '../../../src/core/clock.ts';
 import { EventQueue } from '../../../src/core/events.ts';
-import { GuestMemory } from '../../../src/core/memory.ts';
 import { Trace } from '../../../src/core/trace.ts';
 import { StorvscController, type StorvscOptions } from '../../../src/devices/storvsc/controller.ts';
 import {
@@ -9,7 +8,7 @@ import {
 } from '../../../src/devices/storvsc/profile.ts';
 import { VstorOperation, VstorScsiRequest } from '../../../src/devices/storvsc/spec.ts';
 import { FakeChannel, type SentPacket } from './fake-channel.ts';
-import { rangesOf, unhex } from './scsi-runner.ts';
+import { emptyMemory, rangesOf, unhex } from './scsi-runner.ts';
 
 const { is } = VstorOperation;
 
@@ -41,7 +40,7 @@ export class StorvscBench {
   readonly clock = new VirtualClock();
   readonly events = new EventQueue(this.clock);
   readonly trace = new Trace(this.clock);
-  readonly memory = new GuestMemory({ ramBytes: 1 << 20, lowGapStart: 1 << 30 });
+  readonly memory = emptyMemory();
   readonly controller: StorvscController;
   readonly primary = new FakeChannel(this.memory);
   offeredSubChannels = 0;
