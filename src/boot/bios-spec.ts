@@ -16,8 +16,6 @@ export const E820_OFFSET = 0x100;
 export const BIOS_GPA = 0xe_0000;
 export const BIOS_BYTES = 0x2_0000;
 export const BIOS_SEGMENT = 0xf000;
-/** The RSDP's place on Hyper-V's Generation 1 BIOS. */
-export const RSDP_GPA = 0xf_5bf0;
 
 /**
  * Every interrupt vector leads to its own stub of this many bytes: OUT 0B2h, AL; IRET; NOP. A write

@@ -28,14 +28,14 @@ import {
   MODEL_OFFSET,
   RELOCATED_MBR_GPA,
   RESET_VECTOR_OFFSET,
-  RSDP_GPA,
   TEXT_MODE_80X25,
   VECTOR_STUB,
   VECTOR_STUB_BYTES,
   VECTOR_STUBS_OFFSET,
 } from './bios-spec.ts';
 import { acpiOptions } from './acpi-options.ts';
-import { acpiTableBytes, buildAcpi } from './acpi/build.ts';
+import type { AcpiRun } from './acpi/build.ts';
+import { acpiRun } from './acpi/build.ts';
 import { readBootSector } from './mbr-boot.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
@@ -48,10 +48,6 @@ const MIB = 0x10_0000;
 const FIRST_HARD_DISK = 0x80;
 /** What El Torito BIOSes give the first CD. */
 const FIRST_CD = 0xe0;
-/** NVS page at the very end of low RAM, as on Hyper-V; the ACPI tables lie below it. */
-const NVS_BYTES = 0x1000;
-/** The ACPI area grows in these steps, so that the NVS page makes a round 64 KiB with it. */
-const ACPI_UNIT_BYTES = 0xf000;
 const BIOS_DATE = '01/01/16';
 /** ACPI 6.5, table 15.3. */
 const E820Type = { Memory: 1, Reserved: 2, AcpiReclaim: 3, AcpiNvs: 4 } as const;
@@ -63,14 +59,12 @@ export function bootBios(options: PowerOnOptions, log: PhaseLog): FirmwareOutcom
     const mib = memory.ramBytes / MIB;
     return { phase: 'firmware', reason: `${mib} MiB of RAM, a PC BIOS with ACPI needs at least 4` };
   }
-  const acpi = acpiOptions(options);
-  const acpiBytes = Math.ceil(acpiTableBytes(acpi) / ACPI_UNIT_BYTES) * ACPI_UNIT_BYTES;
-  const nvsGpa = memory.regions[0]!.bytes - NVS_BYTES;
-  const acpiGpa = nvsGpa - acpiBytes;
+  const acpi = acpiRun(acpiOptions(options));
+  const acpiGpa = memory.regions[0]!.bytes - acpi.maxBytes;
   writeRom(memory);
   writeVectors(memory);
-  buildAcpi(memory, acpi, { rsdpGpa: RSDP_GPA, tablesGpa: acpiGpa, nvsGpa });
-  const map = buildMap(memory, acpiGpa, acpiBytes);
+  acpi.write(memory, acpiGpa);
+  const map = buildMap(memory, acpiGpa, acpi);
   writeDataAreas(memory, options.disks.length, map);
   log.enter('firmware', 'BIOS');
   writeTicks(memory, log.elapsedNs);
@@ -165,15 +159,16 @@ interface MapEntry {
 }
 
 /** The list that a Hyper-V Generation 1 BIOS gives, in ascending order. */
-function buildMap(memory: GuestMemory, acpiGpa: number, acpiBytes: number): MapEntry[] {
+function buildMap(memory: GuestMemory, acpiGpa: number, acpi: AcpiRun): MapEntry[] {
   const is = E820Type;
+  const reclaimBytes = acpi.maxBytes - acpi.nvsBytes;
   const map: MapEntry[] = [
     { base: 0, length: EBDA_GPA, type: is.Memory },
     { base: EBDA_GPA, length: EBDA_BYTES, type: is.Reserved },
     { base: BIOS_GPA, length: BIOS_BYTES, type: is.Reserved },
     { base: MIB, length: acpiGpa - MIB, type: is.Memory },
-    { base: acpiGpa, length: acpiBytes, type: is.AcpiReclaim },
-    { base: acpiGpa + acpiBytes, length: NVS_BYTES, type: is.AcpiNvs },
+    { base: acpiGpa, length: reclaimBytes, type: is.AcpiReclaim },
+    { base: acpiGpa + reclaimBytes, length: acpi.nvsBytes, type: is.AcpiNvs },
   ];
   for (const region of memory.regions) {
     if (region.name === 'ram-high') {

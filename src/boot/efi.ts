@@ -12,8 +12,7 @@ import { EfiMemoryType, MEMORY_DESCRIPTOR_STRIDE } from '../uefi/spec/memory.ts'
 import type { Framebuffer, VendorTable } from '../uefi/system-table.ts';
 import { FirmwareTables } from '../uefi/system-table.ts';
 import { VariableStore } from '../uefi/variables.ts';
-import { acpiTableBytes, buildAcpi } from './acpi/build.ts';
-import { Rsdp } from './acpi/spec.ts';
+import { acpiRun } from './acpi/build.ts';
 import { writeLongModeTables } from './long-mode.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
@@ -28,7 +27,6 @@ const FIRMWARE_DATA_GPA = 0x70_0000;
 const FIRMWARE_DATA_BYTES = 0x10_a000;
 /** Below this there is no room for the firmware, a loader and a kernel. */
 const LEAST_RAM_BYTES = 32 * 1024 * 1024;
-const RSDP_ALIGNMENT = 16;
 const STACK_BYTES = 0x2_0000;
 /** As many descriptors as fit two pages: far more than the firmware makes. */
 const MAP_BYTES = 2 * PAGE_BYTES;
@@ -113,14 +111,13 @@ class EfiPlatform {
     });
   }
 
-  /** @returns the GPA of the RSDP, which lies behind the tables */
+  /** @returns the GPA of the RSDP */
   #writeAcpi(options: PowerOnOptions): number {
-    const acpi = acpiOptions(options);
-    const tableBytes = Math.ceil(acpiTableBytes(acpi) / RSDP_ALIGNMENT) * RSDP_ALIGNMENT;
-    const tablesGpa = this.pages.allocate(tableBytes + Rsdp.size, EfiMemoryType.is.AcpiReclaim);
-    const nvsGpa = this.pages.allocate(PAGE_BYTES, EfiMemoryType.is.AcpiNvs);
-    const rsdpGpa = tablesGpa + tableBytes;
-    return buildAcpi(options.memory, acpi, { rsdpGpa, tablesGpa, nvsGpa }).rsdpGpa;
+    const acpi = acpiRun(acpiOptions(options));
+    const gpa = this.pages.allocate(acpi.maxBytes, EfiMemoryType.is.AcpiReclaim);
+    const nvsGpa = gpa + acpi.maxBytes - acpi.nvsBytes;
+    this.pages.setType(nvsGpa, acpi.nvsBytes, EfiMemoryType.is.AcpiNvs);
+    return acpi.write(options.memory, gpa);
   }
 
   /** The last steps before the loader's entry point. */
