@@ -1,8 +1,8 @@
 import { crc32 } from '../../core/crc32.ts';
 import { InputError } from '../../core/errors.ts';
 import type { Random } from '../../core/random.ts';
-import { readGuid } from '../../core/wire.ts';
 import type { BlockDevice } from '../block.ts';
+import { newGuid } from '../guid.ts';
 import {
   GPT_ENTRY_COUNT,
   GPT_NAME_CHARACTERS,
@@ -66,15 +66,6 @@ export interface Placed {
   readonly sizeBytes: number;
 }
 
-/** A version-4 GUID. */
-export function randomGuid(random: Random): string {
-  const bytes = new Uint8Array(16);
-  random.fill(bytes);
-  bytes[7] = (bytes[7]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return readGuid(new DataView(bytes.buffer), 0);
-}
-
 /** Writes a protective MBR, a primary and a backup GPT. @returns where each partition lies */
 export function writeGpt(disk: BlockDevice, options: GptOptions): Placed[] {
   const sectorBytes = disk.sectorBytes;
@@ -96,7 +87,7 @@ export function writeGpt(disk: BlockDevice, options: GptOptions): Placed[] {
   );
   const entries = gptEntries(disk, options, placed);
   const entriesCrc32 = crc32(entries, 0, ENTRIES_BYTES);
-  const diskGuid = options.diskGuid ?? randomGuid(options.random);
+  const diskGuid = options.diskGuid ?? newGuid(options.random);
   const sector = new Uint8Array(sectorBytes);
   const header = GptHeader.cursor(new DataView(sector.buffer)).at(0);
   const write = (lba: number, alternateLba: number, entriesLba: number): void => {
@@ -139,7 +130,7 @@ function gptEntries(disk: BlockDevice, options: GptOptions, placed: readonly Pla
     }
     entry.at(slot * GptEntry.size);
     entry.typeGuid = partition.typeGuid;
-    entry.uniqueGuid = partition.uniqueId ?? randomGuid(options.random);
+    entry.uniqueGuid = partition.uniqueId ?? newGuid(options.random);
     entry.firstLba = BigInt(startByte / sectorBytes);
     entry.lastLba = BigInt((startByte + sizeBytes) / sectorBytes - 1);
     entry.attributes = partition.attributes ?? 0n;

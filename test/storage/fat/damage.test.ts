@@ -147,6 +147,7 @@ describe('a path', () => {
 describe('a boot sector', () => {
   const damages: [string, (bytes: Uint8Array, view: DataView) => void, string][] = [
     ['no signature', (bytes) => (bytes[510] = 0), 'does not end in 55 AA'],
+    ['NTFS', (bytes) => bytes.set(new TextEncoder().encode('NTFS    '), 3), 'it is NTFS'],
     ['no jump', (bytes) => (bytes[0] = 0x7f), 'starts with 0x7f, expected a jump'],
     ['sector size', (_, view) => view.setUint16(11, 513, true), '513 bytes a sector (offset 11)'],
     ['cluster size', (bytes) => (bytes[13] = 3), '3 sectors a cluster (offset 13)'],
