@@ -1,11 +1,5 @@
 import { ExitCode, InputError } from '../core/errors.ts';
-import {
-  parsePreset,
-  parseSwitches,
-  switchNames,
-  type PresetName,
-  type Switches,
-} from '../guest/switches.ts';
+import { parsePreset, parseSwitches, type PresetName, type Switches } from '../guest/switches.ts';
 import { DEFAULT_HOST, HOST_NAMES, type HostName } from '../machine/profiles.ts';
 import type { Invocation } from './parse.ts';
 import { parseChoice, parseDuration, parseInteger, parseSeed, parseSize } from './values.ts';
@@ -38,6 +32,8 @@ export interface BootRequest {
   readonly traceFile: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** The command again, without `--seed`, for the line that replays a failure. */
+  readonly commandLine: readonly string[];
 }
 
 /** Reads and checks the flags; throws `InputError` with exit code 2. */
@@ -77,7 +73,20 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     traceFile,
     json: values.has('json'),
     quiet: values.has('quiet'),
+    commandLine: commandLineOf(operands, values),
   };
+}
+
+function commandLineOf(
+  operands: readonly string[],
+  values: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const flags = [...values]
+    .filter(([name]) => name !== 'seed')
+    .flatMap(([name, texts]) =>
+      texts.flatMap((text) => (text === '' ? [`--${name}`] : [`--${name}`, text])),
+    );
+  return ['boot', ...operands, ...flags];
 }
 
 function parseMemory(flag: string, value: string): number {
@@ -94,5 +103,5 @@ function parseMemory(flag: string, value: string): number {
 
 /** True for `--set help`, which lists the switches instead of booting. */
 export function asksForSwitches({ values }: Invocation): boolean {
-  return values.get('set')?.includes('help') === true && switchNames.length > 0;
+  return values.get('set')?.includes('help') === true;
 }

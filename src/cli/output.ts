@@ -9,6 +9,8 @@ export interface Output {
   /** Colours for each stream: none unless that stream is a terminal (NO_COLOR and FORCE_COLOR win). */
   readonly outColors: Colors;
   readonly errorColors: Colors;
+  /** Writes out what `out` holds back. */
+  flush(): void;
 }
 
 /** picocolors looks at standard output only, and takes CI as a terminal; this decides per stream. */

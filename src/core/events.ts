@@ -68,6 +68,13 @@ export class EventQueue {
     return true;
   }
 
+  /** Forgets everything that is pending, as a power cycle does. */
+  clear(): void {
+    this.#deadlines.length = 0;
+    this.#sequences.length = 0;
+    this.#pending.clear();
+  }
+
   get pendingCount(): number {
     return this.#pending.size;
   }

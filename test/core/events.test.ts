@@ -71,6 +71,21 @@ describe('the event queue', () => {
     expect(() => events.at(Number.NaN, () => void 0)).toThrow('not a number');
   });
 
+  it('forgets what is pending, as at a power cycle', () => {
+    const { events } = makeQueue();
+    let ran = 0;
+    events.after(1, () => (ran += 1));
+    events.clear();
+    expect([events.pendingCount, events.nextDeadlineNs, events.runNext()]).toEqual([
+      0,
+      Infinity,
+      false,
+    ]);
+    events.after(2, () => (ran += 10));
+    events.runNext();
+    expect(ran).toBe(10);
+  });
+
   it('passes the argument through', () => {
     const { events } = makeQueue();
     let got = 0;

@@ -1,0 +1,155 @@
+import type { ExitCode } from '../core/errors.ts';
+import type { Machine } from '../machine/machine.ts';
+import { describeEnding, type Ending } from '../machine/endings.ts';
+import { BootWatch, type DiskSeen, type OfferSeen, type Phase } from '../machine/watch.ts';
+import type { BootRequest } from './boot-options.ts';
+import type { Output } from './output.ts';
+import { formatDuration } from './values.ts';
+
+/** Console lines that a failure shows. */
+const EVIDENCE_LINES = 8;
+
+export interface Outcome {
+  readonly ending: Ending;
+  readonly exitCode: ExitCode;
+  readonly wallMs: number;
+}
+
+/** Prints a boot as it happens, for people or as JSON, and how it ended. */
+export class BootReport {
+  readonly watch: BootWatch;
+  readonly #request: BootRequest;
+  readonly #machine: Machine;
+  readonly #output: Output;
+  readonly #startedMs: number;
+  #line = '';
+
+  constructor(request: BootRequest, machine: Machine, output: Output, startedMs: number) {
+    this.#request = request;
+    this.#machine = machine;
+    this.#output = output;
+    this.#startedMs = startedMs;
+    this.watch = new BootWatch(machine.trace, {
+      phase: (timeNs, name) => this.#phase(timeNs, name),
+      detail: (_, text) => this.#detail(text),
+      offer: (timeNs, offer) => this.#offer(timeNs, offer),
+      device: (timeNs, name) => this.#json({ t: timeNs, event: 'device', name }),
+      disk: (timeNs, disk) => this.#disk(timeNs, disk),
+    });
+    machine.console.listen((byte) => this.#console(byte));
+  }
+
+  warning(message: string): void {
+    this.#output.error(`${this.#output.errorColors.yellow('warning:')} ${message}\n`);
+  }
+
+  #json(event: Record<string, unknown>): void {
+    if (this.#request.json) this.#output.out(`${JSON.stringify(event)}\n`);
+  }
+
+  #phase(timeNs: number, name: Phase): void {
+    this.#json({ t: timeNs, event: 'phase', name });
+    const wall = formatDuration((performance.now() - this.#startedMs) * 1e6);
+    this.#progress(`${name.padEnd(16)} ${formatDuration(timeNs).padStart(10)}  (real ${wall})`);
+  }
+
+  #detail(text: string): void {
+    this.#progress(`  ${text}`);
+  }
+
+  #progress(text: string): void {
+    if (this.#request.quiet || this.#request.json) return;
+    this.#output.error(`${this.#output.errorColors.dim(`synthvm: ${text}`)}\n`);
+  }
+
+  #offer(timeNs: number, offer: OfferSeen): void {
+    this.#json({ t: timeNs, event: 'offer', ...offer });
+  }
+
+  #disk(timeNs: number, disk: DiskSeen): void {
+    this.#json({ t: timeNs, event: 'disk', ...disk });
+  }
+
+  /** The guest's bytes are text to us: Latin-1, as a serial line carries them. */
+  #console(byte: number): void {
+    if (!this.#request.json) {
+      this.#output.out(String.fromCharCode(byte));
+      return;
+    }
+    if (byte === 0x0a) this.#consoleLine();
+    else if (byte !== 0x0d) this.#line += String.fromCharCode(byte);
+  }
+
+  #consoleLine(): void {
+    this.#json({ t: this.#machine.clock.nowNs, event: 'console', text: this.#line });
+    this.#line = '';
+  }
+
+  finish({ ending, exitCode, wallMs }: Outcome): void {
+    const virtualNs = this.#machine.clock.nowNs;
+    if (this.#request.json) {
+      if (this.#line !== '') this.#consoleLine();
+      this.#json(this.#summary(ending, exitCode, wallMs, virtualNs));
+    } else if (!this.#machine.console.recentText.endsWith('\n')) {
+      this.#output.out('\n');
+    }
+    if (exitCode !== 0) this.#evidence(ending);
+    else if (!this.#request.quiet && !this.#request.json) {
+      this.#output.error(
+        `synthvm: ${describeEnding(ending)} in ${formatDuration(virtualNs)} of virtual time, ` +
+          `${formatDuration(wallMs * 1e6)} real; digest ${this.#machine.trace.digest}\n`,
+      );
+    }
+  }
+
+  #summary(
+    ending: Ending,
+    exitCode: ExitCode,
+    wallMs: number,
+    virtualNs: number,
+  ): Record<string, unknown> {
+    const { host, preset, seed } = this.#request;
+    return {
+      event: 'summary',
+      generation: this.#machine.generation,
+      host,
+      guest: preset,
+      // A seed of 64 bits does not fit a JSON number.
+      seed: seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : String(seed),
+      digest: this.#machine.trace.digest,
+      disks: this.watch.disks,
+      devices: this.watch.devices,
+      ending: describeEnding(ending),
+      exit: exitCode,
+      virtualNs,
+      wallMs: Math.round(wallMs * 1000) / 1000,
+    };
+  }
+
+  /** What was awaited, what was seen last, and how to see it again. */
+  #evidence(ending: Ending): void {
+    const { red, dim } = this.#output.errorColors;
+    const last = this.watch.lastPhase;
+    const lines = this.#machine.console.lastLines(EVIDENCE_LINES);
+    const open = this.watch.openChannels;
+    this.#output.error(
+      `${red('error:')} ${describeEnding(ending)}\n` +
+        `  awaited      ${this.#request.until ?? 'login'}\n` +
+        `  last phase   ${last === undefined ? 'none' : `${last.name} at ${formatDuration(last.timeNs)}`}\n` +
+        `  stopped at   ${formatDuration(this.#machine.clock.nowNs)} of virtual time\n` +
+        `  channels     ${open.length === 0 ? 'none open' : open.join(', ')}\n` +
+        (lines.length === 0
+          ? ''
+          : `  console\n${lines.map((line) => dim(`    ${line}\n`)).join('')}`) +
+        `  again        ${this.#replayCommand()}\n`,
+    );
+  }
+
+  #replayCommand(): string {
+    const quote = (word: string): string =>
+      /^[\w./:=,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+    return ['synthvm', ...this.#request.commandLine, '--seed', String(this.#request.seed)]
+      .map(quote)
+      .join(' ');
+  }
+}

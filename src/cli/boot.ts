@@ -1,0 +1,190 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { guessGeneration } from '../boot/guess-generation.ts';
+import { ExitCode, InputError } from '../core/errors.ts';
+import { Random } from '../core/random.ts';
+import { ndjsonSink, perfettoSink } from '../core/trace-formats.ts';
+import { showValue, switchNames, switchTable, valuesOf } from '../guest/switches.ts';
+import { exitCodeOf } from '../machine/endings.ts';
+import { openHostDisk, openHostImage } from '../machine/images.ts';
+import { Machine } from '../machine/machine.ts';
+import { PHASES } from '../machine/watch.ts';
+import type { BlockDevice } from '../storage/block.ts';
+import { asksForSwitches, readBootRequest, type BootRequest } from './boot-options.ts';
+import { BootReport } from './boot-report.ts';
+import { runLive } from './live.ts';
+import type { Output } from './output.ts';
+import type { Invocation } from './parse.ts';
+
+/** Turns of the run loop between two looks at the wall clock and at signals. */
+const STEPS_PER_SLICE = 20_000;
+const TRACE_BUFFER_CHARACTERS = 1 << 20;
+
+/** `synthvm boot`. */
+export async function bootCommand(invocation: Invocation, output: Output): Promise<ExitCode> {
+  if (asksForSwitches(invocation)) {
+    printSwitches(output);
+    return ExitCode.ok;
+  }
+  const startedMs = performance.now();
+  const request = readBootRequest(invocation);
+  const opened: BlockDevice[] = [];
+  const warn = (message: string): void =>
+    output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
+  try {
+    const random = new Random(request.seed, 'images');
+    const disks = request.disks.map((path) => {
+      const disk = openHostDisk(path, { write: request.write, warn, random });
+      opened.push(disk);
+      return disk;
+    });
+    const dvds = request.dvds.map((path) => {
+      const dvd = openHostImage(path, { readOnly: true, warn });
+      opened.push(dvd);
+      return dvd;
+    });
+    const { generation, reason } = chooseGeneration(request, disks, dvds);
+    if (!request.quiet && !request.json) {
+      output.error(
+        `synthvm: Generation ${generation} (${reason}), host ${request.host}, ` +
+          `guest ${request.preset}, seed ${request.seed}\n`,
+      );
+    }
+    const machine = new Machine({
+      generation,
+      host: request.host,
+      memoryBytes: request.memoryBytes,
+      processors: request.processors,
+      seed: request.seed,
+      disks,
+      dvds,
+      preset: request.preset,
+      switches: request.switches,
+      warn,
+    });
+    return await bootMachine(machine, request, output, startedMs);
+  } finally {
+    for (const device of opened) device.close();
+  }
+}
+
+function chooseGeneration(
+  request: BootRequest,
+  disks: readonly BlockDevice[],
+  dvds: readonly BlockDevice[],
+): { readonly generation: 1 | 2; readonly reason: string } {
+  if (request.generation !== undefined) {
+    return { generation: request.generation, reason: 'as asked for' };
+  }
+  const first = disks[0] ?? dvds[0];
+  if (first === undefined) return { generation: 2, reason: 'no disk given: one in memory' };
+  return guessGeneration(first);
+}
+
+function printSwitches(output: Output): void {
+  const { bold, cyan } = output.outColors;
+  output.out(`${bold('Switches of the model guest')} (10.2 / 2015q4 / modern)\n`);
+  for (const name of switchNames) {
+    const { defaults, help } = switchTable[name];
+    output.out(
+      `  ${cyan(name)}: ${help}\n      ${valuesOf(name)}; ${defaults.map(showValue).join(' / ')}\n`,
+    );
+  }
+}
+
+/** Opens `--trace` FILE and lets the machine's trace flow into it. @returns what closes it */
+function startTrace(machine: Machine, path: string | undefined): () => void {
+  if (path === undefined) return () => undefined;
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'w');
+  } catch (error) {
+    throw new InputError(
+      path,
+      `cannot be written (${(error as NodeJS.ErrnoException).code ?? ''})`,
+    );
+  }
+  let buffer = '';
+  const flush = (): void => {
+    writeSync(descriptor, buffer);
+    buffer = '';
+  };
+  const write = (text: string): void => {
+    buffer += text;
+    if (buffer.length >= TRACE_BUFFER_CHARACTERS) flush();
+  };
+  machine.trace.subscribe(
+    path.endsWith('.ndjson') ? ndjsonSink(write) : perfettoSink(write, 'synthvm'),
+  );
+  return () => {
+    flush();
+    closeSync(descriptor);
+  };
+}
+
+async function bootMachine(
+  machine: Machine,
+  request: BootRequest,
+  output: Output,
+  startedMs: number,
+): Promise<ExitCode> {
+  const stopTrace = startTrace(machine, request.traceFile);
+  const report = new BootReport(request, machine, output, startedMs);
+  let interrupted = false;
+  const onInterrupt = (): void => {
+    interrupted = true;
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  try {
+    const target = request.until ?? 'login';
+    const reached = watchFor(machine, report, target);
+    let ending = machine.powerOn();
+    while (ending === undefined) {
+      if (reached()) ending = { kind: 'reached', what: target };
+      else if (interrupted) ending = { kind: 'interrupted' };
+      else if (performance.now() - startedMs > request.wallLimitMs) {
+        ending = { kind: 'wall-time', limitMs: request.wallLimitMs };
+      } else {
+        ending = machine.run(request.timeoutNs, STEPS_PER_SLICE);
+        if (reached()) ending = { kind: 'reached', what: target };
+        // Signals are delivered only when the host's own loop turns.
+        if (ending === undefined) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    const goesLive =
+      ending.kind === 'reached' &&
+      request.until === undefined &&
+      !request.json &&
+      process.stdin.isTTY;
+    if (goesLive) ending = await runLive(machine, output);
+    const exitCode = exitCodeOf(ending);
+    report.finish({ ending, exitCode, wallMs: performance.now() - startedMs });
+    return exitCode;
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    stopTrace();
+  }
+}
+
+/** @returns a question: has the phase been reached, or the text been printed? */
+function watchFor(machine: Machine, report: BootReport, target: string): () => boolean {
+  const phase = PHASES.find((name) => name === target);
+  let found = false;
+  if (phase === undefined) {
+    let recent = '';
+    machine.console.listen((byte) => {
+      recent = (recent + String.fromCharCode(byte)).slice(-target.length);
+      if (recent !== target || found) return;
+      found = true;
+      machine.pause();
+    });
+    return () => found;
+  }
+  machine.trace.subscribe(() => {
+    if (found || !report.watch.phases.has(phase)) return;
+    found = true;
+    machine.pause();
+  });
+  return () => found;
+}

@@ -1,0 +1,198 @@
+import { MmioBus, PortBus } from '../core/bus.ts';
+import type { VirtualClock } from '../core/clock.ts';
+import type { EventQueue } from '../core/events.ts';
+import type { GuestMemory } from '../core/memory.ts';
+import type { Trace } from '../core/trace.ts';
+import { ScsiDisk } from '../devices/scsi/disk.ts';
+import { ScsiDvd } from '../devices/scsi/dvd.ts';
+import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
+import { StorvscController } from '../devices/storvsc/controller.ts';
+import { Partition, type Halves } from '../hypervisor/partition.ts';
+import type { BlockDevice } from '../storage/block.ts';
+import { VmbusServer } from '../vmbus/server.ts';
+import { buildChipset, type Chipset } from './chipset.ts';
+import type { ConsoleLine } from './console.ts';
+import { APIC_HZ, TSC_HZ } from './layout.ts';
+import { OfferOrder, scsiInstance, unbuiltDevices, unbuiltNetworkAdapter } from './offers.ts';
+import type { HostProfile } from './profiles.ts';
+
+/** IDE places of a Gen-1 machine: two channels of two devices. */
+const IDE_PLACES = 4;
+
+/** A disk and where it is plugged in. */
+export interface PluggedDisk {
+  readonly block: BlockDevice;
+  readonly kind: 'disk' | 'dvd';
+  readonly controllerId: string;
+  readonly target: number;
+  readonly lun: number;
+}
+
+export interface BoardHost {
+  onInterruptPending(processor: number): void;
+  onCrash(processor: number, parameters: readonly Halves[]): void;
+  onTripleFault(processor: number): void;
+  onPowerOff(): void;
+  onReset(): void;
+}
+
+export interface BoardOptions {
+  readonly generation: 1 | 2;
+  readonly profile: HostProfile;
+  readonly processors: number;
+  readonly networkAdapters: number;
+  readonly disks: readonly BlockDevice[];
+  readonly dvds: readonly BlockDevice[];
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+  readonly trace: Trace;
+  readonly memory: GuestMemory;
+  readonly console: ConsoleLine;
+  readonly host: BoardHost;
+}
+
+/**
+ * Everything that a power cycle makes new: partition, buses, chipset, VMBus and its devices. Clock,
+ * memory and disks outlive it.
+ */
+export class Board {
+  readonly partition: Partition;
+  readonly vmbus: VmbusServer;
+  readonly chipset: Chipset;
+  /** The synthetic SCSI controller. */
+  readonly scsi: StorvscController;
+  /** In the order in which firmware looks at them. */
+  readonly disks: readonly PluggedDisk[];
+  readonly #options: BoardOptions;
+  #isMonitorArmed = false;
+
+  constructor(options: BoardOptions) {
+    this.#options = options;
+    const { clock, events, trace, memory, profile, host } = options;
+    const ports = new PortBus();
+    const mmio = new MmioBus();
+    this.partition = new Partition({
+      memory,
+      clock,
+      events,
+      trace,
+      ports,
+      mmio,
+      profile: profile.hypervisor,
+      processorCount: options.processors,
+      tscHz: TSC_HZ,
+      apicHz: APIC_HZ,
+      onInterruptPending: (processor) => host.onInterruptPending(processor),
+      onPostMessage: (connection, _type, payload, start, length) =>
+        this.#receiveMessage(connection, payload, start, length),
+      onSignalEvent: (connection, flag) => this.vmbus.receiveEvent(connection, flag),
+      onCrash: (processor, parameters) => host.onCrash(processor, parameters),
+      onTripleFault: (processor) => host.onTripleFault(processor),
+      onReset: () => host.onReset(),
+      onEoi: (vector) => this.chipset.ioApic.endOfInterrupt(vector),
+    });
+    this.vmbus = new VmbusServer({
+      memory,
+      trace,
+      maxVersion: profile.vmbusVersion,
+      processorCount: options.processors,
+      host: {
+        sendMessage: (vp, sint, payload, start, length) =>
+          this.partition.postMessage(vp, sint, 1, payload, start, length),
+        signalEvent: (vp, sint, flag) => this.partition.signalEvent(vp, sint, flag),
+        after: (delayNs, run) => events.after(delayNs, run),
+      },
+    });
+    this.chipset = buildChipset({
+      generation: options.generation,
+      clock,
+      events,
+      ports,
+      mmio,
+      partition: this.partition,
+      ramBytes: memory.ramBytes,
+      pitAnomaly: profile.pitAnomaly,
+      console: options.console,
+      host: { powerOff: () => host.onPowerOff(), reset: () => host.onReset() },
+    });
+    options.console.connect(this.chipset.com1);
+    const { scsi, disks } = this.#plugDisks();
+    this.scsi = scsi;
+    this.disks = disks;
+    for (const device of unbuiltDevices()) this.vmbus.offer(device);
+    for (let index = 0; index < options.networkAdapters; index += 1) {
+      this.vmbus.offer(unbuiltNetworkAdapter(index));
+    }
+  }
+
+  /**
+   * Gen-2: everything on the SCSI controller. Gen-1: the first disks on IDE, each with its
+   * accelerator channel, and what is left on the SCSI controller.
+   */
+  #plugDisks(): { readonly scsi: StorvscController; readonly disks: readonly PluggedDisk[] } {
+    const { generation, disks, dvds } = this.#options;
+    const ideCount = generation === 1 ? Math.min(disks.length, IDE_PLACES) : 0;
+    const plugged: PluggedDisk[] = disks
+      .slice(0, ideCount)
+      .map((block, place) => this.#plugIde(block, place >> 1, place & 1));
+    const controllerId = scsiInstance(0);
+    const scsi = this.#controller({ type: 'scsi', instanceId: controllerId }, OfferOrder.scsi);
+    let lun = 0;
+    const plug = (block: BlockDevice, kind: 'disk' | 'dvd', unit: LogicalUnit): void => {
+      scsi.attach({ target: 0, lun }, unit);
+      plugged.push({ block, kind, controllerId, target: 0, lun });
+      lun += 1;
+    };
+    for (const disk of disks.slice(ideCount)) plug(disk, 'disk', scsiDisk(disk));
+    for (const dvd of dvds) plug(dvd, 'dvd', new ScsiDvd(dvd.name, dvd));
+    this.vmbus.offer(scsi);
+    return { scsi, disks: plugged };
+  }
+
+  #plugIde(block: BlockDevice, channel: number, device: number): PluggedDisk {
+    const order = OfferOrder.ide + channel * 2 + device;
+    const controller = this.#controller({ type: 'ide', channel, device }, order);
+    controller.attach({ path: channel, target: device, lun: 0 }, scsiDisk(block));
+    this.vmbus.offer(controller);
+    const controllerId = controller.offer.instanceId;
+    return { block, kind: 'disk', controllerId, target: device, lun: 0 };
+  }
+
+  #controller(
+    kind: ConstructorParameters<typeof StorvscController>[0]['kind'],
+    order: number,
+  ): StorvscController {
+    const { clock, events, trace, memory, profile } = this.#options;
+    return new StorvscController({
+      kind,
+      order,
+      clock,
+      events,
+      trace,
+      memory,
+      profile: profile.storvsc,
+    });
+  }
+
+  #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {
+    const status = this.vmbus.receiveMessage(connection, payload, start, length);
+    this.#armMonitor();
+    return status;
+  }
+
+  /** While a channel uses the monitor page, the host looks at it as often as its latency asks. */
+  #armMonitor(): void {
+    const intervalNs = this.vmbus.monitorIntervalNs;
+    if (this.#isMonitorArmed || intervalNs === Infinity) return;
+    this.#isMonitorArmed = true;
+    this.#options.events.after(intervalNs, () => {
+      this.#isMonitorArmed = false;
+      this.vmbus.pollMonitor();
+      this.#armMonitor();
+    });
+  }
+}
+
+function scsiDisk(block: BlockDevice): ScsiDisk {
+  return new ScsiDisk(block, { isThin: true });
+}

@@ -1,0 +1,87 @@
+import type { InterruptLine, MmioBus, PortBus } from '../core/bus.ts';
+import type { VirtualClock } from '../core/clock.ts';
+import type { EventQueue } from '../core/events.ts';
+import { AcpiPm } from '../devices/acpi-pm/acpi-pm.ts';
+import { I8042 } from '../devices/i8042/i8042.ts';
+import { IoApic } from '../devices/ioapic/ioapic.ts';
+import { DualPic } from '../devices/pic/pic.ts';
+import { Pit } from '../devices/pit/pit.ts';
+import type { PitAnomaly } from '../devices/pit/spec.ts';
+import { Rtc } from '../devices/rtc/rtc.ts';
+import { Uart, type ByteSink } from '../devices/uart/uart.ts';
+import type { Partition } from '../hypervisor/partition.ts';
+import { COM1_IRQ, COM1_PORT, IO_APIC_BYTES, IO_APIC_GPA, LOW_MMIO_START } from './layout.ts';
+
+/** What the chipset asks of the machine. Called from within guest execution. */
+export interface ChipsetHost {
+  powerOff(): void;
+  reset(): void;
+}
+
+export interface ChipsetOptions {
+  readonly generation: 1 | 2;
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+  readonly ports: PortBus;
+  readonly mmio: MmioBus;
+  readonly partition: Partition;
+  readonly ramBytes: number;
+  readonly pitAnomaly: PitAnomaly | null;
+  readonly console: ByteSink;
+  readonly host: ChipsetHost;
+}
+
+export interface Chipset {
+  readonly ioApic: IoApic;
+  readonly com1: Uart;
+  readonly acpiPm: AcpiPm;
+}
+
+const PIT_IRQ = 0;
+const KEYBOARD_IRQ = 1;
+const RTC_IRQ = 8;
+const SCI_IRQ = 9;
+/** The MADT's interrupt source override: the timer comes to the I/O APIC on pin 2. */
+const PIT_PIN = 2;
+
+/**
+ * The emulated devices of a generation. Both have the I/O APIC, COM1, the clock and ACPI's
+ * registers; Gen-1 adds the 8259s, the 8254 and the keyboard controller. A Gen-1 interrupt goes to
+ * the 8259s and to the I/O APIC, and whichever the guest has programmed delivers it.
+ */
+export function buildChipset(options: ChipsetOptions): Chipset {
+  const { generation, clock, events, ports, mmio, partition, host } = options;
+  const ioApic = new IoApic((...interrupt) => partition.assertInterrupt(...interrupt));
+  mmio.attach(IO_APIC_GPA, IO_APIC_BYTES, ioApic);
+  const pic = generation === 1 ? new DualPic(() => partition.externalRaised()) : undefined;
+  if (pic !== undefined) {
+    pic.attach(ports);
+    partition.attachExternal(pic);
+  }
+  const line = (irq: number, pin = irq): InterruptLine => ({
+    set: (active) => {
+      pic?.setLine(irq, active);
+      ioApic.setLine(pin, active);
+    },
+  });
+  const com1 = new Uart({ port: COM1_PORT, line: line(COM1_IRQ), events, host: options.console });
+  com1.attach(ports);
+  const acpiPm = new AcpiPm({ line: line(SCI_IRQ), clock, events, host });
+  acpiPm.attach(ports);
+  const rtc = new Rtc({
+    line: line(RTC_IRQ),
+    clock,
+    events,
+    ramBytes: options.ramBytes,
+    lowGapStart: LOW_MMIO_START,
+  });
+  rtc.attach(ports);
+  if (generation === 1) {
+    const anomaly = options.pitAnomaly;
+    new Pit({ line: line(PIT_IRQ, PIT_PIN), clock, events, anomaly }).attach(ports);
+    // The A20 gate is open on Hyper-V whatever a guest writes.
+    const keyboardHost = { reset: () => host.reset(), setA20: () => undefined };
+    new I8042({ line: line(KEYBOARD_IRQ), events, host: keyboardHost }).attach(ports);
+  }
+  return { ioApic, com1, acpiPm };
+}

@@ -1,0 +1,255 @@
+import { createDefaultDisk } from '../boot/default-disk.ts';
+import { powerOn } from '../boot/power-on.ts';
+import { VirtualClock } from '../core/clock.ts';
+import { EventQueue } from '../core/events.ts';
+import { GuestMemory } from '../core/memory.ts';
+import { Random } from '../core/random.ts';
+import { Trace, traceType } from '../core/trace.ts';
+import { u16, u32, u64 } from '../core/wire.ts';
+import type { ModelGuest } from '../guest/model.ts';
+import type { PresetName, Switches } from '../guest/switches.ts';
+import { guestPanic, guestStageStopped } from '../guest/trace.ts';
+import type { Halves } from '../hypervisor/partition.ts';
+import type { BlockDevice } from '../storage/block.ts';
+import { VariableStore } from '../uefi/variables.ts';
+import { Board } from './board.ts';
+import { ConsoleLine } from './console.ts';
+import type { Ending } from './endings.ts';
+import {
+  FRAMEBUFFER,
+  HIGH_MMIO_BYTES,
+  HIGH_MMIO_START,
+  LOW_MMIO_END,
+  LOW_MMIO_START,
+} from './layout.ts';
+import { assembleModelGuest } from './model-guest.ts';
+import { HOST_PROFILES, type HostName } from './profiles.ts';
+import { RunLoop } from './run-loop.ts';
+
+/** The first event of every run: what it is a function of, beside its disks. */
+const configurationEvent = traceType(
+  'machine',
+  'configuration',
+  { generation: u16, memoryBytes: u64, processors: u16, seedLow: u32, seedHigh: u32 },
+  'host',
+);
+const crashEvent = traceType('machine', 'guest-crash', { processor: u16 }, 'parameters');
+const tripleFaultEvent = traceType('machine', 'triple-fault', { processor: u16 });
+const resetEvent = traceType('machine', 'reset');
+const powerOffEvent = traceType('machine', 'power-off');
+
+/** A machine before its first power-on. Disks belong to the caller, who closes them. */
+export interface MachineConfig {
+  readonly generation: 1 | 2;
+  readonly host: HostName;
+  /** RAM, a multiple of 1 MiB, at least 64 MiB and below the low MMIO window. */
+  readonly memoryBytes: number;
+  readonly processors: number;
+  /** 64 bits. */
+  readonly seed: bigint;
+  /** The boot disk first; none for one that is built in memory. */
+  readonly disks: readonly BlockDevice[];
+  readonly dvds?: readonly BlockDevice[];
+  /** Network adapters that are offered; default 1. */
+  readonly networkAdapters?: number;
+  readonly preset: PresetName;
+  readonly switches?: Partial<Switches>;
+  /** Hears what is odd about an image but does not stop the boot. */
+  readonly warn?: (message: string) => void;
+}
+
+/**
+ * A virtual machine. `powerOn` runs the firmware; `run` takes it forward in virtual time. The same
+ * configuration, seed and disks give the same run, event for event: compare `trace.digest`.
+ */
+export class Machine {
+  readonly generation: 1 | 2;
+  readonly clock = new VirtualClock();
+  readonly events = new EventQueue(this.clock);
+  readonly trace = new Trace(this.clock);
+  readonly console = new ConsoleLine();
+  readonly memory: GuestMemory;
+  readonly #config: MachineConfig;
+  readonly #disks: readonly BlockDevice[];
+  readonly #random: Random;
+  readonly #variables = new VariableStore();
+  #board!: Board;
+  #guest!: ModelGuest;
+  #loop!: RunLoop;
+  #powerCycles = 0;
+  #ending: Ending | undefined;
+  #isResetPending = false;
+  #panicMessage = '';
+
+  constructor(config: MachineConfig) {
+    const { generation } = config;
+    this.generation = generation;
+    this.#config = config;
+    this.#random = new Random(config.seed);
+    this.#disks =
+      config.disks.length > 0 || (config.dvds ?? []).length > 0
+        ? config.disks
+        : [createDefaultDisk({ generation })];
+    this.memory = new GuestMemory({
+      ramBytes: config.memoryBytes,
+      lowGapStart: LOW_MMIO_START,
+      extra: generation === 2 ? [{ name: 'framebuffer', ...FRAMEBUFFER }] : [],
+    });
+    this.trace.subscribe((_, type, __, text) => {
+      if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
+      else if (type === guestPanic) this.#panicMessage = text;
+    });
+    this.#plugIn();
+  }
+
+  get board(): Board {
+    return this.#board;
+  }
+
+  get guest(): ModelGuest {
+    return this.#guest;
+  }
+
+  /** Runs the firmware. @returns why the machine stopped, or undefined: call `run` */
+  powerOn(): Ending | undefined {
+    const { generation, memoryBytes, processors, seed, host } = this.#config;
+    this.trace.emitText(
+      configurationEvent,
+      host,
+      generation,
+      memoryBytes,
+      processors,
+      Number(BigInt.asUintN(32, seed)),
+      Number(BigInt.asUintN(32, seed >> 32n)),
+    );
+    this.#bootFirmware();
+    return this.#ending;
+  }
+
+  /**
+   * Takes the machine forward to a point of virtual time, or so many turns of its run loop.
+   * @returns why it stopped for good or for lack of time; undefined: call again
+   */
+  run(deadlineNs: number, maxSteps = Infinity): Ending | undefined {
+    if (this.#ending !== undefined) return this.#ending;
+    const pause = this.#loop.run(deadlineNs, maxSteps);
+    if (this.#isResetPending) {
+      this.#reset();
+      return this.#ending;
+    }
+    if (this.#ending !== undefined) return this.#ending;
+    if (pause === 'deadline') return { kind: 'virtual-time', limitNs: deadlineNs };
+    if (pause !== 'idle') return undefined;
+    // A guest without crash MSRs panics and halts: nothing else tells of it.
+    if (this.#panicMessage === '') return { kind: 'idle' };
+    return { kind: 'guest-crash', message: this.#panicMessage, parameters: [] };
+  }
+
+  /** Makes `run` return soon. */
+  pause(): void {
+    this.#loop.stop();
+  }
+
+  #end(ending: Ending): void {
+    this.#ending ??= ending;
+    this.#loop.stop();
+  }
+
+  /** Everything that a power cycle makes new. */
+  #plugIn(): void {
+    const { clock, events, trace, memory } = this;
+    const { generation, host, processors, dvds, networkAdapters } = this.#config;
+    events.clear();
+    this.#powerCycles += 1;
+    this.#board = new Board({
+      generation,
+      profile: HOST_PROFILES[host],
+      processors,
+      networkAdapters: networkAdapters ?? 1,
+      disks: this.#disks,
+      dvds: dvds ?? [],
+      clock,
+      events,
+      trace,
+      memory,
+      console: this.console,
+      host: {
+        onInterruptPending: (processor) => this.#loop.wake(processor),
+        onCrash: (processor, parameters) => this.#crash(processor, parameters),
+        onTripleFault: (processor) => {
+          trace.emit(tripleFaultEvent, processor);
+          this.#end({ kind: 'triple-fault', processor });
+        },
+        onPowerOff: () => {
+          trace.emit(powerOffEvent);
+          this.#end({ kind: 'power-off' });
+        },
+        onReset: () => {
+          trace.emit(resetEvent);
+          this.#isResetPending = true;
+          this.#loop.stop();
+        },
+      },
+    });
+    this.#guest = assembleModelGuest({
+      processors: this.#board.partition.processors,
+      trace,
+      seed: this.#random.split(`guest ${this.#powerCycles}`),
+      preset: this.#config.preset,
+      ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
+    });
+    this.#loop = new RunLoop(clock, events, this.#guest.engines);
+  }
+
+  #reset(): void {
+    this.#isResetPending = false;
+    this.#plugIn();
+    this.#bootFirmware();
+  }
+
+  #bootFirmware(): void {
+    const { generation, processors } = this.#config;
+    const result = powerOn({
+      generation,
+      memory: this.memory,
+      disks: this.#board.disks.filter(({ kind }) => kind === 'disk'),
+      dvds: this.#board.disks.filter(({ kind }) => kind === 'dvd'),
+      trace: this.trace,
+      advance: (ns) => this.clock.set(this.clock.nowNs + ns),
+      warn: (message) => this.#config.warn?.(message),
+      variables: this.#variables,
+      processors,
+      acpi: {
+        lowMmio: { start: LOW_MMIO_START, bytes: LOW_MMIO_END - LOW_MMIO_START },
+        highMmio: { start: HIGH_MMIO_START, bytes: HIGH_MMIO_BYTES },
+        comPorts: [1],
+        entropy: this.#randomBytes('acpi-entropy', 64),
+        generationId: this.#randomBytes('generation-id', 16),
+      },
+      ...(generation === 2 ? { framebuffer: FRAMEBUFFER } : {}),
+    });
+    if (result.kind === 'stopped') {
+      this.#end({ kind: 'boot-stopped', phase: result.phase, reason: result.reason });
+      return;
+    }
+    for (const [index, engine] of this.#guest.engines.entries()) {
+      engine.reset(index === 0 ? result.start : undefined);
+    }
+    this.#loop.wake(0);
+  }
+
+  #randomBytes(name: string, count: number): Uint8Array {
+    const bytes = new Uint8Array(count);
+    this.#random.split(name).fill(bytes);
+    return bytes;
+  }
+
+  #crash(processor: number, parameters: readonly Halves[]): void {
+    const words = parameters.map(
+      ({ low, high }) =>
+        `0x${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}`,
+    );
+    this.trace.emitText(crashEvent, words.join(' '), processor);
+    this.#end({ kind: 'guest-crash', message: this.#panicMessage, parameters: words });
+  }
+}
