@@ -20,9 +20,9 @@ export interface DiskModes {
 }
 
 /**
- * MODE SENSE (6) and (10) of a disk, SPC-4 6.11 and 6.12. Microsoft's disk has one page, Caching, in
- * its short 12-byte form, alone or as "all pages": Linux prints its header as `0f 00 10 00`. Every
- * other page is an invalid field.
+ * MODE SENSE (6) and (10) of a disk, SPC-4 6.11 and 6.12. Microsoft's disk has one page, Caching,
+ * in its short 12-byte form, alone or as "all pages": Linux prints its header as `0f 00 10 00`.
+ * Every other page is an invalid field.
  */
 export function diskModeSense(task: ScsiTask, modes: DiskModes): void {
   const is10 = task.operation === ScsiOperation.modeSense10;

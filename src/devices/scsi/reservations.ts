@@ -22,7 +22,7 @@ const ReserveOut = {
   registerAndIgnore: 6,
 };
 
-/** SPC-4 table 66: write exclusive, exclusive access, then both for registrants only and for all. */
+/** SPC-4 table 66: write exclusive, exclusive access; both for registrants only; both for all. */
 const reservationTypes: readonly number[] = [1, 3, 5, 6, 7, 8];
 
 /**

@@ -189,7 +189,7 @@ for (const operation of [
   mediumGroup[operation] = 16;
 }
 
-/** Fixed format, current error: 70h, key, additional length 10, code and qualifier (SPC-4 4.5.3). */
+/** Fixed format, current error: 70h, key, additional length 10, code, qualifier (SPC-4 4.5.3). */
 export function fillSense(target: Uint8Array, sense: number): void {
   target.fill(0);
   target[0] = 0x70;

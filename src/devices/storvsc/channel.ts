@@ -2,7 +2,7 @@ import type { EventHandle } from '../../core/events.ts';
 import type { OpenChannel } from '../../vmbus/device.ts';
 import { MAX_IN_FLIGHT } from './completions.ts';
 
-/** One open channel of a controller: when it is served, and which completions wait for ring room. */
+/** One open channel of a controller: when it is served, which completions wait for ring room. */
 export class StorvscChannel {
   readonly channel: OpenChannel;
   /** Differs for every opening, so that completions of an earlier one are dropped. */

@@ -144,6 +144,8 @@ export class StorvscController implements VmbusDevice {
   open(channel: OpenChannel): number {
     const index = channel.subChannelIndex;
     if (index > this.#profile.maxSubChannels) return VstorStatus.is.invalidParameter;
+    const former = this.#channels[index];
+    if (former !== undefined) this.close(former.channel);
     this.#openings += 1;
     this.#channels[index] = new StorvscChannel(channel, this.#openings);
     if (index === 0) {

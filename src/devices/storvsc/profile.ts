@@ -5,12 +5,13 @@ import { VstorVersion } from './spec.ts';
  * How a host answers a command to a LUN that is not there. FreeBSD's driver comments, EN-16:16,
  * D7521 and r309726 record the first three, OpenVMM's source the last.
  *
- * - `zeroed`: every command fails with SRB status 20h, SCSI status GOOD, nothing moved. A guest that
- *   looks at neither sees a disk whose INQUIRY data is all zero (Windows Server 2016 previews).
+ * - `zeroed`: every command fails with SRB status 20h, SCSI status GOOD, nothing moved. A guest
+ *   that looks at neither sees a disk of all-zero INQUIRY data (Windows Server 2016 previews).
  * - `qualifier-7f`: INQUIRY succeeds with `7f 00 05 02 1f` and 31 more bytes; the rest as `zeroed`.
  * - `qualifier-7f-short`: INQUIRY succeeds with the five bytes `7f 00 00 00 00`; the rest succeeds
  *   and moves nothing (2012, 2012 R2).
- * - `openvmm`: 104 bytes of `7f 00 05 02 63`; the rest is CHECK CONDITION, SRB status 20h, no sense.
+ * - `openvmm`: 104 bytes of `7f 00 05 02 63`; the rest is CHECK CONDITION with SRB status 20h and
+ *   no sense.
  */
 export type AbsentLun = 'zeroed' | 'qualifier-7f' | 'qualifier-7f-short' | 'openvmm';
 

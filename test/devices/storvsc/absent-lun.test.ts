@@ -31,7 +31,7 @@ function bufferAfter(bench: StorvscBench, srb: Parameters<StorvscBench['execute'
 
 const untouched = 'ee '.repeat(36).trim();
 
-/** Rows of freebsd-bis.md 1.14: flavour, INQUIRY's srb, scsi, NTSTATUS, length, guest's 36 bytes. */
+/** Rows of freebsd-bis.md 1.14: flavour, LUN, srb, scsi, NTSTATUS, length, the guest's bytes. */
 const inquiryTable: [AbsentLun, number, number, number, number, number, string][] = [
   ['zeroed', 0, 0x20, 0x00, NO_SUCH_DEVICE, 0, untouched],
   ['zeroed', 1, 0x20, 0x00, NO_SUCH_DEVICE, 0, untouched],
