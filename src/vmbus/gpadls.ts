@@ -59,7 +59,8 @@ export class GpadlTable {
     start: number,
     length: number,
   ): string {
-    const wrong = this.#mayCreate(slot, id, rangeBytes, rangeCount);
+    const isWhole = length >= (rangeBytes & ~7);
+    const wrong = this.#mayCreate(slot, id, rangeBytes, rangeCount, isWhole);
     if (wrong !== '' || slot === undefined) {
       this.#sendCreated(channelId, id, NtStatus.unsuccessful);
       return wrong;
@@ -85,6 +86,7 @@ export class GpadlTable {
     id: number,
     rangeBytes: number,
     rangeCount: number,
+    isWhole: boolean,
   ): string {
     if (slot === undefined) return 'GPADL for an unknown channel';
     // Bodies name no channel, so a reserved channel's ids could be mistaken after a reconnect.
@@ -93,7 +95,7 @@ export class GpadlTable {
     if (this.#incomplete.has(id)) return `GPADL ${id} is being created`;
     if (rangeCount === 0 || rangeBytes < 16) return `GPADL ${id} has no range`;
     if (this.#count >= MAX_GPADLS) return 'too many GPADLs';
-    if (this.#incomplete.size >= MAX_INCOMPLETE_GPADLS) return 'too many half-sent GPADLs';
+    if (!isWhole && this.#incomplete.size >= MAX_INCOMPLETE_GPADLS) return 'too many half-sent GPADLs';
     return '';
   }
 
@@ -143,6 +145,7 @@ export class GpadlTable {
 
   #created(gpadl: Gpadl): void {
     const { slot } = gpadl;
+    if (slot.gpadls.get(gpadl.id) !== gpadl) return;
     if (gpadl.state === 'offered') {
       gpadl.state = 'accepted';
       const { trace } = this.#core;
