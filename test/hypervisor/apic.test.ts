@@ -54,6 +54,8 @@ describe('priorities (SDM 11.8)', () => {
     expect(read(vp!, ApicRegister.inService + 3)).toBe(2);
     write(vp!, ApicRegister.endOfInterrupt, 0);
     expect(read(vp!, ApicRegister.inService + 3)).toBe(0);
+    expect(vp!.pendingVector()).toBe(-1);
+    expect(read(vp!, ApicRegister.processorPriority)).toBe(0x50);
     write(vp!, ApicRegister.endOfInterrupt, 0);
     expect(vp!.acknowledgeVector()).toBe(0x52);
   });
@@ -423,6 +425,10 @@ describe('interrupts from outside', () => {
     expect(read(vp!, ApicRegister.triggerMode + 1)).toBe(1 << 25);
     test.partition.assertInterrupt(0, false, 0, 0x49, false);
     expect(takeInterrupts(vp!)).toEqual([0x49, 0x39]);
+    expect(ended).toEqual([0x39]);
+    test.partition.assertInterrupt(0, false, 0, 0x39, false);
+    expect(read(vp!, ApicRegister.triggerMode + 1)).toBe(0);
+    takeInterrupts(vp!);
     expect(ended).toEqual([0x39]);
   });
 

@@ -65,12 +65,17 @@ describe('overlay pages', () => {
         const before = memory.u8.slice();
         const space = new OverlaySpace(memory);
         const pages = ['a', 'b', 'c', 'd'].map((name) => new OverlayPage(name));
-        for (const [index, page] of pages.entries()) page.u8[page.base] = 0xa0 + index;
-        for (const [index, where] of steps) {
-          const page = pages[index]!;
+        const content = [0, 0, 0, 0];
+        for (const [index, [which, where]] of steps.entries()) {
+          const page = pages[which]!;
           if (where < 0) space.unmap(page);
           else space.map(page, where);
-          for (const [other, { u8, base }] of pages.entries()) expect(u8[base]).toBe(0xa0 + other);
+          expect(page.u8[page.base]).toBe(content[which]);
+          content[which] = index + 1;
+          page.u8[page.base] = index + 1;
+          for (const [other, { u8, base }] of pages.entries()) {
+            expect(u8[base]).toBe(content[other]);
+          }
         }
         for (const page of pages) space.unmap(page);
         expect(Buffer.compare(memory.u8, before)).toBe(0);

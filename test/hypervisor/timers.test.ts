@@ -113,6 +113,17 @@ describe('one-shot timers', () => {
     expect(test.events.pendingCount).toBe(0);
   });
 
+  it('a count one tick ahead is not in the past', () => {
+    const test = timerMachine();
+    const [vp] = test.partition.processors;
+    test.clock.set(99_950);
+    wrmsr(vp!, CONFIG, AUTO_ENABLE | SINT4);
+    wrmsr(vp!, COUNT, 1000);
+    expect(vp!.pendingVector()).toBe(-1);
+    test.runUntil(100_000);
+    expect(expiry(test)).toMatchObject({ expiration: 1000, delivery: 1000 });
+  });
+
   it('a count in the past expires immediately', () => {
     const test = timerMachine();
     const [vp] = test.partition.processors;

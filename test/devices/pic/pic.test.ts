@@ -97,6 +97,17 @@ describe('8259A pair', () => {
     expect(pic.pendingVector()).toBe(-1);
   });
 
+  it('an input made level-triggered follows its line from then on', () => {
+    const { pic, out } = pics();
+    pulse(pic, 5);
+    out(0x4d0, 0x20);
+    expect(pic.pendingVector()).toBe(-1);
+    pic.setLine(5, true);
+    expect(pic.pendingVector()).toBe(0x25);
+    pic.setLine(5, false);
+    expect(pic.pendingVector()).toBe(-1);
+  });
+
   it('an acknowledge without a request gives spurious IRQ 7, not in service', () => {
     const { pic, out, read } = pics();
     expect(pic.acknowledge()).toBe(0x27);
