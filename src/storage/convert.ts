@@ -3,6 +3,7 @@ import { createImage } from './create-image.ts';
 import type { CreateImageOptions } from './create-image.ts';
 import type { ImageInfo } from './image.ts';
 import { openImage } from './open-image.ts';
+import { isZero } from './zeros.ts';
 
 const bufferBytes = 1_048_576;
 /** Zeros in less than this are copied: looking closer costs more than it saves. */
@@ -32,11 +33,10 @@ export function convertImage(
   const image = openImage(target, { readOnly: false, warn: () => {}, random: options.random });
   try {
     const buffer = new Uint8Array(bufferBytes);
-    const words = new Int32Array(buffer.buffer);
     for (let at = 0; at < source.sizeBytes; at += bufferBytes) {
       const length = Math.min(bufferBytes, source.sizeBytes - at);
       source.read(at, buffer, 0, length);
-      writeNonZero(image, at, buffer, words, length);
+      writeNonZero(image, at, buffer, length);
       options.progress?.(at + length);
     }
   } finally {
@@ -46,16 +46,10 @@ export function convertImage(
 }
 
 /** Writes the pieces that are not all zeros, those that touch in one go. */
-function writeNonZero(
-  image: BlockDevice,
-  at: number,
-  buffer: Uint8Array,
-  words: Int32Array,
-  length: number,
-): void {
+function writeNonZero(image: BlockDevice, at: number, buffer: Uint8Array, length: number): void {
   let from = -1;
   for (let piece = 0; piece < length; piece += pieceBytes) {
-    const zero = isZero(words, piece / 4, Math.min(pieceBytes, length - piece) / 4);
+    const zero = isZero(buffer, piece, Math.min(pieceBytes, length - piece));
     if (!zero && from < 0) from = piece;
     if (zero && from >= 0) {
       image.write(at + from, buffer, from, piece - from);
@@ -63,13 +57,4 @@ function writeNonZero(
     }
   }
   if (from >= 0) image.write(at + from, buffer, from, length - from);
-}
-
-function isZero(words: Int32Array, start: number, count: number): boolean {
-  const end = start + count;
-  for (let index = start; index < end; index += 4) {
-    const some = words[index]! | words[index + 1]! | words[index + 2]! | words[index + 3]!;
-    if (some !== 0) return false;
-  }
-  return true;
 }

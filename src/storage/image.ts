@@ -194,6 +194,12 @@ export abstract class ImageBase implements Image {
         `${this.name}: ${length} bytes at ${position} are not inside its ${this.sizeBytes} bytes`,
       );
     }
+    if (position % this.sectorBytes !== 0 || length % this.sectorBytes !== 0) {
+      throw new DiskFault(
+        position,
+        `${this.name}: ${length} bytes at ${position} are no whole sectors of ${this.sectorBytes} bytes`,
+      );
+    }
   }
 
   #fault(position: number, error: unknown): DiskFault {

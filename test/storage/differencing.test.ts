@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ImageFormat } from '../../src/storage/image.ts';
-import { firstDifference, MIB, readAll, Shelf } from '../support/images.ts';
+import { MemoryStore } from '../../src/storage/memory-store.ts';
+import { contentOf, firstDifference, MIB, readAll, Shelf } from '../support/images.ts';
 
 const letters = (byte: number, length = 512): Uint8Array => new Uint8Array(length).fill(byte);
 
@@ -72,6 +73,17 @@ describe.each(['vhd', 'vhdx'])('a chain of differencing .%s', (extension) => {
     ).toThrow(
       `is a differencing ${extension.toUpperCase()}, but its parent other.${wrong} is ${wrong}-dynamic; a ${extension.toUpperCase()} was expected`,
     );
+  });
+
+  it('ends a chain that is too long to be one', () => {
+    const shelf = chain();
+    const top = contentOf(shelf.stores.get(name('top'))!);
+    let copies = 0;
+    const openParent = (): MemoryStore => MemoryStore.from(`copy${(copies += 1)}`, top);
+    expect(() => shelf.open(name('top'), { openParent })).toThrow(
+      'has more than 64 parents above one another',
+    );
+    expect(copies).toBe(64);
   });
 
   it.runIf(extension === 'vhdx')('notices that the parent was written to since', () => {

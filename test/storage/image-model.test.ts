@@ -114,6 +114,7 @@ describe.each(shapes)('$format $sectorBytes $blockBytes', (shape) => {
     expect(() => image.read(4 * MIB, sector, 0, sector.length)).toThrow(
       expect.objectContaining({ name: 'DiskFault', position: 4 * MIB }),
     );
+    expect(() => image.read(100, sector, 0, sector.length)).toThrow(/are no whole sectors/);
   });
 
   it('keeps the base as it was under an overlay', () => {

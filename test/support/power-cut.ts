@@ -3,6 +3,13 @@ import type { ByteStore } from '../../src/storage/block.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { contentOf } from './images.ts';
 
+interface Change {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+  /** A new size, which a cut may lose too. */
+  readonly size?: number;
+}
+
 /**
  * A store whose power goes after so many writes. It remembers what was on the medium at the last
  * flush and every write since; a cut keeps any part of those, torn at any sector.
@@ -13,7 +20,7 @@ export class PowerCutStore implements ByteStore {
   /** What reads see: the medium and all writes. */
   readonly #live: MemoryStore;
   readonly #durable: MemoryStore;
-  #pending: { position: number; bytes: Uint8Array; size?: number }[] = [];
+  #pending: Change[] = [];
   /** Writes left until the power goes; the run goes on, but nothing more reaches the medium. */
   #left: number;
 
@@ -51,7 +58,7 @@ export class PowerCutStore implements ByteStore {
 
   flush(): void {
     if (this.#left === 0) return;
-    for (const change of this.#pending) this.#apply(change, () => true);
+    for (const change of this.#pending) this.#apply(change);
     this.#pending = [];
   }
 
@@ -59,7 +66,7 @@ export class PowerCutStore implements ByteStore {
 
   /** The program died, not the power: the host still has all that it was given. */
   keepAll(): void {
-    for (const change of this.#pending) this.#apply(change, () => true);
+    for (const change of this.#pending) this.#apply(change);
     this.#pending = [];
   }
 
@@ -69,11 +76,15 @@ export class PowerCutStore implements ByteStore {
     return this.#durable;
   }
 
-  #apply(
-    change: { position: number; bytes: Uint8Array; size?: number },
-    keep: () => boolean,
-  ): void {
-    if (change.size !== undefined && keep()) this.#durable.resize(change.size);
+  /** @param keep asked for each sector whether it reached the medium; all did when left out */
+  #apply(change: Change, keep?: () => boolean): void {
+    if (change.size !== undefined && (keep === undefined || keep())) {
+      this.#durable.resize(change.size);
+    }
+    if (keep === undefined) {
+      this.#durable.write(change.position, change.bytes, 0, change.bytes.length);
+      return;
+    }
     let at = 0;
     while (at < change.bytes.length) {
       const length = Math.min(change.bytes.length - at, 512 - ((change.position + at) % 512));

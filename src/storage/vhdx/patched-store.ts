@@ -1,4 +1,5 @@
 import type { ByteStore } from '../block.ts';
+import { isZero } from '../zeros.ts';
 
 const pageBytes = 4096;
 
@@ -50,7 +51,7 @@ export class PatchedStore implements ByteStore {
     for (let done = 0; done < length; done += pageBytes) {
       const page = (position + done) / pageBytes;
       const bytes = source.slice(start + done, start + done + pageBytes);
-      this.#pages.set(page, bytes.every((byte) => byte === 0) ? undefined : bytes);
+      this.#pages.set(page, isZero(bytes, 0, pageBytes) ? undefined : bytes);
       this.#firstPage = Math.min(this.#firstPage, page);
       this.#lastPage = Math.max(this.#lastPage, page);
     }

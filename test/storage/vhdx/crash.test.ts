@@ -17,7 +17,7 @@ const shapes = [
 
 describe.each(shapes)('a power cut while a %s is written', (format) => {
   it('loses nothing that was flushed', () => {
-    const size = 6 * MIB;
+    const size = 5 * MIB;
     let replays = 0;
     fc.assert(
       fc.property(fc.nat(), fc.integer({ min: 1, max: 60 }), (seed, writes) => {
@@ -28,16 +28,30 @@ describe.each(shapes)('a power cut while a %s is written', (format) => {
         const image = shelf.open(name);
         const flushed = content.slice();
         const now = content;
-        /** Sectors that were written since the flush that `flushed` stands for. */
-        const open = new Set<number>();
+        /** What a sector was given since the flush that `flushed` stands for. */
+        const open = new Map<number, Uint8Array[]>();
         const data = new Uint8Array(64 * 512);
         for (let index = 0; index < 12 && store.powered; index += 1) {
           const at = random.below(size / 512 - 64) * 512;
           const length = (1 + random.below(64)) * 512;
+          const note = (from: number, to: number): void => {
+            for (let place = from; place < to; place += 512) {
+              const values = open.get(place / 512) ?? [];
+              values.push(now.slice(place, place + 512));
+              open.set(place / 512, values);
+            }
+          };
           random.fill(data.subarray(0, length));
           image.write(at, data, 0, length);
           now.set(data.subarray(0, length), at);
-          for (let sector = at / 512; sector < (at + length) / 512; sector += 1) open.add(sector);
+          note(at, at + length);
+          if (format !== 'vhdx-fixed' && random.below(3) === 0) {
+            // Space that a block gave up must not serve another before the log says that it is free.
+            const block = random.below(size / MIB) * MIB;
+            image.unmap(block, MIB);
+            now.fill(0, block, block + MIB);
+            note(block, block + MIB);
+          }
           if (random.below(3) > 0) continue;
           image.flush();
           if (!store.powered) break;
@@ -56,11 +70,14 @@ describe.each(shapes)('a power cut while a %s is written', (format) => {
           const there = seen.subarray(from, from + 512);
           const old = flushed.subarray(from, from + 512);
           if (Buffer.compare(there, old) === 0) continue;
-          expect(open.has(sector)).toBe(true);
+          const known = (open.get(sector) ?? []).some(
+            (value) => Buffer.compare(there, value) === 0,
+          );
+          if (!known) expect.fail(`sector ${sector} holds what it was never given`);
         }
         after.close();
       }),
-      { numRuns: 60, seed: 11 },
+      { numRuns: 50, seed: 11 },
     );
     expect(replays).toBeGreaterThan(10);
   });

@@ -4,7 +4,14 @@ import type { MemoryStore } from '../../../src/storage/memory-store.ts';
 import { readHeader } from '../../../src/storage/vhdx/header.ts';
 import { BlockTable } from '../../../src/storage/vhdx/bat.ts';
 import { BlockState, Position } from '../../../src/storage/vhdx/spec.ts';
-import { contentOf, firstDifference, MIB, readAll, Shelf } from '../../support/images.ts';
+import {
+  contentOf,
+  firstDifference,
+  MIB,
+  readAll,
+  Shelf,
+  shelfWith,
+} from '../../support/images.ts';
 
 const nobody = (message: string): void => expect.fail(message);
 const sector = new Uint8Array(512).fill(0xa5);
@@ -104,6 +111,37 @@ describe('VHDX', () => {
     expected.set(sector, 1024);
     expect(firstDifference(readAll(shelf.open('disk.vhdx')), expected)).toBe(-1);
     expect(shelf.warnings).toEqual([]);
+  });
+
+  it('does not trust the bitmap of a block that was made transparent meanwhile', () => {
+    const { shelf, name, content } = shelfWith('vhdx-differencing', 4 * MIB);
+    const store = shelf.stores.get(name)!;
+    const image = shelf.open(name);
+    image.write(0, sector, 0, 512);
+    image.close();
+    expect(stateOf(store, 0)).toBe(BlockState.is.partiallyPresent);
+    setState(store, 0, BlockState.is.notPresent);
+    const again = shelf.open(name);
+    again.write(4096, sector, 0, 512);
+    again.close();
+    content.set(sector, 4096);
+    expect(firstDifference(readAll(shelf.open(name)), content)).toBe(-1);
+  });
+
+  it('sets in a sector bitmap block the bits of written sectors only, wherever the block lies', () => {
+    const { shelf, name } = shelfWith('vhdx-differencing', 4 * MIB, { blockBytes: MIB });
+    const image = shelf.open(name);
+    // The bitmap block gets the space, and what is left in it, of a block that was given up.
+    image.write(0, new Uint8Array(MIB).fill(0xff), 0, MIB);
+    image.unmap(0, MIB);
+    image.flush();
+    image.write(2 * MIB + 512 * 9, sector, 0, 512);
+    image.close();
+    const bytes = contentOf(shelf.stores.get(name)!);
+    const view = new DataView(bytes.buffer);
+    const place = Number(view.getBigUint64(3 * MIB + 4096 * 8, true) >> 20n) * MIB;
+    const set = [...bytes.subarray(place, place + MIB).entries()].filter(([, byte]) => byte !== 0);
+    expect(set).toEqual([[(2 * 2048) / 8 + 1, 0b10]]);
   });
 
   it('uses the other header and the other region table when one is damaged, and mends the latter', () => {
