@@ -70,6 +70,7 @@ describe('the house', () => {
       file.imports
         .filter((specifier) => specifier.startsWith('.'))
         .map((specifier) => target(file, specifier))
+        .filter((path) => path !== '../package.json')
         .filter((path) => HOUSE.indexOf(path.split('/')[0]!) < HOUSE.indexOf(file.folder))
         .map((path) => `${relative(source, file.path)} imports ${path}`),
     );
@@ -93,7 +94,7 @@ describe('the house', () => {
 
   it('keeps wall clock, chance and the host out of everything below machine/', () => {
     const forbidden =
-      /\b(Date\b|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|performance\b|process\.|console\.|globalThis|Bun\.|fetch\(|crypto\.)/;
+      /(?<![.#\w])(Date\b|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|performance\b|process\.|console\.|globalThis|Bun\.|fetch\(|crypto\.)/;
     const found = below.flatMap((file) => {
       const code = file.text
         .replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')

@@ -6,7 +6,8 @@ import { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
 import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
-import type { ModelGuest } from '../guest/model.ts';
+import { createModelGuest, type ModelGuest } from '../guest/model.ts';
+import { createStorageStack } from '../guest/storage.ts';
 import type { PresetName, Switches } from '../guest/switches.ts';
 import { guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
@@ -22,7 +23,6 @@ import {
   LOW_MMIO_END,
   LOW_MMIO_START,
 } from './layout.ts';
-import { assembleModelGuest } from './model-guest.ts';
 import { HOST_PROFILES, type HostName } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 
@@ -37,6 +37,9 @@ const crashEvent = traceType('machine', 'guest-crash', { processor: u16 }, 'para
 const tripleFaultEvent = traceType('machine', 'triple-fault', { processor: u16 });
 const resetEvent = traceType('machine', 'reset');
 const powerOffEvent = traceType('machine', 'power-off');
+
+/** FreeBSD numbers the emulated ATA channels of Gen-1 before the synthetic buses. */
+const IDE_CHANNELS = 2;
 
 /** A machine before its first power-on. Disks belong to the caller, who closes them. */
 export interface MachineConfig {
@@ -191,7 +194,10 @@ export class Machine {
         },
       },
     });
-    this.#guest = assembleModelGuest({
+    const storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
+    this.#guest = createModelGuest({
+      drivers: [storage.driver],
+      mountRoot: (kernel) => storage.mountRoot(kernel),
       processors: this.#board.partition.processors,
       trace,
       seed: this.#random.split(`guest ${this.#powerCycles}`),

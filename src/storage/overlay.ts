@@ -1,9 +1,8 @@
 import type { BlockDevice } from './block.ts';
 import { readParent } from './image.ts';
+import { RangeSet } from './range-set.ts';
 
 const granuleBytes = 65_536;
-/** Stands for a granule that was unmapped; copied before it is written. */
-const zeroGranule = new Uint8Array(granuleBytes);
 
 /**
  * Keeps writes in memory, over a base that is only read: they are gone when the device is. A
@@ -17,7 +16,10 @@ export class OverlayDevice implements BlockDevice {
   readonly readOnly = false;
   readonly diskId: Uint8Array;
   readonly #base: BlockDevice;
+  /** Granules that were written, by number. */
   readonly #granules = new Map<number, Uint8Array>();
+  /** Granules that read as zeros unless they were written after: a discard of any size is one entry. */
+  readonly #unmapped = new RangeSet();
 
   constructor(base: BlockDevice) {
     this.#base = base;
@@ -34,7 +36,7 @@ export class OverlayDevice implements BlockDevice {
   }
 
   read(position: number, target: Uint8Array, start: number, length: number): void {
-    if (this.#granules.size === 0) {
+    if (this.#granules.size === 0 && this.#unmapped.rangeCount === 0) {
       this.#base.read(position, target, start, length);
       return;
     }
@@ -46,12 +48,13 @@ export class OverlayDevice implements BlockDevice {
       const within = at - index * granuleBytes;
       const run = Math.min(length - done, granuleBytes - within);
       const granule = this.#granules.get(index);
-      if (granule === undefined) {
+      if (granule === undefined && !this.#unmapped.has(index)) {
         baseRun += run;
       } else {
         if (baseRun > 0) this.#base.read(at - baseRun, target, start + done - baseRun, baseRun);
         baseRun = 0;
-        if (run === granuleBytes) target.set(granule, start + done);
+        if (granule === undefined) target.fill(0, start + done, start + done + run);
+        else if (run === granuleBytes) target.set(granule, start + done);
         else target.set(granule.subarray(within, within + run), start + done);
       }
       done += run;
@@ -80,21 +83,30 @@ export class OverlayDevice implements BlockDevice {
     // The last granule of a disk may be short, and is whole all the same.
     const last =
       end === this.sizeBytes ? Math.ceil(end / granuleBytes) : Math.floor(end / granuleBytes);
-    for (let index = first; index < last; index += 1) this.#granules.set(index, zeroGranule);
+    if (last <= first) return;
+    this.#unmapped.add(first, last);
+    if (last - first < this.#granules.size) {
+      for (let index = first; index < last; index += 1) this.#granules.delete(index);
+      return;
+    }
+    for (const index of this.#granules.keys()) {
+      if (index >= first && index < last) this.#granules.delete(index);
+    }
   }
 
   flush(): void {}
 
   close(): void {
     this.#granules.clear();
+    this.#unmapped.clear();
     this.#base.close();
   }
 
   #writable(index: number, whole: boolean): Uint8Array {
     const there = this.#granules.get(index);
-    if (there !== undefined && there !== zeroGranule) return there;
+    if (there !== undefined) return there;
     const granule = new Uint8Array(granuleBytes);
-    if (there === undefined && !whole) {
+    if (!whole && !this.#unmapped.has(index)) {
       readParent(this.#base, index * granuleBytes, granule, 0, granuleBytes);
     }
     this.#granules.set(index, granule);

@@ -124,13 +124,19 @@ export class AcpiTables {
     const flags = view.getUint32(at + 112, true);
     const isLong = table.bytes >= 148;
     const dsdt64 = isLong ? gpaAt(this.#memory, at + 140) : 0;
+    /** A port: the 64-bit form (a generic address, ACPI 6.5, 5.2.3.2) wins where it is not zero. */
+    const port = (legacy: number, extended: number): number => {
+      const isIo = table.bytes >= extended + 12 && view.getUint8(at + extended) === 1;
+      const wide = isIo ? gpaAt(this.#memory, at + extended + 4) & 0xffff : 0;
+      return wide !== 0 ? wide : view.getUint32(at + legacy, true);
+    };
     const hasReset = (flags & 0x400) !== 0 && table.bytes >= 129 && view.getUint8(at + 116) === 1;
     return {
       facsSignature: table.signature,
       dsdtGpa: dsdt64 !== 0 ? dsdt64 : view.getUint32(at + 40, true),
-      pmTimerPort: view.getUint32(at + 76, true),
+      pmTimerPort: port(76, 208),
       isPmTimer32: (flags & 0x100) !== 0,
-      pm1aControlPort: view.getUint32(at + 64, true),
+      pm1aControlPort: port(64, 172),
       resetPort: hasReset ? gpaAt(this.#memory, at + 120) & 0xffff : 0,
       resetValue: hasReset ? view.getUint8(at + 128) : 0,
       hasReset,

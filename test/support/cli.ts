@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+const binary = join(root, 'dist', process.platform === 'win32' ? 'synthvm.exe' : 'synthvm');
+
+export interface CliResult {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The objects of `--json`. */
+  readonly events: () => Record<string, unknown>[];
+}
+
+/** A way to start synthvm: from source, or the standalone binary. */
+export interface Program {
+  readonly name: string;
+  readonly run: (...argv: string[]) => CliResult;
+}
+
+function start(command: string, first: readonly string[]): Program['run'] {
+  return (...argv) => {
+    const { status, signal, stdout, stderr, error } = spawnSync(command, [...first, ...argv], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+      maxBuffer: 1 << 28,
+      env: { ...process.env, NO_COLOR: '1' },
+    });
+    if (error !== undefined) throw error;
+    if (status === null) throw new Error(`synthvm ${argv.join(' ')} was ended by ${signal}`);
+    const events = (): Record<string, unknown>[] =>
+      stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    return { status, stdout, stderr, events };
+  };
+}
+
+export const source: Program = {
+  name: 'source',
+  run: start(join(root, 'node_modules/.bin/bun'), [join(root, 'src/main.ts')]),
+};
+
+function newestSourceMs(): number {
+  return Math.max(
+    ...readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
+  );
+}
+
+/**
+ * The standalone binary, when `npm run build` has made it from the source as it is now. Under CI
+ * it must be there.
+ */
+export function hasBinary(): boolean {
+  const isFresh = existsSync(binary) && statSync(binary).mtimeMs >= newestSourceMs();
+  if (!isFresh && process.env['CI'] === 'true') {
+    throw new Error('dist/synthvm is missing or older than src/; CI builds it first');
+  }
+  return isFresh;
+}
+
+export const compiled: Program = { name: 'binary', run: start(binary, []) };

@@ -1,0 +1,48 @@
+/** Boot disks made by other people's tools, as users would make them. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { efiLoader } from '../../src/boot/default-code.ts';
+import { run } from './tools.ts';
+
+const MIB = 1024 * 1024;
+const DISK_MIB = 96;
+const ESP_START_MIB = 1;
+const ESP_MIB = 40;
+
+export const GPT_TOOLS = ['sgdisk', 'mkfs.vfat', 'mmd', 'mcopy'] as const;
+
+/**
+ * A raw GPT disk with an ESP, by sgdisk, mkfs.vfat and mcopy, and a second partition.
+ * @param loader content of \EFI\BOOT\BOOTX64.EFI; none for no such file
+ */
+export function makeGptDisk(
+  folder: string,
+  name = 'disk.raw',
+  loader: Uint8Array | undefined = efiLoader(),
+): string {
+  const path = join(folder, name);
+  const esp = join(folder, `${name}.esp`);
+  writeFileSync(esp, new Uint8Array(ESP_MIB * MIB));
+  run('mkfs.vfat', ['-F', '32', '-n', 'ESP', esp]);
+  if (loader !== undefined) {
+    const file = join(folder, `${name}.efi`);
+    writeFileSync(file, loader);
+    run('mmd', ['-i', esp, '::/EFI', '::/EFI/BOOT']);
+    run('mcopy', ['-i', esp, file, '::/EFI/BOOT/BOOTX64.EFI']);
+  }
+  const disk = new Uint8Array(DISK_MIB * MIB);
+  disk.set(readFileSync(esp), ESP_START_MIB * MIB);
+  writeFileSync(path, disk);
+  run('sgdisk', [
+    '-n',
+    `1:${(ESP_START_MIB * MIB) / 512}:+${ESP_MIB}M`,
+    '-t',
+    '1:ef00',
+    '-n',
+    '2:0:0',
+    '-t',
+    '2:a503',
+    path,
+  ]);
+  return path;
+}
