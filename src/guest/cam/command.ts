@@ -44,7 +44,13 @@ export class CommandBlock {
     return this.cdb[0]!;
   }
 
-  #fill(operation: number, cdbLength: number, direction: number, gpa: number, length: number): void {
+  #fill(
+    operation: number,
+    cdbLength: number,
+    direction: number,
+    gpa: number,
+    length: number,
+  ): void {
     this.cdb.fill(0);
     this.cdb[0] = operation;
     this.cdbLength = cdbLength;

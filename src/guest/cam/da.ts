@@ -177,7 +177,12 @@ function* queryCapacity(
     }
     if (useLong) {
       const data = ReadCapacity16Data.cursor(memory.view).at(at);
-      return setGeometry(cam, disk, data.blockBytes, data.lastLbaHi * 0x1_0000_0000 + data.lastLbaLo);
+      return setGeometry(
+        cam,
+        disk,
+        data.blockBytes,
+        data.lastLbaHi * 0x1_0000_0000 + data.lastLbaLo,
+      );
     }
     const data = ReadCapacity10Data.cursor(memory.view).at(at);
     if (data.lastLba !== 0xffff_ffff) return setGeometry(cam, disk, data.blockBytes, data.lastLba);

@@ -40,7 +40,12 @@ export interface LossHandler {
 
 type Verdict =
   | { readonly kind: 'retry'; readonly delayMs: number; readonly isFree: boolean }
-  | { readonly kind: 'fail'; readonly errno: number; readonly isLost: boolean; readonly why: string }
+  | {
+      readonly kind: 'fail';
+      readonly errno: number;
+      readonly isLost: boolean;
+      readonly why: string;
+    }
   | { readonly kind: 'ok' };
 
 const fail = (errno: number, why: string, isLost = false): Verdict => ({
@@ -71,7 +76,7 @@ export function* runCommand(
     if (command.status === CamStatus.completed) return 0;
     let verdict = judge(command, options);
     if (verdict.kind === 'retry' && !verdict.isFree) {
-      if (retries === 0) verdict = fail(PeripheralErrno.EIO, 'Retries exhausted');
+      if (retries === 0) verdict = exhausted(command);
       else if (options.noRetry === true) verdict = fail(PeripheralErrno.EIO, 'Retry was blocked');
       else retries -= 1;
     }
@@ -88,6 +93,11 @@ export function* runCommand(
     }
     return verdict.errno;
   }
+}
+
+function exhausted(command: CommandBlock): Verdict {
+  if (command.status === CamStatus.selectionTimeout) return fail(PeripheralErrno.ENXIO, '', true);
+  return fail(PeripheralErrno.EIO, 'Retries exhausted');
 }
 
 function judge(command: CommandBlock, options: RecoveryOptions): Verdict {

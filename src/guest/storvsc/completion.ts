@@ -119,8 +119,7 @@ function completeEn1616(completion: Completion): void {
 function completeBySrb(completion: Completion): void {
   const { command, isIde, mode, print, verbose } = completion;
   // Only the later one masks the "queue frozen" and "autosense" flags off (compare S25).
-  const srb =
-    mode === 'r309726' ? completion.srbStatus & SRB_STATUS_MASK : completion.srbStatus;
+  const srb = mode === 'r309726' ? completion.srbStatus & SRB_STATUS_MASK : completion.srbStatus;
   if (completion.scsiStatus !== ScsiStatus.good) {
     printScsiStatus(completion, mode === 'd7521');
     command.status = CamStatus.scsiStatusError;
@@ -214,8 +213,7 @@ function mendInquiry(completion: Completion, mendsAbsent: boolean, mendsDvd: boo
     data[at.version] = ScsiRevision.spc3;
     if (verbose) print(`set version from 0 to ${ScsiRevision.spc3}\n`);
   }
-  const isAbsent =
-    deviceTypeOf(data) === NO_DEVICE_TYPE || qualifierOf(data) === Qualifier.badLun;
+  const isAbsent = deviceTypeOf(data) === NO_DEVICE_TYPE || qualifierOf(data) === Qualifier.badLun;
   const isBefore2016 =
     version === VstorVersion.win7 || version === VstorVersion.win8 || version === VstorVersion.blue;
   if (mendsAbsent && isAbsent && isBefore2016) {
@@ -240,7 +238,11 @@ function isIdentified(data: Uint8Array): boolean {
     return false;
   }
   const at = StandardInquiry.offset;
-  const fields = [vendorOf(data), visibleText(data, at.product, 16), visibleText(data, at.revision, 4)];
+  const fields = [
+    vendorOf(data),
+    visibleText(data, at.product, 16),
+    visibleText(data, at.revision, 4),
+  ];
   return fields.every((text) => text !== '');
 }
 
