@@ -1,11 +1,6 @@
 import { NS_PER_SECOND } from '../core/clock.ts';
 import type { GuestMemory } from '../core/memory.ts';
-import {
-  BIOS_HANDOFF_GPA,
-  BIOS_HANDOFF_SIGNATURE,
-  BiosHandoff,
-  E820Entry,
-} from '../guest/spec.ts';
+import { BIOS_HANDOFF_GPA, BIOS_HANDOFF_SIGNATURE, BiosHandoff, E820Entry } from '../guest/spec.ts';
 import { findBootImage, readBootCatalog } from '../storage/iso9660/el-torito.ts';
 import { BootMedia, BootPlatform } from '../storage/iso9660/spec.ts';
 import type { BootFailure, FirmwareDisk } from '../uefi/boot-devices.ts';
@@ -206,11 +201,7 @@ function writeVectors(memory: GuestMemory): void {
   memory.writeBytes(0, table);
 }
 
-function writeDataAreas(
-  memory: GuestMemory,
-  hardDisks: number,
-  map: readonly MapEntry[],
-): void {
+function writeDataAreas(memory: GuestMemory, hardDisks: number, map: readonly MapEntry[]): void {
   const area = new Uint8Array(BiosDataArea.size);
   const data = BiosDataArea.cursor(new DataView(area.buffer)).at(0);
   data.comPorts = Uint8Array.of(0xf8, 0x03, 0xf8, 0x02);

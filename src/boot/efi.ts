@@ -66,7 +66,11 @@ export function bootEfi(options: PowerOnOptions, log: PhaseLog): FirmwareOutcome
   }
   const start = platform.handOff(loader, loaded);
   const bytes = loader.image.file.length;
-  log.enter('loader', `${loader.filePath}, ${bytes} bytes at 0x${loaded.baseGpa.toString(16)}`, bytes);
+  log.enter(
+    'loader',
+    `${loader.filePath}, ${bytes} bytes at 0x${loaded.baseGpa.toString(16)}`,
+    bytes,
+  );
   return {
     start,
     device: loader.volume.device,
