@@ -26,6 +26,13 @@ export class MemoryStore implements ByteStore {
     return store;
   }
 
+  /** A store with the same content, which from now on changes on its own. */
+  copy(): MemoryStore {
+    const store = new MemoryStore(this.name, this.#sizeBytes);
+    for (const [index, chunk] of this.#chunks) store.#chunks.set(index, chunk.slice());
+    return store;
+  }
+
   get sizeBytes(): number {
     return this.#sizeBytes;
   }

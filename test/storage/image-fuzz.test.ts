@@ -4,10 +4,10 @@ import { InputError } from '../../src/core/errors.ts';
 import { Random } from '../../src/core/random.ts';
 import { DiskFault } from '../../src/storage/block.ts';
 import type { ImageFormat } from '../../src/storage/image.ts';
-import { MemoryStore } from '../../src/storage/memory-store.ts';
+import type { MemoryStore } from '../../src/storage/memory-store.ts';
 import { structureChecksum } from '../../src/storage/vhdx/crc32c.ts';
 import { checksum } from '../../src/storage/vhd/footer.ts';
-import { contentOf, MIB, shelfWith } from '../support/images.ts';
+import { MIB, shelfWith } from '../support/images.ts';
 import type { Shelf } from '../support/images.ts';
 
 const sizeBytes = 4 * MIB;
@@ -15,7 +15,7 @@ const sizeBytes = 4 * MIB;
 interface Sample {
   readonly shelf: Shelf;
   readonly name: string;
-  readonly bytes: Uint8Array;
+  readonly store: MemoryStore;
   /** Where the tables are: damage to data alone would find nothing. */
   readonly targets: readonly (readonly [start: number, length: number])[];
 }
@@ -29,8 +29,8 @@ function sample(format: ImageFormat, open: boolean): Sample {
   image.write(3 * MIB, data, 0, 512);
   image.flush();
   if (!open) image.close();
-  const bytes = contentOf(shelf.stores.get(name)!);
-  const end = bytes.length - 512;
+  const store = shelf.stores.get(name)!.copy();
+  const end = store.sizeBytes - 512;
   const targets: Record<string, readonly (readonly [number, number])[]> = {
     vhd: [
       [0, 2048],
@@ -50,43 +50,42 @@ function sample(format: ImageFormat, open: boolean): Sample {
       [3 * MIB, 8 * 2050],
     ],
   };
-  return { shelf, name, bytes, targets: targets[format.split('-')[0]!]! };
+  return { shelf, name, store, targets: targets[format.split('-')[0]!]! };
 }
 
-/** Makes the checksums right again, so that the damage gets past them. */
-function mendVhdx(bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer);
-  for (const [at, length] of [
-    [65_536, 4096],
-    [131_072, 4096],
-    [196_608, 65_536],
-    [262_144, 65_536],
-  ] as const) {
-    view.setUint32(at + 4, structureChecksum(bytes.subarray(at, at + length)), true);
-  }
+type Checksum = (bytes: Uint8Array, field: number) => number;
+
+/** Makes a structure's checksum right again, so that the damage gets past it. */
+function mend(store: MemoryStore, at: number, length: number, field: number, sum: Checksum): void {
+  if (at + length > store.sizeBytes) return;
+  const bytes = new Uint8Array(length);
+  store.read(at, bytes, 0, length);
+  const vhdx = sum !== checksum;
+  new DataView(bytes.buffer).setUint32(field, sum(bytes, field), vhdx);
+  store.write(at + field, bytes, field, 4);
+}
+
+function mendVhdx(store: MemoryStore): void {
+  for (const at of [65_536, 131_072]) mend(store, at, 4096, 4, structureChecksum);
+  for (const at of [196_608, 262_144]) mend(store, at, 65_536, 4, structureChecksum);
+  const header = new DataView(new ArrayBuffer(12));
   for (let at = MIB; at < MIB + 65_536; at += 4096) {
-    const length = view.getUint32(at + 8, true);
-    if (view.getUint32(at, true) !== 0x6567_6f6c || length > MIB || length < 64) continue;
-    view.setUint32(at + 4, structureChecksum(bytes.subarray(at, at + length)), true);
+    store.read(at, new Uint8Array(header.buffer), 0, 12);
+    const length = header.getUint32(8, true);
+    if (header.getUint32(0, true) !== 0x6567_6f6c || length > MIB || length < 64) continue;
+    mend(store, at, length, 4, structureChecksum);
   }
 }
 
-function mendVhd(bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer);
-  const end = bytes.length - 512;
-  for (const [at, length, field] of [
-    [0, 512, 64],
-    [end, 512, 64],
-    [512, 1024, 36],
-  ] as const) {
-    view.setUint32(at + field, checksum(bytes.subarray(at, at + length), field));
-  }
+function mendVhd(store: MemoryStore): void {
+  for (const at of [0, store.sizeBytes - 512]) mend(store, at, 512, 64, checksum);
+  mend(store, 512, 1024, 36, checksum);
 }
 
 const interesting = [0, 1, 2, 3, 4, 6, 7, 0x20, 0x7f, 0x80, 0xfe, 0xff];
 
-function damaged(of: Sample, random: Random): Uint8Array {
-  const bytes = of.bytes.slice();
+function damaged(of: Sample, random: Random): MemoryStore {
+  const store = of.store.copy();
   const count = 1 + random.below(4);
   for (let index = 0; index < count; index += 1) {
     const [start, length] = of.targets[random.below(of.targets.length)]!;
@@ -94,15 +93,16 @@ function damaged(of: Sample, random: Random): Uint8Array {
     const run = random.below(4) === 0 ? 1 + random.below(8) : 1;
     const value =
       random.below(2) === 0 ? random.below(256) : interesting[random.below(interesting.length)]!;
-    bytes.fill(value, at, Math.min(bytes.length, at + run));
+    const inside = Math.min(run, store.sizeBytes - at);
+    store.write(at, new Uint8Array(run).fill(value), 0, inside);
   }
-  if (random.below(3) > 0) (of.name.endsWith('vhdx') ? mendVhdx : mendVhd)(bytes);
-  return random.below(12) === 0 ? bytes.slice(0, random.below(bytes.length)) : bytes;
+  if (random.below(3) > 0) (of.name.endsWith('vhdx') ? mendVhdx : mendVhd)(store);
+  if (random.below(12) === 0) store.resize(random.below(store.sizeBytes));
+  return store;
 }
 
 /** Opens, reads, writes and closes. @returns what came of it */
-function use(of: Sample, bytes: Uint8Array, readOnly: boolean): 'works' | 'refused' | 'faulted' {
-  const store = MemoryStore.from(of.name, bytes);
+function use(of: Sample, store: MemoryStore, readOnly: boolean): 'works' | 'refused' | 'faulted' {
   of.shelf.stores.set(of.name, store);
   try {
     const image = of.shelf.open(of.name, { readOnly });
@@ -137,10 +137,9 @@ describe.each([
     const random = new Random(17, format);
     const counts = { works: 0, refused: 0, faulted: 0 };
     for (let round = 0; round < 300; round += 1) {
-      const bytes = damaged(of, random);
-      counts[use(of, bytes, round % 2 === 0)] += 1;
-      const store = of.shelf.stores.get(of.name)!;
-      expect(store.allocatedBytes).toBeLessThan(of.bytes.length + 40 * MIB);
+      const store = damaged(of, random);
+      counts[use(of, store, round % 2 === 0)] += 1;
+      expect(store.allocatedBytes).toBeLessThan(of.store.sizeBytes + 40 * MIB);
     }
     expect(counts.refused).toBeGreaterThan(20);
     expect(counts.works).toBeGreaterThan(20);

@@ -1,7 +1,6 @@
 import type { Random } from '../../src/core/random.ts';
 import type { ByteStore } from '../../src/storage/block.ts';
-import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { contentOf } from './images.ts';
+import type { MemoryStore } from '../../src/storage/memory-store.ts';
 
 interface Change {
   readonly position: number;
@@ -26,9 +25,8 @@ export class PowerCutStore implements ByteStore {
 
   constructor(start: MemoryStore, writes: number) {
     this.name = start.name;
-    const content = contentOf(start);
-    this.#live = MemoryStore.from(start.name, content);
-    this.#durable = MemoryStore.from(start.name, content);
+    this.#live = start.copy();
+    this.#durable = start.copy();
     this.#left = writes;
   }
 

@@ -67,9 +67,14 @@ describe.each(shapes)('a power cut while a %s is written', (format) => {
         expect(Buffer.compare(seen, seenBefore)).toBe(0);
         for (let sector = 0; sector < size / 512; sector += 1) {
           const from = sector * 512;
+          // Most of the disk is as it was: look at single sectors only where it is not.
+          const next = from + 65_536;
+          if (Buffer.compare(seen.subarray(from, next), flushed.subarray(from, next)) === 0) {
+            sector += 127;
+            continue;
+          }
           const there = seen.subarray(from, from + 512);
-          const old = flushed.subarray(from, from + 512);
-          if (Buffer.compare(there, old) === 0) continue;
+          if (Buffer.compare(there, flushed.subarray(from, from + 512)) === 0) continue;
           const known = (open.get(sector) ?? []).some(
             (value) => Buffer.compare(there, value) === 0,
           );
@@ -77,7 +82,7 @@ describe.each(shapes)('a power cut while a %s is written', (format) => {
         }
         after.close();
       }),
-      { numRuns: 50, seed: 11 },
+      { numRuns: 40, seed: 11 },
     );
     expect(replays).toBeGreaterThan(10);
   });
