@@ -357,8 +357,8 @@ export class Channel implements GuestChannel {
 
   /** Runs the driver until the ring is empty and stays so after the mask is off. */
   *#drain(): Task {
-    yield EVENT_NS;
     for (;;) {
+      yield EVENT_NS;
       const options = this.#options;
       const reader = this.#reader;
       if (options === undefined || reader === undefined || !this.isOpen) return;

@@ -47,7 +47,8 @@ function madt(processors: number): Uint8Array {
 function fadt(dsdt: number): Uint8Array {
   const body = Array.from({ length: 132 - 36 }, () => 0);
   const put32 = (at: number, value: number): void => {
-    for (let index = 0; index < 4; index += 1) body[at - 36 + index] = (value >>> (index * 8)) & 0xff;
+    for (let index = 0; index < 4; index += 1)
+      body[at - 36 + index] = (value >>> (index * 8)) & 0xff;
   };
   put32(40, dsdt);
   put32(64, 0x404);
