@@ -184,9 +184,8 @@ function writeRom(memory: GuestMemory): void {
   const bootstrap = VECTOR_STUBS_OFFSET + 0x19 * VECTOR_STUB_BYTES;
   const jump = [0xea, bootstrap & 0xff, bootstrap >> 8, BIOS_SEGMENT & 0xff, BIOS_SEGMENT >> 8];
   rom.set(jump, segment + RESET_VECTOR_OFFSET);
-  for (const [index, character] of [...BIOS_DATE].entries()) {
-    rom[segment + BIOS_DATE_OFFSET + index] = character.charCodeAt(0);
-  }
+  const date = Uint8Array.from(BIOS_DATE, (character) => character.charCodeAt(0));
+  rom.set(date, segment + BIOS_DATE_OFFSET);
   rom[segment + MODEL_OFFSET] = MODEL_AT;
   memory.writeBytes(BIOS_GPA, rom);
 }

@@ -36,7 +36,7 @@ export const BOOT_SECTOR_CODE = Uint8Array.from(
     [0xac, 0x84, 0xc0, 0x74, 0x09], // next: lodsb; test al, al; jz stop
     [0xb4, 0x0e, 0xbb, 0x07, 0x00, 0xcd, 0x10, 0xeb, 0xf2], // mov ah, 0Eh; mov bx, 7; int 10h; jmp
     [0xf4, 0xeb, 0xfd], // stop: hlt; jmp stop
-    [...MESSAGE].map((character) => character.charCodeAt(0)),
+    Array.from(MESSAGE, (character) => character.charCodeAt(0)),
     [0],
   ),
 );

@@ -3,7 +3,12 @@ import type { BlockDevice } from '../storage/block.ts';
 import { formatFat } from '../storage/fat/format.ts';
 import { makeFatDirectory, writeFatFile } from '../storage/fat/write.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
-import { GptType, MBR_SIGNATURE, MBR_SIGNATURE_OFFSET, MbrType } from '../storage/partitions/spec.ts';
+import {
+  GptType,
+  MBR_SIGNATURE,
+  MBR_SIGNATURE_OFFSET,
+  MbrType,
+} from '../storage/partitions/spec.ts';
 import { writeGpt, writeMbr } from '../storage/partitions/write.ts';
 import { openRaw } from '../storage/raw.ts';
 import { FALLBACK_LOADER_PATH } from '../uefi/spec/device-path.ts';

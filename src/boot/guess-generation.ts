@@ -28,7 +28,10 @@ export function guessGeneration(disk: BlockDevice, format = ''): GenerationGuess
     return { generation: 2, reason: 'a GPT, though a damaged one' };
   }
   if (format.startsWith('vhd-') || /\.vhd$/i.test(disk.name)) {
-    return { generation: 1, reason: 'nothing on the disk decides, and VHD cannot boot Generation 2' };
+    return {
+      generation: 1,
+      reason: 'nothing on the disk decides, and VHD cannot boot Generation 2',
+    };
   }
   return { generation: 2, reason: 'nothing on the disk decides' };
 }

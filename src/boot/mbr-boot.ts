@@ -53,10 +53,7 @@ function sectorBytes(sector: Uint8Array): string {
   return `${hex(sector[at]!)} ${hex(sector[at + 1]!)}`;
 }
 
-function followMbr(
-  disk: BlockDevice,
-  warn: (message: string) => void,
-): BootSector | NoBootSector {
+function followMbr(disk: BlockDevice, warn: (message: string) => void): BootSector | NoBootSector {
   if (disk.sectorBytes !== SECTOR_BYTES) {
     return no(`sectors of ${disk.sectorBytes} bytes, a BIOS boots from 512`);
   }

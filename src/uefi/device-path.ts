@@ -49,7 +49,7 @@ export function parseDevicePath(bytes: Uint8Array): PathNode[] | string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const header = DevicePathHeader.cursor(view);
   const nodes: PathNode[] = [];
-  for (let at = 0; at + DevicePathHeader.size <= bytes.length; ) {
+  for (let at = 0; at + DevicePathHeader.size <= bytes.length;) {
     const { type, subType, bytes: length } = header.at(at);
     if (type === PathType.end && subType === EndSubType.entire) return nodes;
     if (length < DevicePathHeader.size || at + length > bytes.length) {
@@ -132,7 +132,11 @@ export function encodeDevicePath(nodes: readonly PathNode[]): Uint8Array {
   return bytes;
 }
 
-function newNode(type: number, subType: number, length: number): { bytes: Uint8Array; view: DataView } {
+function newNode(
+  type: number,
+  subType: number,
+  length: number,
+): { bytes: Uint8Array; view: DataView } {
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   const header = DevicePathHeader.cursor(view).at(0);
@@ -180,7 +184,7 @@ function encodeNode(node: PathNode): Uint8Array {
       bytes.set(text, DevicePathHeader.size);
       return bytes;
     }
-    case 'other':
+    default:
       throw new Error(`no way to write device path node ${node.type}.${node.subType}`);
   }
 }
@@ -212,7 +216,7 @@ function nodeText(node: PathNode): string {
       return `CDROM(${hex(node.bootEntry)},${hex(node.startLba)},${hex(node.sizeLba)})`;
     case 'file':
       return node.path;
-    case 'other':
+    default:
       return `Path(${node.type},${node.subType})`;
   }
 }

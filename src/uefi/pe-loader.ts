@@ -73,7 +73,7 @@ function relocate(image: PeImage, target: Uint8Array, delta: bigint): string {
   const view = new DataView(target.buffer, target.byteOffset, target.length);
   const block = RelocationBlock.cursor(view);
   const end = address + bytes;
-  for (let at = address; at + RelocationBlock.size <= end; ) {
+  for (let at = address; at + RelocationBlock.size <= end;) {
     const { pageAddress, blockBytes } = block.at(at);
     if (blockBytes === 0) return '';
     if (blockBytes < RelocationBlock.size || at + blockBytes > end) {
@@ -92,7 +92,8 @@ function relocate(image: PeImage, target: Uint8Array, delta: bigint): string {
 function applyRelocation(view: DataView, type: number, at: number, delta: bigint): string {
   if (type === RelocationType.absolute) return '';
   const size = type === RelocationType.dir64 ? 8 : type === RelocationType.highLow ? 4 : 0;
-  if (size === 0) return `has a relocation of type ${type} at 0x${at.toString(16)}; x86-64 has 3 and 10`;
+  if (size === 0)
+    return `has a relocation of type ${type} at 0x${at.toString(16)}; x86-64 has 3 and 10`;
   if (at + size > view.byteLength) {
     return `has a relocation at 0x${at.toString(16)}, outside the image`;
   }

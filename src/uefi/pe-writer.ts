@@ -99,7 +99,7 @@ export function buildEfiApplication(application: EfiApplication): Uint8Array {
   const header = SectionHeader.cursor(view);
   for (const [index, section] of sections.entries()) {
     header.at(optionalAt + optionalBytes + index * SectionHeader.size);
-    header.name = new Uint8Array([...section.name].map((letter) => letter.charCodeAt(0)));
+    header.name = Uint8Array.from(section.name, (letter) => letter.charCodeAt(0));
     header.virtualBytes = section.content.length;
     header.virtualAddress = section.address;
     header.rawBytes = rawBytes[index]!;

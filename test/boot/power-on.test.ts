@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ExitCode } from '../../src/core/errors.ts';
+import { readPartitions } from '../../src/storage/partitions/read.ts';
 import { GptType } from '../../src/storage/partitions/spec.ts';
 import { buildEfiApplication } from '../../src/uefi/pe-writer.ts';
 import { VariableStore, writeBootOption, writeBootOrder } from '../../src/uefi/variables.ts';
@@ -158,6 +159,41 @@ describe('Generation 2 boots all the same', () => {
     expect(rig.result).toMatchObject({ kind: 'started' });
     expect(variables.get('BootCurrent')?.data).toEqual(Uint8Array.of(0x1a, 0));
     expect(rig.warnings[0]).toBe('Boot0007 "Nothing": no device matches Scsi(0x9,0x0)');
+  });
+});
+
+describe('a boot option', () => {
+  const { disk: block } = efiDisk({ '\\EFI\\debian\\shimx64.efi': LOADER });
+  const esp = readPartitions(block).partitions[0]!;
+
+  function withOption(signature: string): VariableStore {
+    const variables = new VariableStore();
+    writeBootOption(variables, {
+      number: 1,
+      description: 'debian',
+      isActive: true,
+      path: [
+        { kind: 'partition', table: 'gpt', number: 1, startLba: 0, sizeLba: 0, signature },
+        { kind: 'file', path: '\\EFI\\debian\\shimx64.efi' },
+      ],
+      optionalData: new Uint8Array(0),
+    });
+    writeBootOrder(variables, [1]);
+    return variables;
+  }
+
+  it('finds its partition by GUID alone, as installers write it, on any disk', () => {
+    const disks = [disk(gptDisk(GptType.linuxRoot)), disk(block, 3)];
+    const { result } = boot({ generation: 2, disks, variables: withOption(esp.uniqueId) });
+    expect(result).toMatchObject({ kind: 'started', device: { target: 3 } });
+    expect(result.kind === 'started' && result.loader).toMatch(/HD\(1,GPT,.*shimx64\.efi$/);
+  });
+
+  it('that matches nothing is named, and so is what was tried after it', () => {
+    const variables = withOption('00000000-0000-0000-0000-00000000dead');
+    const reason = stop(boot({ generation: 2, disks: [disk(block)], variables }));
+    expect(reason).toContain('Boot0001 "debian": no device matches HD(1,GPT,00000000-');
+    expect(reason).toContain(`no ${LOADER_PATH} on it`);
   });
 });
 

@@ -1,7 +1,11 @@
 /** UEFI 2.10, section 10.3, and EFI_LOAD_OPTION (3.1.3). */
 import { flags, guid, struct, u8, u16, u32, u64 } from '../../core/wire.ts';
 
-export const DevicePathHeader = struct('DevicePathHeader', 4, { type: u8, subType: u8, bytes: u16 });
+export const DevicePathHeader = struct('DevicePathHeader', 4, {
+  type: u8,
+  subType: u8,
+  bytes: u16,
+});
 
 export const PathType = {
   hardware: 0x01,

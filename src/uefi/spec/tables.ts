@@ -128,7 +128,9 @@ function pointers(
   hasHeader: boolean,
   names: readonly string[],
 ): PointerTable {
-  const head: Record<string, Kind<8>> = hasHeader ? { header0: u64, header8: u64, header16: u64 } : {};
+  const head: Record<string, Kind<8>> = hasHeader
+    ? { header0: u64, header8: u64, header16: u64 }
+    : {};
   return struct(name, size, { ...head, ...Object.fromEntries(names.map((each) => [each, u64])) });
 }
 
