@@ -136,7 +136,15 @@ export class HostChannel implements OpenChannel {
     wantsCompletion: boolean,
   ): boolean {
     const flags = wantsCompletion ? PacketFlag.completionRequested : 0;
-    return this.#send(PacketType.inBand, flags, transactionLo, transactionHi, source, start, length);
+    return this.#send(
+      PacketType.inBand,
+      flags,
+      transactionLo,
+      transactionHi,
+      source,
+      start,
+      length,
+    );
   }
 
   sendCompletion(

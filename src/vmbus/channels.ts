@@ -46,22 +46,17 @@ export class ChannelControl {
 
   /** OpenChannel and OpenReservedChannel. @returns '' or why nothing is done */
   open(slot: ChannelSlot, request: OpenRequest, reserved: ReplyTarget | undefined): string {
-    switch (slot.state) {
-      case 'closed':
-        this.#start(slot, request, reserved);
-        return '';
-      case 'closing':
-        if (reserved !== undefined || slot.isReserved) return 'channel is closing';
-        slot.state = 'closing-reopen';
-        slot.nextRequest = request;
-        return '';
-      case 'revoked':
-      case 'reoffered':
-        // The rescind is on its way to the guest; a host says no more.
-        return '';
-      default:
-        return `open of a channel in state ${slot.state}`;
+    if (slot.state === 'closed') {
+      this.#start(slot, request, reserved);
+      return '';
     }
+    if (slot.state === 'closing' && reserved === undefined && !slot.isReserved) {
+      slot.state = 'closing-reopen';
+      slot.nextRequest = request;
+      return '';
+    }
+    // After a rescind, which the guest may not have read yet, a host says no more.
+    return slot.isRevoked ? '' : `open of a channel in state ${slot.state}`;
   }
 
   #start(slot: ChannelSlot, request: OpenRequest, reserved: ReplyTarget | undefined): void {
@@ -99,6 +94,8 @@ export class ChannelControl {
     if (status !== NtStatus.success || channel === undefined) {
       slot.reservedTarget = undefined;
       slot.request = undefined;
+      // A reserved open may outlast its connection, which did not wait for it.
+      if (this.#core.connection.state !== 'connected') this.release(slot);
     } else if (channel.begin()) {
       slot.device.signaled(channel);
     }

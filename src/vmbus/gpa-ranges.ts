@@ -78,7 +78,7 @@ export class RangeList implements GuestRanges {
   #add(position: number, length: number): void {
     const last = this.count - 1;
     this.totalBytes += length;
-    if (last >= 0 && this.offsets[last]! + this.lengths[last]! === position) {
+    if (last >= 0 && position === this.offsets[last]! + this.lengths[last]!) {
       this.lengths[last] = this.lengths[last]! + length;
       return;
     }

@@ -95,7 +95,8 @@ export class GpadlTable {
     if (this.#incomplete.has(id)) return `GPADL ${id} is being created`;
     if (rangeCount === 0 || rangeBytes < 16) return `GPADL ${id} has no range`;
     if (this.#count >= MAX_GPADLS) return 'too many GPADLs';
-    if (!isWhole && this.#incomplete.size >= MAX_INCOMPLETE_GPADLS) return 'too many half-sent GPADLs';
+    if (!isWhole && this.#incomplete.size >= MAX_INCOMPLETE_GPADLS)
+      return 'too many half-sent GPADLs';
     return '';
   }
 
@@ -194,7 +195,7 @@ export class GpadlTable {
 
   /** The guest lets go of the channel, and of all its GPADLs. Nothing is said of them any more. */
   releaseAll(slot: ChannelSlot, wasRevoked: boolean): void {
-    for (const gpadl of [...slot.gpadls.values()]) {
+    for (const gpadl of slot.gpadls.values()) {
       if (gpadl.state === 'in-progress' || (gpadl.state === 'accepted' && wasRevoked)) {
         this.#remove(gpadl);
       } else if (gpadl.state === 'offered') {
@@ -207,7 +208,7 @@ export class GpadlTable {
 
   /** The device is gone: what it was asked for is answered in its place. */
   revokeAll(slot: ChannelSlot, isTold: boolean): void {
-    for (const gpadl of [...slot.gpadls.values()]) {
+    for (const gpadl of slot.gpadls.values()) {
       if (gpadl.state === 'in-progress' || gpadl.state === 'accepted') continue;
       this.#remove(gpadl);
       if (!isTold) continue;
@@ -221,7 +222,7 @@ export class GpadlTable {
 
   /** Forgets every GPADL of a channel, without a word. */
   dropAll(slot: ChannelSlot): void {
-    for (const gpadl of [...slot.gpadls.values()]) this.#remove(gpadl);
+    for (const gpadl of slot.gpadls.values()) this.#remove(gpadl);
   }
 
   /** The shared memory behind an accepted GPADL. */

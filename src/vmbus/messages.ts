@@ -6,13 +6,7 @@ import type { GpadlTable } from './gpadls.ts';
 import type { OfferTable } from './offer-table.ts';
 import type { Outbox } from './outbox.ts';
 import type { ChannelSlot, OpenRequest, SlotTable } from './slots.ts';
-import {
-  ConnectionId,
-  MAX_CHANNEL_ID,
-  NO_INTERRUPT_VP,
-  NtStatus,
-  VMBUS_SINT,
-} from './spec/ids.ts';
+import { ConnectionId, MAX_CHANNEL_ID, NO_INTERRUPT_VP, NtStatus, VMBUS_SINT } from './spec/ids.ts';
 import * as wire from './spec/messages.ts';
 import { ConnectionState, MessageType } from './spec/messages.ts';
 import { USER_DEFINED_BYTES } from './spec/offers.ts';
@@ -348,11 +342,15 @@ export class MessageHandlers {
           );
     const isGood = position !== undefined;
     if (isGood) connection.childToParentMonitorPage = position;
-    this.#core.send(MessageType.modifyConnectionResponse, wire.ModifyConnectionResponse, (reply) => {
-      reply.connectionState = isGood
-        ? ConnectionState.successful
-        : ConnectionState.failedUnknownFailure;
-    });
+    this.#core.send(
+      MessageType.modifyConnectionResponse,
+      wire.ModifyConnectionResponse,
+      (reply) => {
+        reply.connectionState = isGood
+          ? ConnectionState.successful
+          : ConnectionState.failedUnknownFailure;
+      },
+    );
     return isGood ? '' : 'monitor pages must be two pages of RAM, or none';
   }
 

@@ -51,7 +51,9 @@ export class OfferTable implements ChannelOwner {
 
   offer(device: VmbusDevice): OfferedDevice {
     if (device.offer.userDefined.length > USER_DEFINED_BYTES) {
-      throw new Error(`${device.offer.name}: user-defined data of over ${USER_DEFINED_BYTES} bytes`);
+      throw new Error(
+        `${device.offer.name}: user-defined data of over ${USER_DEFINED_BYTES} bytes`,
+      );
     }
     const before = this.#slots.findDevice(device);
     if (before !== undefined && before.state !== 'revoked') {
@@ -193,22 +195,19 @@ export class OfferTable implements ChannelOwner {
 
   /** RelIdReleased. @returns '' or why nothing is done */
   relIdReleased(slot: ChannelSlot): string {
-    switch (slot.state) {
-      case 'reoffered':
-        this.#gpadls.dropAll(slot);
-        slot.state = 'closed';
-        this.#sendOffer(slot);
-        return '';
-      case 'closed':
-      case 'closing':
-      case 'revoked':
-        if (slot.isReserved) return 'release of a reserved channel';
-        this.channels.release(slot);
-        this.#core.checkDisconnected();
-        return '';
-      default:
-        return `release of a channel in state ${slot.state}`;
+    const { state } = slot;
+    if (state === 'reoffered') {
+      this.#gpadls.dropAll(slot);
+      slot.state = 'closed';
+      this.#sendOffer(slot);
+      return '';
     }
+    if ((state !== 'closed' && state !== 'closing' && state !== 'revoked') || slot.isReserved) {
+      return `release of a channel in state ${state}`;
+    }
+    this.channels.release(slot);
+    this.#core.checkDisconnected();
+    return '';
   }
 
   released(slot: ChannelSlot): void {

@@ -128,13 +128,7 @@ export class RingMemory {
     }
   }
 
-  #readRun(
-    from: number,
-    target: Uint8Array,
-    words: Uint32Array,
-    to: number,
-    length: number,
-  ): void {
+  #readRun(from: number, target: Uint8Array, words: Uint32Array, to: number, length: number): void {
     if (length > BLOCK_COPY_BYTES) {
       target.set(this.u8.subarray(from, from + length), to);
       return;

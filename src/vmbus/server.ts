@@ -124,12 +124,7 @@ export class VmbusServer implements BusCore, ChannelBus {
    * A message of type 1 from HvPostMessage.
    * @returns `HvStatus`; success says only that the message was taken
    */
-  receiveMessage(
-    connectionId: number,
-    bytes: Uint8Array,
-    start: number,
-    length: number,
-  ): number {
+  receiveMessage(connectionId: number, bytes: Uint8Array, start: number, length: number): number {
     const status = HvStatus.is;
     if (!this.#isMessagePort(connectionId)) return status.invalidConnectionId;
     if (length > MAX_MESSAGE_BYTES) return status.invalidParameter;

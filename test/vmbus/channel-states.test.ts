@@ -8,7 +8,7 @@ import { MessageType } from '../../src/vmbus/spec/messages.ts';
 import { FeatureFlag, VmbusVersion } from '../../src/vmbus/spec/versions.ts';
 import { RecordingDevice } from './support/devices.ts';
 import { initiateContact, TestGuest } from './support/guest.ts';
-import type { GuestOffer, TestGuestOptions } from './support/guest.ts';
+import type { GuestOffer, TestChannel, TestGuestOptions } from './support/guest.ts';
 import { SlowHost } from './support/slow-host.ts';
 
 let guest: TestGuest;
@@ -33,23 +33,11 @@ function types(): number[] {
 }
 
 /** Rings and their GPADL, with the messages out of the way. */
-function prepared() {
-  return withFastGpadls(() => guest.prepare(offer));
-}
-
-/** GPADL work is done at once, the rest stays slow. */
-function withFastGpadls<Result>(run: () => Result): Result {
-  const { post } = guest;
-  guest.post = (bytes, connectionId = guest.messageConnectionId) => {
-    const status = post.call(guest, bytes, connectionId);
-    while (slow.waiting.includes('gpadl-create')) slow.finish('gpadl-create');
-    return status;
-  };
-  try {
-    return run();
-  } finally {
-    guest.post = post;
-  }
+function prepared(): TestChannel {
+  slow.isQuick = true;
+  const channel = guest.prepare(offer);
+  slow.isQuick = false;
+  return channel;
 }
 
 function openStatus(): number {
@@ -81,9 +69,7 @@ describe('open', () => {
     guest.post(channel.openMessage());
     slow.finish('open');
     expect(openStatus()).toBe(0xc000_000d);
-    expect(guest.server.receiveEvent(offer.connectionId, 0)).toBe(
-      HvStatus.is.invalidConnectionId,
-    );
+    expect(guest.server.receiveEvent(offer.connectionId, 0)).toBe(HvStatus.is.invalidConnectionId);
     device.openStatus = 0;
     guest.post(channel.openMessage());
     slow.finish('open');

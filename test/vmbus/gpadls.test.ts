@@ -203,9 +203,7 @@ describe('a rescind in the middle', () => {
   });
 
   it('lets the guest finish a GPADL and take it down again', () => {
-    const messages = gpadlMessages(1, GPADL, [
-      { bytes: 40 * 4096, offset: 0, pfns: pages(40) },
-    ]);
+    const messages = gpadlMessages(1, GPADL, [{ bytes: 40 * 4096, offset: 0, pfns: pages(40) }]);
     guest.post(messages[0]!);
     device.bus!.rescind();
     guest.messages.length = 0;

@@ -148,7 +148,12 @@ export const InitiateContact2 = struct('InitiateContact2', 56, {
 });
 
 /** What `interruptPageOrTargetInfo` holds from 5.0 on. */
-export const TargetInfo = struct('TargetInfo', 8, { sint: u8, vtl: u8, padding: u16, featureFlags });
+export const TargetInfo = struct('TargetInfo', 8, {
+  sint: u8,
+  vtl: u8,
+  padding: u16,
+  featureFlags,
+});
 
 export const ConnectionState = {
   successful: 0,

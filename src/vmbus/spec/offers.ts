@@ -7,7 +7,7 @@ export const OfferFlag = {
   confidentialRingBuffer: 0x0002,
   confidentialExternalMemory: 0x0004,
   requirePinnedExternalMemory: 0x0008,
-  /** Packets carry the pipe header of spec/pipe.ts, and user data begins with a pipe type. */
+  /** Packets carry `PipeHeader` of spec/ring.ts, and user data begins with a pipe type. */
   namedPipeMode: 0x0010,
   /** A hvsocket. */
   tlnpiProvider: 0x2000,

@@ -2,11 +2,14 @@
 import type { DeviceWork } from '../../../src/vmbus/host.ts';
 
 export class SlowHost {
+  /** Work is done at once from now on. */
+  isQuick = false;
   readonly #waiting: { readonly work: DeviceWork; readonly run: () => void }[] = [];
 
   /** For `VmbusHost.perform`. */
   readonly perform = (work: DeviceWork, _channelId: number, run: () => void): void => {
-    this.#waiting.push({ work, run });
+    if (this.isQuick) run();
+    else this.#waiting.push({ work, run });
   };
 
   /** What waits, oldest first. */
