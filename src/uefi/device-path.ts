@@ -184,6 +184,7 @@ function encodeNode(node: PathNode): Uint8Array {
       bytes.set(text, DevicePathHeader.size);
       return bytes;
     }
+    case 'other':
     default:
       throw new Error(`no way to write device path node ${node.type}.${node.subType}`);
   }
@@ -216,6 +217,7 @@ function nodeText(node: PathNode): string {
       return `CDROM(${hex(node.bootEntry)},${hex(node.startLba)},${hex(node.sizeLba)})`;
     case 'file':
       return node.path;
+    case 'other':
     default:
       return `Path(${node.type},${node.subType})`;
   }
