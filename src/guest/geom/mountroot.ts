@@ -76,8 +76,7 @@ export function* mountRoot(
     // An empty disk takes no file system.
     if (place.sectors === 0) buffer.error = PeripheralErrno.EINVAL;
     const sectors = Math.min(place.sectors, Math.floor(MOUNT_BYTES / disk.sectorBytes));
-    const data =
-      sectors === 0 ? undefined : yield* buffer.read(disk, place.firstLba, sectors);
+    const data = sectors === 0 ? undefined : yield* buffer.read(disk, place.firstLba, sectors);
     error = buffer.error;
     const superblock = data === undefined ? undefined : findSuperblock(data);
     buffer.free();

@@ -44,7 +44,7 @@ export interface Completion {
   /** The command's data in guest memory; empty when it has none. */
   readonly data: Uint8Array;
   /** xpt_print. */
-  print(text: string): void;
+  readonly print: (text: string) => void;
 }
 
 /** Sets the command's status, SCSI status and residual, and may mend its INQUIRY data. */

@@ -2,7 +2,7 @@
 import { NS_PER_MS } from '../../core/clock.ts';
 import { ScsiOperation, ScsiStatus, SRB_AUTOSENSE_VALID } from '../../devices/scsi/spec.ts';
 import { SENSE_FIELD_BYTES, VstorOperation, VstorScsiRequest } from '../../devices/storvsc/spec.ts';
-import { Direction, type CommandBlock } from '../cam/command.ts';
+import type { CommandBlock } from '../cam/command.ts';
 import type { PathInquiry, Sim } from '../cam/sim.ts';
 import { CamStatus } from '../cam/status.ts';
 import { pathText, type Bus } from '../cam/topology.ts';
@@ -12,7 +12,13 @@ import type { GuestChannel, GuestDevice } from '../vmbus/api.ts';
 import { completeCommand, type Completion } from './completion.ts';
 import { INIT_TRANSACTION_LO, Negotiation } from './negotiate.ts';
 import { negotiatesVersion, type StorvscMode } from './protocol.ts';
-import { MAX_TRANSFER_BYTES, POINTER_HI, requestIndex, StorvscRequest } from './request.ts';
+import {
+  fillRequest,
+  MAX_TRANSFER_BYTES,
+  POINTER_HI,
+  requestIndex,
+  StorvscRequest,
+} from './request.ts';
 
 /** Pages of each ring, its header page included. */
 const RING_PAGES = 20;
@@ -28,12 +34,6 @@ const LEGACY_TRANSFER_BYTES = 0x1_0000;
 /** Processor time to build a request, and to finish one. */
 const SUBMIT_NS = 1_200;
 const COMPLETE_NS = 800;
-const REQUEST_COMPLETION = 1;
-/** "Disable synchronous transfer", data in, data out: srb_flags of the Windows 8 extension. */
-const SRB_NO_SYNC_TRANSFER = 0x08;
-const SRB_DATA_IN = 0x40;
-const SRB_DATA_OUT = 0x80;
-const SRB_TIMEOUT_SECONDS = 60;
 const NO_DATA = new Uint8Array(0);
 
 /** The completion under way; one a controller, refilled. */
@@ -206,7 +206,7 @@ export class StorvscController implements Sim {
       command.status = CamStatus.deviceNotThere;
       return;
     }
-    this.#build(request, command);
+    fillRequest(request, command, this.unit, this.#negotiation.dialect, this.#mode);
     if (!this.#send(request, command)) {
       this.#print(command, 'hv_storvsc_io_request failed with 35\n');
       command.status = CamStatus.provideFail;
@@ -221,35 +221,6 @@ export class StorvscController implements Sim {
     request.command = undefined;
     this.#free.push(request);
     if (this.#free.length === 1) this.#kernel.wakeup(this.#free);
-  }
-
-  #build(request: StorvscRequest, command: CommandBlock): void {
-    const { fields, packet } = request;
-    const { dialect } = this.#negotiation;
-    const isOld = !negotiatesVersion(this.#mode);
-    request.command = command;
-    request.isDone = false;
-    packet.fill(0);
-    fields.operation = VstorOperation.is.executeSrb;
-    fields.flags = REQUEST_COMPLETION;
-    // 10.2 counted the whole packet here; hosts do not look.
-    const headerBytes = VstorScsiRequest.offset.length;
-    fields.length = isOld ? dialect.packetBytes : dialect.packetBytes - headerBytes;
-    fields.port = this.unit;
-    fields.target = command.target;
-    fields.lun = command.lun;
-    fields.cdbLength = command.cdbLength;
-    fields.senseLength = dialect.senseBytes;
-    fields.dataIn = command.direction;
-    fields.dataTransferLength = command.dataLength;
-    packet.set(command.cdb, VstorScsiRequest.offset.cdbOrSense);
-    if (!isOld) {
-      const isIn = command.direction === Direction.in;
-      const direction = isIn ? SRB_DATA_IN : command.direction === Direction.out ? SRB_DATA_OUT : 0;
-      fields.srbFlags = SRB_NO_SYNC_TRANSFER | direction;
-      fields.timeoutSeconds = SRB_TIMEOUT_SECONDS;
-    }
-    if (command.dataLength > 0) request.range.set(command.dataGpa, command.dataLength);
   }
 
   #send(request: StorvscRequest, command: CommandBlock): boolean {

@@ -154,14 +154,14 @@ export class BenchKernel implements KernelApi {
 
   /** Runs a task to its end. */
   run<Result>(task: Task<Result>): Result {
-    let result: { value: Result } | undefined;
+    const results: Result[] = [];
     const body = function* (): Task {
-      result = { value: yield* task };
+      results.push(yield* task);
     };
     this.spawn('test', body);
-    while (result === undefined && this.events.runNext());
-    if (result === undefined) throw new Error('the task never ended');
-    return result.value;
+    while (results.length === 0 && this.events.runNext());
+    if (results.length === 0) throw new Error('the task never ended');
+    return results[0]!;
   }
 
   get lines(): string[] {
@@ -282,7 +282,6 @@ class Loop {
       gpadl: () => undefined,
     };
     const { offer } = vsp;
-    const loop = this;
     this.guest = {
       offer: {
         interfaceId: offer.interfaceId,
@@ -302,15 +301,8 @@ class Loop {
       isRevoked: false,
       processor: index,
       assignProcessor: () => {},
-      *open(options) {
-        yield 1000;
-        loop.#options = options;
-        return vsp.open(loop.host);
-      },
-      *close() {
-        yield 1000;
-        vsp.close(loop.host);
-      },
+      open: (options) => this.#open(vsp, options),
+      close: () => this.#close(vsp),
       *connectGpadl() {
         yield 0;
         return 0;
@@ -346,6 +338,17 @@ class Loop {
           .map((sub) => sub.guest);
       },
     };
+  }
+
+  *#open(vsp: Vsp, options: ChannelOpenOptions): Task<number> {
+    yield 1000;
+    this.#options = options;
+    return vsp.open(this.host);
+  }
+
+  *#close(vsp: Vsp): Task {
+    yield 1000;
+    vsp.close(this.host);
   }
 
   #signalGuest(): void {

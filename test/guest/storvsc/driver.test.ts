@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NS_PER_SECOND } from '../../../src/core/clock.ts';
 import { PAGE_BYTES } from '../../../src/core/memory.ts';
-import { ScsiDvd } from '../../../src/devices/scsi/dvd.ts';
+import type { ScsiDvd } from '../../../src/devices/scsi/dvd.ts';
 import {
   ScsiOperation,
   ScsiStatus,
