@@ -1,6 +1,7 @@
 import { NS_PER_SECOND } from '../core/clock.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import { BIOS_HANDOFF_GPA, BIOS_HANDOFF_SIGNATURE, BiosHandoff, E820Entry } from '../guest/spec.ts';
+import { DiskRange } from '../storage/disk-range.ts';
 import { findBootImage, readBootCatalog } from '../storage/iso9660/el-torito.ts';
 import { BootMedia, BootPlatform } from '../storage/iso9660/spec.ts';
 import type { BootFailure, FirmwareDisk } from '../uefi/boot-devices.ts';
@@ -129,13 +130,11 @@ function bootDvd(
     const wanted = Math.max(1, image.sectorCount) * 512;
     const length = Math.min(wanted, image.sizeBytes, EBDA_GPA - gpa);
     if (length <= 0) return fail('its El Torito image does not fit below 640 KiB');
-    // Whole sectors of the device, which may be larger than what the entry counts in.
-    const unit = device.block.sectorBytes;
-    const code = new Uint8Array(Math.ceil(length / unit) * unit);
-    device.block.read(image.startByte, code, 0, code.length);
+    const range = new DiskRange(device.block, image.startByte, length, 'El Torito image');
+    const code = range.bytes(0, length);
     warnOfFailures(log, failures);
     log.enter('boot-device', label);
-    memory.writeBytes(gpa, code.subarray(0, length));
+    memory.writeBytes(gpa, code);
     log.enter('loader', 'El Torito image', length);
     return {
       start: { mode: 'real', segment: image.loadSegment, ip: 0, drive },

@@ -1,5 +1,6 @@
 import { utf16 } from '../uefi/device-path.ts';
 import { buildEfiApplication } from '../uefi/pe-writer.ts';
+import { EfiStatus } from '../uefi/spec/status.ts';
 
 const MESSAGE = 'synthvm default disk: there is no operating system on it.\r\n';
 
@@ -41,15 +42,20 @@ export const BOOT_SECTOR_CODE = Uint8Array.from(
   ),
 );
 
-/** An EFI application that prints the message with ConOut->OutputString and returns success. */
+/**
+ * An EFI application that prints the message with ConOut->OutputString and returns EFI_NOT_FOUND,
+ * so that the boot manager goes on to its next option.
+ */
 export function efiLoader(): Uint8Array {
+  const status = new Uint8Array(BigUint64Array.of(EfiStatus.NotFound).buffer);
   const code = assemble(
     [0x48, 0x83, 0xec, 0x28], // sub rsp, 28h
     [0x48, 0x8b, 0x4a, 0x40], // mov rcx, [rdx + 40h]
-    [0x48, 0x8d, 0x15, 0x11, 0x00, 0x00, 0x00], // lea rdx, [message]
+    [0x48, 0x8d, 0x15, 0x21, 0x00, 0x00, 0x00], // lea rdx, [message]
     [0xff, 0x51, 0x08], // call [rcx + 8]
-    [0x31, 0xc0, 0x48, 0x83, 0xc4, 0x28, 0xc3], // xor eax, eax; add rsp, 28h; ret
-    [0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc], // int3 up to a multiple of 16
+    [0x48, 0xb8, ...status], // mov rax, status
+    [0x48, 0x83, 0xc4, 0x28, 0xc3], // add rsp, 28h; ret
+    Array.from({ length: 15 }, () => 0xcc), // int3 up to a multiple of 16
     [...utf16(MESSAGE)],
   );
   return buildEfiApplication({ code: Uint8Array.from(code) });

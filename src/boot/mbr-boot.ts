@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../storage/block.ts';
 import { DiskFault } from '../storage/block.ts';
+import { DiskRange } from '../storage/disk-range.ts';
 import { readMbrEntries } from '../storage/partitions/mbr.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import {
@@ -134,7 +135,7 @@ function followGpt(
   }
   const label = `GPT partition ${boot.index} (${boot.typeName})`;
   if (boot.problem !== '') return no(`${label} cannot be used: ${boot.problem}`, true);
-  const code = new Uint8Array(Math.min(boot.sizeBytes, BOOT_PARTITION_MAX_BYTES));
-  disk.read(boot.startByte, code, 0, code.length);
-  return { mbr, code, label };
+  const length = Math.min(boot.sizeBytes, BOOT_PARTITION_MAX_BYTES);
+  const range = new DiskRange(disk, boot.startByte, boot.sizeBytes, label);
+  return { mbr, code: range.bytes(0, length), label };
 }

@@ -88,8 +88,12 @@ export function findVolumes(
   const problems: string[] = [];
   for (const partition of candidates) {
     const volume = openVolume(device, table, partition);
-    if (typeof volume === 'string') problems.push(volume);
-    else volumes.push(volume);
+    if (typeof volume === 'string') {
+      problems.push(volume);
+      continue;
+    }
+    for (const warning of volume.fat.warnings) warn(`${device.block.name}: ${warning}`);
+    volumes.push(volume);
   }
   return volumes.length > 0 ? volumes : problems.join('; ');
 }

@@ -81,7 +81,7 @@ const MAX_CONFIGURATION_TABLES = 32;
 /** "hndl" */
 const HANDLE_SIGNATURE = 0x6c64_6e68;
 const HANDLE_BYTES = 16;
-const TEXT_COLUMNS_MODES = 1;
+const TEXT_MODE_COUNT = 1;
 
 /** Everything that `EFI_SYSTEM_TABLE` leads to, written into guest memory. */
 export class FirmwareTables {
@@ -175,7 +175,7 @@ export class FirmwareTables {
 
   #installTextOutput(framebuffer: Framebuffer | undefined): InstalledProtocol {
     const mode = this.#bootData.make(TextMode);
-    mode.fields.maxMode = TEXT_COLUMNS_MODES;
+    mode.fields.maxMode = TEXT_MODE_COUNT;
     mode.fields.attribute = DEFAULT_TEXT_ATTRIBUTE;
     mode.fields.cursorVisible = 1;
     const gpa = this.#makeProtocol(TextOutput, ServiceBase.textOutput, TEXT_OUTPUT);

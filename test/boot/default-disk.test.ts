@@ -129,6 +129,7 @@ describe.skipIf(!hasTool('objdump'))('our own code, disassembled by binutils', (
     expect(headers).toMatch(/AddressOfEntryPoint\s+0+1000/);
     const code = run('objdump', ['-d', '-M', 'intel', path]);
     expect(code).toMatch(/call\s+QWORD PTR \[rcx\+0x8\]/);
-    expect(code).toMatch(/lea\s+rdx,\[rip\+0x11\]/);
+    expect(code).toMatch(/lea\s+rdx,\[rip\+0x21\]\s+# 0x1030/);
+    expect(code).toMatch(/movabs\s+rax,0x800000000000000e/);
   });
 });
