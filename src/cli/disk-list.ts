@@ -1,11 +1,13 @@
 import { ExitCode, InputError } from '../core/errors.ts';
 import { openHostImage } from '../machine/images.ts';
 import type { BlockDevice } from '../storage/block.ts';
+import { readFatTree } from '../storage/fat/tree.ts';
 import { FatVolume } from '../storage/fat/volume.ts';
 import { IsoVolume } from '../storage/iso9660/volume.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import type { Partition } from '../storage/partitions/spec.ts';
 import type { Output } from './output.ts';
+import type { Invocation } from './parse.ts';
 
 /** What both kinds of volume can tell of a file. */
 interface Entry {
@@ -19,9 +21,18 @@ interface Volume {
   stat(path: string): Entry | undefined;
 }
 
+/** A file with its whole path. */
+interface Placed {
+  readonly path: string;
+  readonly entry: Entry;
+}
+
+/** Directories deeper than this are a loop: ISO 9660 allows 8 levels, FAT as many as 260 characters. */
+const MAX_DEPTH = 130;
+
 /** `synthvm disk ls FILE[:N] [PATH]`: a directory, or one file, of a FAT partition or an ISO image. */
-export function diskList(operands: readonly string[], json: boolean, output: Output): ExitCode {
-  const [target, path = '\\', ...rest] = operands;
+export function diskList({ operands, values }: Invocation, output: Output): ExitCode {
+  const [, target, path = '\\', ...rest] = operands;
   if (target === undefined || rest.length > 0) {
     throw new InputError('disk', 'expected: synthvm disk ls FILE[:N] [PATH]', ExitCode.usage);
   }
@@ -36,19 +47,36 @@ export function diskList(operands: readonly string[], json: boolean, output: Out
     const volume = openVolume(image, index);
     // Shells make slashes easier to type than UEFI's backslashes.
     const wanted = path.replaceAll('/', '\\');
-    const entry = volume.stat(wanted);
-    const entries = entry !== undefined && !entry.isDirectory ? [entry] : volume.list(wanted);
-    for (const { name, isDirectory, sizeBytes } of entries) {
+    for (const { path: shown, entry } of placed(volume, wanted, values.has('recursive'))) {
+      const { isDirectory, sizeBytes } = entry;
       output.out(
-        json
-          ? `${JSON.stringify({ name, isDirectory, bytes: sizeBytes })}\n`
-          : `${isDirectory ? '<dir>'.padStart(12) : String(sizeBytes).padStart(12)}  ${name}\n`,
+        values.has('json')
+          ? `${JSON.stringify({ name: shown, isDirectory, bytes: sizeBytes })}\n`
+          : `${isDirectory ? '<dir>'.padStart(12) : String(sizeBytes).padStart(12)}  ${shown}\n`,
       );
     }
     return ExitCode.ok;
   } finally {
     image.close();
   }
+}
+
+function placed(volume: Volume, path: string, recursive: boolean): readonly Placed[] {
+  const entry = volume.stat(path);
+  if (entry !== undefined && !entry.isDirectory) return [{ path: entry.name, entry }];
+  if (!recursive) return volume.list(path).map((each) => ({ path: each.name, entry: each }));
+  // The whole FAT volume is read with a check that no two files share a cluster.
+  if (volume instanceof FatVolume && entry === undefined) return readFatTree(volume);
+  return walk(volume, path.replace(/\\+$/, ''), 0);
+}
+
+function walk(volume: Volume, folder: string, depth: number): Placed[] {
+  if (depth > MAX_DEPTH) return [];
+  return volume.list(folder === '' ? '\\' : folder).flatMap((entry) => {
+    const path = `${folder}\\${entry.name}`;
+    const below = entry.isDirectory ? walk(volume, path, depth + 1) : [];
+    return [{ path, entry }, ...below];
+  });
 }
 
 function openVolume(image: BlockDevice, index: number | undefined): Volume {

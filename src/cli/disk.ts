@@ -36,7 +36,7 @@ export function diskCommand(invocation: Invocation, output: Output): ExitCode {
     case 'info':
       return diskInfo(only(operands, 'disk info FILE'), invocation.values.has('json'), output);
     case 'ls':
-      return diskList(operands, invocation.values.has('json'), output);
+      return diskList(invocation, output);
     case undefined: {
       const near = verb === undefined ? undefined : nearest(verb, VERBS);
       const tip = near === undefined ? '' : `; did you mean ${near}?`;

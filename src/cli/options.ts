@@ -98,6 +98,7 @@ export const DISK: Command = {
       help: 'the identifiers of a new image come from this number; default 1',
     },
     { name: 'force', help: 'overwrite an existing file' },
+    { name: 'recursive', short: 'R', help: 'list everything below, with whole paths (ls)' },
     JSON_OPTION,
     QUIET,
   ],

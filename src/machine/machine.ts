@@ -163,6 +163,8 @@ export class Machine {
     const { clock, events, trace, memory } = this;
     const { generation, host, processors, dvds, networkAdapters } = this.#config;
     events.clear();
+    // RAM under the old overlay pages comes back.
+    if (this.#powerCycles > 0) this.#board.partition.reset();
     this.#powerCycles += 1;
     this.#board = new Board({
       generation,
