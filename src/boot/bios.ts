@@ -5,7 +5,7 @@ import { DiskRange } from '../storage/disk-range.ts';
 import { findBootImage, readBootCatalog } from '../storage/iso9660/el-torito.ts';
 import { BootMedia, BootPlatform } from '../storage/iso9660/spec.ts';
 import type { BootFailure, FirmwareDisk } from '../uefi/boot-devices.ts';
-import { deviceLabel, inputProblem } from '../uefi/boot-devices.ts';
+import { deviceLabel, devicePlace, inputProblem } from '../uefi/boot-devices.ts';
 import {
   BDA_GPA,
   BIOS_BYTES,
@@ -73,7 +73,8 @@ export function bootBios(options: PowerOnOptions, log: PhaseLog): FirmwareOutcom
     const outcome = bootDvd(device, FIRST_CD + index, memory, log, failures);
     if (outcome !== undefined) return outcome;
   }
-  if (failures.some((failure) => failure.hasLoader)) log.enter('boot-device', failures[0]!.label);
+  const reached = failures.find((failure) => failure.hasLoader);
+  if (reached !== undefined) log.enter('boot-device', reached.place);
   return nothingBoots(failures);
 }
 
@@ -91,11 +92,12 @@ function bootDisk(
   const label = deviceLabel(device);
   const sector = readBootSector(device.block, log.warn);
   if ('reason' in sector) {
-    failures.push({ label, reason: sector.reason, hasLoader: sector.isLoader });
+    const place = devicePlace(device);
+    failures.push({ label, place, reason: sector.reason, hasLoader: sector.isLoader });
     return undefined;
   }
   warnOfFailures(log, failures);
-  log.enter('boot-device', label);
+  log.enter('boot-device', devicePlace(device));
   memory.writeBytes(BOOT_SECTOR_GPA, sector.mbr);
   memory.writeBytes(RELOCATED_MBR_GPA, sector.mbr);
   memory.writeBytes(BOOT_SECTOR_GPA, sector.code);
@@ -117,7 +119,7 @@ function bootDvd(
 ): FirmwareOutcome | undefined {
   const label = deviceLabel(device);
   const fail = (reason: string): undefined => {
-    failures.push({ label, reason, hasLoader: false });
+    failures.push({ label, place: devicePlace(device), reason, hasLoader: false });
     return undefined;
   };
   try {
@@ -133,7 +135,7 @@ function bootDvd(
     const range = new DiskRange(device.block, image.startByte, length, 'El Torito image');
     const code = range.bytes(0, length);
     warnOfFailures(log, failures);
-    log.enter('boot-device', label);
+    log.enter('boot-device', devicePlace(device));
     memory.writeBytes(gpa, code);
     log.enter('loader', 'El Torito image', length);
     return {

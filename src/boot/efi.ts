@@ -52,11 +52,12 @@ export function bootEfi(options: PowerOnOptions, log: PhaseLog): FirmwareOutcome
     warn: log.warn,
   });
   if (loader === undefined) {
-    if (failures.some((failure) => failure.hasLoader)) log.enter('boot-device', failures[0]!.label);
+    const reached = failures.find((failure) => failure.hasLoader);
+    if (reached !== undefined) log.enter('boot-device', reached.place);
     return nothingBoots(failures);
   }
   for (const { label, reason } of failures) log.warn(`${label}: ${reason}`);
-  log.enter('boot-device', loader.volume.label);
+  log.enter('boot-device', loader.volume.place);
   const loaded = loadPe(loader.image, platform.pages);
   if (typeof loaded === 'string') {
     return { phase: 'loader', reason: `${loader.volume.label}: ${loader.filePath} ${loaded}` };

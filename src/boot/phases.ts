@@ -9,8 +9,6 @@ export type BootPhase = 'firmware' | 'boot-device' | 'loader';
 export const bootPhase = traceType('boot', 'phase', {}, 'phase');
 /** What a phase found: the firmware's name, the device, the loader's file. */
 export const bootDetail = traceType('boot', 'detail', {}, 'detail');
-/** Something odd that did not stop the boot. */
-export const bootWarning = traceType('boot', 'warning', {}, 'warning');
 
 /** Virtual time that each phase takes, about what a real VM needs from its power button on. */
 const PHASE_NS: Readonly<Record<BootPhase, number>> = {
@@ -29,7 +27,10 @@ export interface PhaseOptions {
   readonly warn: (message: string) => void;
 }
 
-/** Keeps the record of a power-on: phases in the trace, time spent, warnings told once. */
+/**
+ * Keeps the record of a power-on: phases in the trace, time spent, warnings told once. Warnings
+ * stay out of the trace, since they name the user's files.
+ */
 export class PhaseLog {
   readonly #options: PhaseOptions;
   readonly #told = new Set<string>();
@@ -56,7 +57,6 @@ export class PhaseLog {
   readonly warn = (message: string): void => {
     if (this.#told.has(message)) return;
     this.#told.add(message);
-    this.#options.trace.emitText(bootWarning, message);
     this.#options.warn(message);
   };
 }

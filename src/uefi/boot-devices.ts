@@ -29,13 +29,16 @@ export interface LoaderVolume {
   readonly fat: FatVolume;
   /** From the controller to the partition, without a file. */
   readonly path: readonly PathNode[];
-  /** For messages. */
+  /** For messages, with the name of the image. */
   readonly label: string;
+  /** The same for traces, without it. */
+  readonly place: string;
 }
 
 /** Something that was tried and is no good. `hasLoader`: there was a file to load. */
 export interface BootFailure {
   readonly label: string;
+  readonly place: string;
   readonly reason: string;
   readonly hasLoader: boolean;
 }
@@ -48,8 +51,13 @@ const OTHER_LOADERS: readonly (readonly [string, string])[] = [
   ['BOOTRISCV64.EFI', '64-bit RISC-V'],
 ];
 
+/** Where a device is, without its file: a trace must not depend on where an image is kept. */
+export function devicePlace(device: FirmwareDisk): string {
+  return `${device.kind === 'dvd' ? 'DVD' : 'disk'} ${device.target}:${device.lun}`;
+}
+
 export function deviceLabel(device: FirmwareDisk): string {
-  return `${device.kind === 'dvd' ? 'DVD' : 'disk'} ${device.target}:${device.lun} (${device.block.name})`;
+  return `${devicePlace(device)} (${device.block.name})`;
 }
 
 export function devicePathOf(device: FirmwareDisk): PathNode[] {
@@ -134,6 +142,7 @@ export function openVolume(
         },
       ],
       label: `${deviceLabel(device)} ${name}`,
+      place: `${devicePlace(device)} ${name}`,
     };
   } catch (error) {
     return `${name} has no FAT file system: ${inputProblem(error)}`;
@@ -160,6 +169,7 @@ function findDvdVolume(device: FirmwareDisk): LoaderVolume[] | string {
         fat: FatVolume.open(device.block, image.startByte, image.sizeBytes),
         path: [...devicePathOf(device), node],
         label: `${deviceLabel(device)} El Torito EFI image`,
+        place: `${devicePlace(device)} El Torito EFI image`,
       },
     ];
   } catch (error) {
@@ -172,7 +182,8 @@ function wholeDiskVolume(device: FirmwareDisk): LoaderVolume[] | string {
   try {
     const fat = FatVolume.open(device.block);
     const path = devicePathOf(device);
-    return [{ device, partition: undefined, fat, path, label: deviceLabel(device) }];
+    const label = deviceLabel(device);
+    return [{ device, partition: undefined, fat, path, label, place: devicePlace(device) }];
   } catch (error) {
     inputProblem(error);
     return 'neither a partition table nor a FAT file system is on it';

@@ -1,7 +1,14 @@
 import type { PartitionTable } from '../storage/partitions/spec.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import type { BootFailure, FirmwareDisk, LoaderVolume } from './boot-devices.ts';
-import { deviceLabel, findVolumes, inputProblem, openVolume, readLoader } from './boot-devices.ts';
+import {
+  deviceLabel,
+  devicePlace,
+  findVolumes,
+  inputProblem,
+  openVolume,
+  readLoader,
+} from './boot-devices.ts';
 import type { PathNode } from './device-path.ts';
 import { devicePathText } from './device-path.ts';
 import type { PeImage } from './pe-image.ts';
@@ -46,7 +53,8 @@ export function findLoader(options: BootManagerOptions): LoaderSearch {
     const option = readBootOption(variables, number);
     if (option === undefined) continue;
     if (typeof option === 'string') {
-      failures.push({ label: bootOptionName(number), reason: option, hasLoader: false });
+      const label = bootOptionName(number);
+      failures.push({ label, place: label, reason: option, hasLoader: false });
       continue;
     }
     if (!option.isActive) continue;
@@ -71,7 +79,7 @@ function followOption(
   const volumes = resolve(device, options);
   if (volumes.length === 0) {
     const reason = `no device matches ${devicePathText(option.path)}`;
-    failures.push({ label, reason, hasLoader: false });
+    failures.push({ label, place: label, reason, hasLoader: false });
   }
   for (const volume of volumes) {
     const path = file?.kind === 'file' ? file.path : FALLBACK_LOADER_PATH;
@@ -131,7 +139,8 @@ function fallback(
 ): FoundLoader | undefined {
   const volumes = findVolumes(device, options.warn);
   if (typeof volumes === 'string') {
-    failures.push({ label: deviceLabel(device), reason: volumes, hasLoader: false });
+    const label = deviceLabel(device);
+    failures.push({ label, place: devicePlace(device), reason: volumes, hasLoader: false });
     return undefined;
   }
   for (const volume of volumes) {
@@ -149,14 +158,15 @@ function tryLoader(
   failures: BootFailure[],
   label: string,
 ): FoundLoader | undefined {
+  const { place } = volume;
   const file = readLoader(volume, filePath);
   if (!(file instanceof Uint8Array)) {
-    failures.push({ label, reason: file.reason, hasLoader: file.isThere });
+    failures.push({ label, place, reason: file.reason, hasLoader: file.isThere });
     return undefined;
   }
   const image = parsePe(file);
   if (typeof image === 'string') {
-    failures.push({ label, reason: `${filePath} ${image}`, hasLoader: true });
+    failures.push({ label, place, reason: `${filePath} ${image}`, hasLoader: true });
     return undefined;
   }
   return { volume, filePath, image, option };

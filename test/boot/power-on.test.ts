@@ -162,6 +162,17 @@ describe('Generation 2 boots all the same', () => {
   });
 });
 
+describe('the trace of a boot', () => {
+  it('does not depend on where the image is kept, nor on its format', () => {
+    const digests = ['/home/a/disk.vhdx', 'b.img'].map((name) => {
+      const { disk: block } = efiDisk({ [LOADER_PATH]: LOADER }, name);
+      block.bytes[512 + 24] = 0xff;
+      return boot({ generation: 2, disks: [disk(block)] }).digest;
+    });
+    expect(digests[0]).toBe(digests[1]);
+  });
+});
+
 describe('a boot option', () => {
   const { disk: block } = efiDisk({ '\\EFI\\debian\\shimx64.efi': LOADER });
   const esp = readPartitions(block).partitions[0]!;

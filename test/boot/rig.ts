@@ -20,6 +20,7 @@ export interface RigResult {
   /** "time phase" in order. */
   readonly phases: string[];
   readonly warnings: string[];
+  readonly digest: string;
 }
 
 /** Powers a machine on, with everything that the test does not name left ordinary. */
@@ -54,7 +55,7 @@ export function boot(
     advance: (ns) => clock.set(clock.nowNs + ns),
     warn: (message) => warnings.push(message),
   });
-  return { result, memory, clock, phases, warnings };
+  return { result, memory, clock, phases, warnings, digest: trace.digest };
 }
 
 /** The reason of a boot that stopped, with its phase. */
