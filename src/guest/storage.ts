@@ -7,7 +7,6 @@ import { storvscDriver } from './storvsc/driver.ts';
 import type { GuestDriver } from './vmbus/api.ts';
 
 export interface StorageOptions {
-  /** The disk that firmware booted from; without it, the first one that has sectors. */
   readonly boot?: BootDisk;
   /** "scbus" number of the first controller: 2 on Gen-1, behind the emulated ATA channels. */
   readonly firstPathId?: number;
@@ -17,6 +16,11 @@ export interface StorageStack {
   readonly driver: GuestDriver;
   /** Waits for the disks and mounts the root. @returns false at the mountroot prompt */
   mountRoot(kernel: KernelApi): Task<boolean>;
+  /**
+   * The disk that firmware booted from, as a loader tells its kernel. Without it the first disk that
+   * can hold a root is taken. May be set until the guest mounts its root.
+   */
+  boot: BootDisk | undefined;
   /** For inspection: of the kernel that booted last. */
   readonly cam: Cam | undefined;
   readonly geom: Geom | undefined;
@@ -28,22 +32,23 @@ export function createStorageStack(options: StorageOptions = {}): StorageStack {
 }
 
 class Stack implements StorageStack {
-  readonly #options: StorageOptions;
+  readonly #firstPathId: number;
   readonly driver: GuestDriver;
+  boot: BootDisk | undefined;
   cam: Cam | undefined;
   geom: Geom | undefined;
   root: RootMount | undefined;
 
   constructor(options: StorageOptions) {
-    this.#options = options;
+    this.#firstPathId = options.firstPathId ?? 0;
+    this.boot = options.boot;
     this.driver = storvscDriver((kernel) => this.#camOf(kernel));
   }
 
   /** A reset makes a new kernel, which knows nothing of the old one's devices. */
   #camOf(kernel: KernelApi): Cam {
     if (this.cam?.kernel === kernel) return this.cam;
-    const { firstPathId } = this.#options;
-    this.cam = new Cam(kernel, firstPathId === undefined ? {} : { firstPathId });
+    this.cam = new Cam(kernel, { firstPathId: this.#firstPathId });
     this.geom = new Geom(kernel);
     this.cam.diskListener = this.geom;
     this.root = undefined;
@@ -52,7 +57,7 @@ class Stack implements StorageStack {
 
   *mountRoot(kernel: KernelApi): Task<boolean> {
     const cam = this.#camOf(kernel);
-    this.root = yield* mountRoot(kernel, cam, this.geom!, this.#options.boot);
+    this.root = yield* mountRoot(kernel, cam, this.geom!, this.boot);
     return this.root !== undefined;
   }
 }

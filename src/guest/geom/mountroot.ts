@@ -62,7 +62,7 @@ export function* mountRoot(
   boot: BootDisk | undefined,
 ): Task<RootMount | undefined> {
   yield* cam.waitIdle();
-  const source = findBootDisk(cam, boot);
+  const source = findBootDisk(cam, geom, boot);
   const choice = source === undefined ? USUAL_ROOT : chooseRoot(geom.tableOf(source));
   const byName = kernel.switches.release === 'legacy' || source === undefined;
   const device = `${byName ? 'da0' : source.name}${choice.suffix}`;
@@ -90,8 +90,13 @@ export function* mountRoot(
   return undefined;
 }
 
-function findBootDisk(cam: Cam, boot: BootDisk | undefined): Disk | undefined {
-  if (boot === undefined) return cam.disks.find((disk) => disk.sectors > 0);
+/** Without word from the loader: the first disk that can hold a root, else the first with sectors. */
+function findBootDisk(cam: Cam, geom: Geom, boot: BootDisk | undefined): Disk | undefined {
+  if (boot === undefined) {
+    const hasRoot = (disk: Disk): boolean =>
+      geom.tableOf(disk)?.providers.some(({ type }) => fileSystemOf(type) !== undefined) === true;
+    return cam.disks.find(hasRoot) ?? cam.disks.find((disk) => disk.sectors > 0);
+  }
   return cam.disks.find(({ device }) => {
     const isSameBus = device.bus.sim.instanceId === boot.instanceId;
     return isSameBus && device.target.id === boot.target && device.lun === boot.lun;

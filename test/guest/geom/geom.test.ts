@@ -290,6 +290,11 @@ describe('the root', () => {
     expect(root?.device).toBe('da1p1');
   });
 
+  it('is on the first disk that can hold one, when the loader does not say', () => {
+    const set = setUp([new Uint8Array(MIB), gptDisk('efiSystem', 'freebsdUfs')]);
+    expect(mount(set).root?.device).toBe('da1p2');
+  });
+
   it('is lost to 10.2 when another disk has become da0', () => {
     const set = setUp([new Uint8Array(MIB), gptDisk('efiSystem', 'freebsdUfs')], legacy);
     const { instanceId } = set.bench.cam.buses[1]!.sim;
