@@ -147,5 +147,5 @@ function addSysctls(startup: Startup): void {
   kernel.addSysctl('kern.timecounter.choice', () => kernel.timecounters.choice);
   kernel.addSysctl('kern.timecounter.hardware', () => kernel.timecounters.current.name);
   kernel.addSysctl('kern.vm_guest', () => (startup.hypervisor === undefined ? 'none' : 'hv'));
-  kernel.addSysctl('machdep.tsc_freq', () => String(startup.cpuTicks.frequencyHz));
+  kernel.addSysctl('machdep.tsc_freq', () => String(startup.cpuTicks.tscHz));
 }

@@ -40,7 +40,7 @@ export const switchTable = {
   release: choice(
     ['legacy', 'modern'],
     ['legacy', 'legacy', 'modern'],
-    'which kernel the drivers live in: FreeBSD 10.2 or today’s',
+    'which kernel the drivers live in: FreeBSD 10.2 or the present one',
   ),
   intrMpsafe: onOff(false, true, true, 'VMBus interrupt threads run without the Giant lock'),
   chanLookup: choice(
@@ -78,7 +78,7 @@ export const switchTable = {
   vmbusVersion: choice(
     ['auto', '0.13', '1.1', '2.4', '3.0', '4.0', '4.1', '5.0', '5.1', '5.2', '5.3', '6.0'],
     ['auto', 'auto', 'auto'],
-    'propose only this VMBus version; auto proposes the kernel’s own list',
+    'propose only this VMBus version; auto proposes the list of the kernel',
   ),
   hz: integer(100, 100, 1000, 'clock ticks a second; legacy time-outs are counted in them'),
   verbose: onOff(false, false, false, 'a verbose boot'),

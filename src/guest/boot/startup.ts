@@ -321,7 +321,7 @@ export class Startup {
   #addTsc(): void {
     const isSound = this.cpu.isTscInvariant;
     const quality = isSound && !this.kernel.isLegacy ? 1000 : -100;
-    this.#addTimecounter(tscLow(this.kernel, this.cpuTicks.frequencyHz, quality));
+    this.#addTimecounter(tscLow(this.kernel, this.cpuTicks.tscHz, quality));
   }
 
   #useHypercalls(release: number): void {

@@ -191,9 +191,11 @@ export class Scheduler {
     current.runtimeNs -= current.remainingNs;
     processor.busyNs -= current.remainingNs;
     current.state = 'ready';
-    processor.ready.push(current);
     processor.current = undefined;
     processor.doneNs = nowNs;
+    // After a whole quantum it is another's turn, whatever the seed would say.
+    if (isStale) this.#choose(processor, nowNs);
+    processor.ready.push(current);
   }
 
   #choose(processor: Processor, nowNs: number): Thread | undefined {

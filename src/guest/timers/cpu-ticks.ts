@@ -13,6 +13,8 @@ export class CpuTicks {
   readonly #kernel: Kernel;
   /** Believed rate in hertz. With a rate that may vary it is only ever raised. */
   frequencyHz = 0;
+  /** The TSC's rate as it was first found. */
+  tscHz = 0;
   #isVariable = false;
   /** Ticks in a nanosecond of a thread's run time, as measured with `frequencyHz`. */
   #ticksPerNs = 0;
@@ -37,6 +39,7 @@ export class CpuTicks {
     yield* this.#kernel.delay(1_000_000);
     const ticks = this.#read() - startTicks;
     this.frequencyHz = ticks;
+    this.tscHz = ticks;
     const spentNs = (thread?.runtimeNs ?? 0) - startNs;
     this.#ticksPerNs = spentNs > 0 ? ticks / spentNs : ticks / NS_PER_SECOND;
   }
@@ -44,6 +47,7 @@ export class CpuTicks {
   /** The rate as the hypervisor tells it. */
   adopt(frequencyHz: number): void {
     this.frequencyHz = frequencyHz;
+    this.tscHz = frequencyHz;
     this.#ticksPerNs = frequencyHz / NS_PER_SECOND;
   }
 

@@ -28,7 +28,7 @@ export function builtInCommands(startup: Startup): ShellCommand[] {
     show('echo', 'write words', (words) => `${words.slice(1).join(' ')}\n`),
     show('ps', 'threads and their processor time', () => processes(startup)),
     show('sysctl', 'kernel state: -a, or names', (words) => sysctl(startup, words.slice(1))),
-    show('uname', 'the system’s name; -a for all of it', (words) => uname(startup, words)),
+    show('uname', 'name of the system; -a for all of it', (words) => uname(startup, words)),
     show('uptime', 'time since boot', () => `up ${uptime(kernel.uptimeNs())}, 1 user\n`),
     show('vmstat', '-i: interrupt counters', (words) => vmstat(startup, words)),
     end('halt', 'stop the system', 'halt'),

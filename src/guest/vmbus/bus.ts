@@ -267,11 +267,11 @@ export class VmBus implements ChannelHost {
     if (message.byteLength < wire.OfferChannel.size) return;
     const offer = readOffer(message, this.connection.version);
     const channel = new Channel(offer, this);
-    this.#chooseProcessor(channel);
     const isSubChannel = offer.subChannelIndex !== 0;
     this.kernel.bootverbose(
       `vmbus0: chan${offer.channelId} subidx${offer.subChannelIndex} offer\n`,
     );
+    this.#chooseProcessor(channel);
     this.#offers.add(channel, isSubChannel, () => this.#processOffer(channel));
   }
 
