@@ -10,6 +10,7 @@ import { StorvscController } from '../devices/storvsc/controller.ts';
 import { Partition, type Halves } from '../hypervisor/partition.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { VmbusServer } from '../vmbus/server.ts';
+import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { APIC_HZ, TSC_HZ } from './layout.ts';
@@ -18,6 +19,8 @@ import type { HostProfile } from './profiles.ts';
 
 /** IDE places of a Gen-1 machine: two channels of two devices. */
 const IDE_PLACES = 4;
+
+const MESSAGE_RETRY_NS = 1_000_000;
 
 /** A disk and where it is plugged in. */
 export interface PluggedDisk {
@@ -65,6 +68,7 @@ export class Board {
   readonly disks: readonly PluggedDisk[];
   readonly #options: BoardOptions;
   #isMonitorArmed = false;
+  #isFlushArmed = false;
 
   constructor(options: BoardOptions) {
     this.#options = options;
@@ -98,7 +102,7 @@ export class Board {
       processorCount: options.processors,
       host: {
         sendMessage: (vp, sint, payload, start, length) =>
-          this.partition.postMessage(vp, sint, 1, payload, start, length),
+          this.#sendMessage(vp, sint, payload, start, length),
         signalEvent: (vp, sint, flag) => this.partition.signalEvent(vp, sint, flag),
         after: (delayNs, run) => events.after(delayNs, run),
       },
@@ -178,6 +182,32 @@ export class Board {
     const status = this.vmbus.receiveMessage(connection, payload, start, length);
     this.#armMonitor();
     return status;
+  }
+
+  /** When a guest lets thousands of messages wait, the bus keeps the rest and tries again. */
+  #sendMessage(
+    vp: number,
+    sint: number,
+    payload: Uint8Array,
+    start: number,
+    length: number,
+  ): boolean {
+    const isTaken = this.partition.postMessage(
+      vp,
+      sint,
+      VMBUS_MESSAGE_TYPE,
+      payload,
+      start,
+      length,
+    );
+    if (!isTaken && !this.#isFlushArmed) {
+      this.#isFlushArmed = true;
+      this.#options.events.after(MESSAGE_RETRY_NS, () => {
+        this.#isFlushArmed = false;
+        this.vmbus.flush();
+      });
+    }
+    return isTaken;
   }
 
   /** While a channel uses the monitor page, the host looks at it as often as its latency asks. */

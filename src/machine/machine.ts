@@ -1,13 +1,14 @@
 import { createDefaultDisk } from '../boot/default-disk.ts';
 import { powerOn } from '../boot/power-on.ts';
 import { VirtualClock } from '../core/clock.ts';
+import { InputError } from '../core/errors.ts';
 import { EventQueue } from '../core/events.ts';
 import { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
 import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
 import { createModelGuest, type ModelGuest } from '../guest/model.ts';
-import { createStorageStack } from '../guest/storage.ts';
+import { createStorageStack, type StorageStack } from '../guest/storage.ts';
 import type { PresetName, Switches } from '../guest/switches.ts';
 import { guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
@@ -61,6 +62,28 @@ export interface MachineConfig {
   readonly warn?: (message: string) => void;
 }
 
+/** Guest memory, after a collection of what dropped machines hold when the host says no at first. */
+function allocateMemory(generation: 1 | 2, ramBytes: number): GuestMemory {
+  const layout = {
+    ramBytes,
+    lowGapStart: LOW_MMIO_START,
+    extra: generation === 2 ? [{ name: 'framebuffer', ...FRAMEBUFFER }] : [],
+  };
+  try {
+    return new GuestMemory(layout);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  Bun.gc(true);
+  try {
+    return new GuestMemory(layout);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const megabytes = ramBytes / (1024 * 1024);
+    throw new InputError('memory', `this computer cannot give the guest ${megabytes} MiB of RAM`);
+  }
+}
+
 /**
  * A virtual machine. `powerOn` runs the firmware; `run` takes it forward in virtual time. The same
  * configuration, seed and disks give the same run, event for event: compare `trace.digest`.
@@ -78,6 +101,7 @@ export class Machine {
   readonly #variables = new VariableStore();
   #board!: Board;
   #guest!: ModelGuest;
+  #storage!: StorageStack;
   #loop!: RunLoop;
   #powerCycles = 0;
   #ending: Ending | undefined;
@@ -93,11 +117,7 @@ export class Machine {
       config.disks.length > 0 || (config.dvds ?? []).length > 0
         ? config.disks
         : [createDefaultDisk({ generation })];
-    this.memory = new GuestMemory({
-      ramBytes: config.memoryBytes,
-      lowGapStart: LOW_MMIO_START,
-      extra: generation === 2 ? [{ name: 'framebuffer', ...FRAMEBUFFER }] : [],
-    });
+    this.memory = allocateMemory(generation, config.memoryBytes);
     this.trace.subscribe((_, type, __, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;
@@ -196,17 +216,20 @@ export class Machine {
         },
       },
     });
-    const storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
+    this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
     this.#guest = createModelGuest({
-      drivers: [storage.driver],
-      mountRoot: (kernel) => storage.mountRoot(kernel),
+      drivers: [this.#storage.driver],
+      mountRoot: (kernel) => this.#storage.mountRoot(kernel),
       processors: this.#board.partition.processors,
       trace,
       seed: this.#random.split(`guest ${this.#powerCycles}`),
       preset: this.#config.preset,
       ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
     });
-    this.#loop = new RunLoop(clock, events, this.#guest.engines);
+    const virtualProcessors = this.#board.partition.processors;
+    this.#loop = new RunLoop(clock, events, this.#guest.engines, (processor, ns) => {
+      virtualProcessors[processor]!.runtimeNs += ns;
+    });
   }
 
   #reset(): void {
@@ -240,6 +263,9 @@ export class Machine {
       this.#end({ kind: 'boot-stopped', phase: result.phase, reason: result.reason });
       return;
     }
+    // The loader's own knowledge of where it came from, which a kernel gets as its environment.
+    const { controllerId, target, lun } = result.device;
+    this.#storage.boot = { instanceId: controllerId, target, lun };
     for (const [index, engine] of this.#guest.engines.entries()) {
       engine.reset(index === 0 ? result.start : undefined);
     }

@@ -89,7 +89,7 @@ const storvsc2012: StorvscProfile = {
 };
 
 /** `ahead` and `after`: the reads that FreeBSD's commit on the TSC and the i8254 records. */
-const driftingPit: PitAnomaly = { aheadCounts: 306, reanchorAfter: 356, startPhase: 0 };
+const driftingPit: PitAnomaly = { aheadCounts: 306, reanchorAfter: 356, startPhase: 8192 };
 
 export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
   ws2012: {

@@ -18,11 +18,19 @@ export class RunLoop {
   readonly #engines: readonly ProcessorEngine[];
   /** When each processor wants to run next; Infinity while it waits for an interrupt. */
   readonly #wakeNs: Float64Array;
+  readonly #onBusy: (processor: number, ns: number) => void;
   #isStopped = false;
   #instantNs = -1;
   #stepsInInstant = 0;
 
-  constructor(clock: VirtualClock, events: EventQueue, engines: readonly ProcessorEngine[]) {
+  /** @param onBusy hears how long a processor works, for HV_X64_MSR_VP_RUNTIME */
+  constructor(
+    clock: VirtualClock,
+    events: EventQueue,
+    engines: readonly ProcessorEngine[],
+    onBusy: (processor: number, ns: number) => void = () => undefined,
+  ) {
+    this.#onBusy = onBusy;
     this.#clock = clock;
     this.#events = events;
     this.#engines = engines;
@@ -72,8 +80,10 @@ export class RunLoop {
       const limitNs = Math.min(eventNs, deadlineNs, this.#secondWakeNs(processor));
       // The engine may be woken while it runs; only a later wish of its own replaces that.
       this.#wakeNs[processor] = Infinity;
-      const wishNs = this.#engines[processor]!.run(Math.max(limitNs, this.#clock.nowNs));
-      if (wishNs < this.#wakeNs[processor]!) this.#wakeNs[processor] = wishNs;
+      const startNs = this.#clock.nowNs;
+      const wishNs = this.#engines[processor]!.run(Math.max(limitNs, startNs));
+      if (wishNs < Infinity) this.#onBusy(processor, wishNs - startNs);
+      this.#wakeNs[processor] = Math.min(this.#wakeNs[processor]!, wishNs);
     }
     return this.#isStopped ? undefined : 'steps';
   }

@@ -67,7 +67,7 @@ export class LunTable {
   }
 
   #lunsOf(path: number, target: number): number[] {
-    const prefix = keyOf(path, target, 0);
+    const prefix = keyOf(this.#forcedPath >= 0 ? this.#forcedPath : path, target, 0);
     const luns: number[] = [];
     for (const key of this.#units.keys()) {
       if ((key & 0xffff00) === prefix) luns.push(key & 0xff);

@@ -207,15 +207,23 @@ function table(disk: BlockDevice, copy: GptCopy, warn: (message: string) => void
       uniqueId: entry.uniqueGuid,
       active: (attributes & GptAttribute.legacyBiosBootable) !== 0n,
       attributes,
-      problem: rangeProblem(copy, firstLba, lastLba),
+      problem: rangeProblem(copy, firstLba, lastLba, disk.sizeBytes / disk.sectorBytes - 1),
     };
     partitions.push(partition);
   }
   return { kind: 'gpt', diskId: copy.diskGuid, partitions: withOverlaps(partitions, warn) };
 }
 
-function rangeProblem(copy: GptCopy, firstLba: number, lastLba: number): string {
+function rangeProblem(
+  copy: GptCopy,
+  firstLba: number,
+  lastLba: number,
+  diskLastLba: number,
+): string {
   if (firstLba > lastLba) return `its last LBA ${lastLba} is before its first, ${firstLba}`;
+  if (lastLba > diskLastLba) {
+    return `its last LBA ${lastLba} is outside the disk, which ends at ${diskLastLba}`;
+  }
   if (firstLba < copy.firstUsableLba || lastLba > copy.lastUsableLba) {
     return `LBA ${firstLba} to ${lastLba} is outside the usable ${copy.firstUsableLba} to ${copy.lastUsableLba}`;
   }
