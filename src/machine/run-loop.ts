@@ -83,7 +83,7 @@ export class RunLoop {
       const startNs = this.#clock.nowNs;
       const wishNs = this.#engines[processor]!.run(Math.max(limitNs, startNs));
       if (wishNs < Infinity) this.#onBusy(processor, wishNs - startNs);
-      this.#wakeNs[processor] = Math.min(this.#wakeNs[processor]!, wishNs);
+      this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs);
     }
     return this.#isStopped ? undefined : 'steps';
   }

@@ -221,11 +221,11 @@ function rangeProblem(
   diskLastLba: number,
 ): string {
   if (firstLba > lastLba) return `its last LBA ${lastLba} is before its first, ${firstLba}`;
-  if (lastLba > diskLastLba) {
-    return `its last LBA ${lastLba} is outside the disk, which ends at ${diskLastLba}`;
-  }
   if (firstLba < copy.firstUsableLba || lastLba > copy.lastUsableLba) {
     return `LBA ${firstLba} to ${lastLba} is outside the usable ${copy.firstUsableLba} to ${copy.lastUsableLba}`;
+  }
+  if (lastLba > diskLastLba) {
+    return `its last LBA ${lastLba} is outside the disk, which ends at ${diskLastLba}`;
   }
   return '';
 }
