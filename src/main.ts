@@ -1,4 +1,7 @@
 #!/usr/bin/env bun
 import { main } from './cli/main.ts';
 
-process.exitCode = await main(process.argv.slice(2));
+// Not a top-level await: the compiled binary's bytecode cannot hold one.
+void main(process.argv.slice(2)).then((exitCode) => {
+  process.exitCode = exitCode;
+});

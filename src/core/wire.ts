@@ -138,9 +138,6 @@ export function struct<const F extends Fields>(
   options: StructOptions = {},
 ): Struct<F> {
   const offset: Record<string, number> = {};
-  let source = `return class ${name} {
-    constructor(view) { this.$view = view; this.$base = 0 }
-    at(base) { this.$base = base; return this }\n`;
   let end = 0;
   for (const [field, kind] of Object.entries(fields)) {
     if (!/^[A-Za-z_]\w*$/.test(field) || field === 'at' || field === 'constructor') {
@@ -152,32 +149,43 @@ export function struct<const F extends Fields>(
       );
     }
     offset[field] = end;
-    source += accessors(field, kind, end);
     end += kind.size;
   }
   if (end !== size) {
     throw new Error(`${name}: fields end at ${end}, the specification says ${size}`);
   }
-  // oxlint-disable-next-line typescript/no-implied-eval -- the source is built from checked names
-  const build = new Function('readBytes', 'writeBytes', 'readGuid', 'writeGuid', `${source}}`);
-  const Class = build(readBytes, writeBytes, readGuid, writeGuid) as new (
-    view: DataView,
-  ) => Cursor<F>;
+  // Made at the first use: a program declares hundreds of structures and touches some dozens.
+  let made: CursorClass<F> | undefined;
+  const cursor = (view: DataView): Cursor<F> => {
+    made ??= makeCursorClass(name, fields, offset);
+    return new made(view);
+  };
   const show = (view: DataView, base: number): string => {
-    const cursor = new Class(view).at(base) as unknown as Record<string, never>;
+    const at = cursor(view).at(base) as unknown as Record<string, never>;
     const parts = Object.entries(fields).map(
-      ([field, kind]) =>
-        `${field}=${kind.type === 'guid' ? cursor[field] : kind.show(cursor[field]!)}`,
+      ([field, kind]) => `${field}=${kind.type === 'guid' ? at[field] : kind.show(at[field]!)}`,
     );
     return `${name} { ${parts.join(' ')} }`;
   };
-  return {
-    name,
-    size,
-    offset: offset as Struct<F>['offset'],
-    cursor: (view) => new Class(view),
-    show,
-  };
+  return { name, size, offset: offset as Struct<F>['offset'], cursor, show };
+}
+
+type CursorClass<F extends Fields> = new (view: DataView) => Cursor<F>;
+
+function makeCursorClass<F extends Fields>(
+  name: string,
+  fields: F,
+  offset: Record<string, number>,
+): CursorClass<F> {
+  let source = `return class ${name} {
+    constructor(view) { this.$view = view; this.$base = 0 }
+    at(base) { this.$base = base; return this }\n`;
+  for (const [field, kind] of Object.entries(fields)) {
+    source += accessors(field, kind, offset[field]!);
+  }
+  // oxlint-disable-next-line typescript/no-implied-eval -- the source is built from checked names
+  const build = new Function('readBytes', 'writeBytes', 'readGuid', 'writeGuid', `${source}}`);
+  return build(readBytes, writeBytes, readGuid, writeGuid) as CursorClass<F>;
 }
 
 function accessors(field: string, kind: Field, at: number): string {
