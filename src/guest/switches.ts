@@ -136,7 +136,7 @@ export function parseSwitches(text: string): Partial<Switches> {
     }
     result[name] = value;
   }
-  return result as Partial<Switches>;
+  return result;
 }
 
 /** "on or off", "list or table", "a whole number above 0": for help and errors. */

@@ -179,7 +179,9 @@ describe('order of attachment', () => {
       seed,
       devices: nics,
       drivers: [nic.driver],
-    }).boot();
+    });
+    machine.runUntil('hn1: Ethernet address:');
+    machine.run(0.001);
     return machine.lines.filter((line) => line.startsWith('hn'));
   }
   const inOrder = [

@@ -59,7 +59,8 @@ function readBios(memory: GuestMemory): FirmwareFacts {
   const count = hasMap ? Math.min(MAX_E820_ENTRIES, handoff.e820Count) : 0;
   const listAt = memory.resolve(handoff.e820Gpa, count * E820Entry.size);
   const entry = E820Entry.cursor(memory.view);
-  for (let index = 0; index < count && listAt >= 0; index += 1) {
+  const entries = listAt < 0 ? 0 : count;
+  for (let index = 0; index < entries; index += 1) {
     entry.at(listAt + index * E820Entry.size);
     if (entry.type !== E820_MEMORY) continue;
     usable.push({
@@ -133,7 +134,8 @@ function configurationTables(memory: GuestMemory, systemTableGpa: number): Map<s
     count * EfiConfigurationTable.size,
   );
   const entry = EfiConfigurationTable.cursor(memory.view);
-  for (let index = 0; index < count && first >= 0; index += 1) {
+  const entries = first < 0 ? 0 : count;
+  for (let index = 0; index < entries; index += 1) {
     entry.at(first + index * EfiConfigurationTable.size);
     found.set(entry.vendorGuid, whole(entry.tableLo, entry.tableHi));
   }
@@ -151,7 +153,8 @@ function readDescriptors(
   const count = Math.min(MAX_DESCRIPTORS, Math.floor(mapBytes / descriptorBytes));
   const first = memory.resolve(mapGpa, count * descriptorBytes);
   const descriptor = EfiMemoryDescriptor.cursor(memory.view);
-  for (let index = 0; index < count && first >= 0; index += 1) {
+  const descriptors = first < 0 ? 0 : count;
+  for (let index = 0; index < descriptors; index += 1) {
     descriptor.at(first + index * descriptorBytes);
     into.push({
       type: descriptor.type,

@@ -20,6 +20,7 @@ import type { GuestDriver } from '../vmbus/api.ts';
 import { VmBus } from '../vmbus/bus.ts';
 import { enableHypercalls } from '../vmbus/synic.ts';
 import { AcpiTables } from './acpi.ts';
+import { announceBuses, announceSerial, announceSmallDevices, announceTables } from './announce.ts';
 import type { Madt } from './acpi.ts';
 import type { FirmwareFacts } from './firmware.ts';
 import { readFirmware } from './firmware.ts';
@@ -133,15 +134,15 @@ export class Startup {
 
   #addReferenceCounter(quality: number): void {
     if ((this.hypervisor!.features & Feature.referenceCounter) === 0) return;
-    this.#addTimecounter(referenceCounter(this.kernel, quality));
+    this.addTimecounter(referenceCounter(this.kernel, quality));
   }
 
-  #addTimecounter(timecounter: Timecounter): void {
-    this.kernel.printf(
-      `Timecounter "${timecounter.name}" frequency ${timecounter.frequencyHz} Hz ` +
-        `quality ${timecounter.quality}\n`,
-    );
-    this.kernel.timecounters.register(timecounter);
+  /** Announces a timecounter; one that gives the time already is not added again. */
+  addTimecounter(timecounter: Timecounter): void {
+    const { name, frequencyHz, quality } = timecounter;
+    const { timecounters } = this.kernel;
+    this.kernel.printf(`Timecounter "${name}" frequency ${frequencyHz} Hz quality ${quality}\n`);
+    if (!timecounters.all.some((other) => other.name === name)) timecounters.register(timecounter);
   }
 
   /** startrtclock: the i8254 where a BIOS left one, then the TSC's rate. */
@@ -209,11 +210,11 @@ export class Startup {
   /** Something must give the time before a better counter is found. */
   #addBootTimecounter(): void {
     const { kernel } = this;
-    if (this.#pmTimer !== undefined) kernel.timecounters.register(this.#pmTimer);
+    if (this.pmTimer !== undefined) kernel.timecounters.register(this.pmTimer);
     else kernel.timecounters.register(i8254Counter(kernel));
   }
 
-  get #pmTimer(): Timecounter | undefined {
+  get pmTimer(): Timecounter | undefined {
     const fadt = this.acpi?.fadt();
     if (fadt === undefined || fadt.pmTimerPort === 0) return undefined;
     return pmTimer(this.kernel, fadt.pmTimerPort, fadt.isPmTimer32);
@@ -301,15 +302,17 @@ export class Startup {
     if (hypervisor !== undefined) {
       this.#useHypercalls(MODERN_RELEASE);
       if ((hypervisor.features & Feature.referenceTsc) !== 0 && kernel.switches.earlyTimecounter) {
-        this.#addTimecounter(referenceTsc(kernel));
+        this.addTimecounter(referenceTsc(kernel));
       }
     }
     yield PROBE_NS;
-    const where = this.#announceAcpiDevices();
+    announceTables(this);
+    const where = announceBuses(this);
     yield PROBE_NS;
     if (hypervisor !== undefined && where !== '') {
       kernel.printf(`vmbus0: <Hyper-V Vmbus> on ${where}\n`);
-      this.#announceSmallDevices();
+      announceSmallDevices(this);
+      announceSerial(this);
       this.#tick();
       yield* this.#startBus();
     } else if (hypervisor !== undefined) {
@@ -321,73 +324,13 @@ export class Startup {
   #addTsc(): void {
     const isSound = this.cpu.isTscInvariant;
     const quality = isSound && !this.kernel.isLegacy ? 1000 : -100;
-    this.#addTimecounter(tscLow(this.kernel, this.cpuTicks.tscHz, quality));
+    this.addTimecounter(tscLow(this.kernel, this.cpuTicks.tscHz, quality));
   }
 
   #useHypercalls(release: number): void {
     if (!enableHypercalls(this.kernel, release)) {
       this.kernel.stop('no-vmbus', 'the hypervisor gave no hypercall page');
     }
-  }
-
-  #announceTables(): void {
-    const { kernel, acpi } = this;
-    const table = acpi?.find('FACP') ?? acpi?.find('APIC');
-    if (table === undefined) return;
-    const where = kernel.isLegacy ? ' on motherboard' : '';
-    kernel.printf(`acpi0: <${table.oemId} ${table.oemTableId}>${where}\n`);
-    const fadt = acpi?.fadt();
-    const timer = this.#pmTimer;
-    if (fadt !== undefined && timer !== undefined) {
-      const port = fadt.pmTimerPort;
-      const range = `0x${port.toString(16)}-0x${(port + 3).toString(16)}`;
-      const width = fadt.isPmTimer32 ? 32 : 24;
-      if (!kernel.timecounters.all.some(({ name }) => name === timer.name)) {
-        this.#addTimecounter(timer);
-      } else {
-        kernel.printf(
-          `Timecounter "${timer.name}" frequency ${timer.frequencyHz} Hz quality 900\n`,
-        );
-      }
-      kernel.printf(`acpi_timer0: <${width}-bit timer at 3.579545MHz> port ${range} on acpi0\n`);
-    }
-  }
-
-  /** @returns the device that vmbus0 hangs on; '' when none is found */
-  #announceAcpiDevices(): string {
-    const { kernel, acpi, firmware } = this;
-    this.#announceTables();
-    if (acpi === undefined) return '';
-    let where = '';
-    if (firmware.generation === 1) {
-      kernel.printf('pcib0: <ACPI Host-PCI bridge> port 0xcf8-0xcff on acpi0\n');
-      kernel.printf('pci0: <ACPI PCI bus> on pcib0\n');
-      where = 'pcib0';
-    }
-    if (acpi.namespaceHas('ACPI0004')) {
-      kernel.printf('acpi_syscontainer0: <System Container> on acpi0\n');
-      if (kernel.switches.vmbusAcpi && acpi.namespaceHas('VMBus')) where = 'acpi_syscontainer0';
-    }
-    return where;
-  }
-
-  #announceSmallDevices(): void {
-    const { kernel, acpi } = this;
-    if (acpi?.namespaceHas('VM_Gen_Counter') === true) {
-      kernel.printf('vmgenc0: <VM Generation Counter> on acpi0\n');
-    }
-    if (acpi?.namespaceHas('VMBus') === true) {
-      kernel.printf(`vmbus_res0: <Hyper-V Vmbus Resource>${acpi.vmbusInterrupt()} on acpi0\n`);
-    }
-    this.#announceSerial();
-  }
-
-  #announceSerial(): void {
-    if (!this.kernel.console.isPresent) return;
-    this.kernel.printf(
-      'uart0: <16550 or compatible> port 0x3f8-0x3ff irq 4 flags 0x10 on acpi0\n' +
-        'uart0: console (115200,n,8,1)\n',
-    );
   }
 
   #tick(): void {
@@ -447,16 +390,16 @@ export class Startup {
     const hasBus =
       hypervisor !== undefined && (firmware.generation === 1 || kernel.switches.vmbusAcpi);
     if (hasBus) kernel.printf('vmbus0: <Vmbus Devices> on motherboard\n');
-    this.#announceTables();
+    announceTables(this);
     yield PROBE_NS;
     if (firmware.generation === 1) {
       kernel.printf('attimer0: <AT timer> port 0x40-0x43 irq 0 on acpi0\n');
-      this.#addTimecounter(i8254Counter(kernel));
+      this.addTimecounter(i8254Counter(kernel));
       kernel.printf('Event timer "i8254" frequency 1193182 Hz quality 100\n');
       kernel.printf('pcib0: <ACPI Host-PCI bridge> port 0xcf8-0xcff on acpi0\n');
       kernel.printf('pci0: <ACPI PCI bus> on pcib0\n');
     }
-    this.#announceSerial();
+    announceSerial(this);
     this.#tick();
     yield PROBE_NS;
     yield* this.launchOthers();

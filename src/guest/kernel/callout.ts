@@ -25,7 +25,7 @@ interface Callout {
 export interface CalloutClock {
   uptimeNs(): number;
   /** Index of the processor that calls. */
-  readonly processor: number;
+  processor(): number;
   /** Makes another processor arm its timer anew. */
   rearm(processor: number): void;
 }
@@ -85,7 +85,7 @@ export class Callouts {
 
   /** The event timer's interrupt on the calling processor. */
   interrupt(): void {
-    const index = this.#timer?.isPerProcessor === true ? this.#clock.processor : 0;
+    const index = this.#timer?.isPerProcessor === true ? this.#clock.processor() : 0;
     const queue = this.#queues[index]!;
     const nowNs = this.#clock.uptimeNs();
     while (queue.length > 0 && queue[0]!.deadlineNs <= nowNs) {
@@ -100,14 +100,14 @@ export class Callouts {
   arm(): void {
     const timer = this.#timer;
     if (timer === undefined) return;
-    const index = timer.isPerProcessor ? this.#clock.processor : 0;
+    const index = timer.isPerProcessor ? this.#clock.processor() : 0;
     const head = this.#queues[index]![0];
     if (head !== undefined) timer.start(Math.max(0, head.deadlineNs - this.#clock.uptimeNs()));
   }
 
   #armFor(index: number): void {
     if (this.#timer === undefined || this.#queues[index]!.length === 0) return;
-    if (this.#timer.isPerProcessor && index !== this.#clock.processor) this.#clock.rearm(index);
+    if (this.#timer.isPerProcessor && index !== this.#clock.processor()) this.#clock.rearm(index);
     else this.arm();
   }
 

@@ -15,7 +15,8 @@ import type {
   Task,
   ThreadOptions,
 } from './api.ts';
-import { IoApic, LocalApic, Vector } from './apic.ts';
+import type { IoApic } from './apic.ts';
+import { LocalApic, Vector } from './apic.ts';
 import type { EventTimer } from './callout.ts';
 import { Callouts } from './callout.ts';
 import { Console } from './console.ts';
@@ -101,12 +102,9 @@ export class Kernel implements KernelApi {
     this.i8254 = new I8254(this.hw);
     this.pages = new PageAllocator(this.hw.memory);
     this.giant = new Lock('Giant', this.scheduler);
-    const self = this;
     this.callouts = new Callouts(this.processorCount, {
       uptimeNs: () => this.timecounters.uptimeNs(),
-      get processor() {
-        return self.scheduler.active;
-      },
+      processor: () => this.scheduler.active,
       rearm: (processor) => this.#kick(processor),
     });
     this.interrupts.install(Vector.wake, undefined, () => this.callouts.arm());

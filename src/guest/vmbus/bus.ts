@@ -11,9 +11,10 @@ import type { TaskQueue } from '../kernel/taskqueue.ts';
 import { Priority } from '../kernel/thread.ts';
 import { TIMER_SINT } from '../timers/event-timers.ts';
 import { guestDevice } from '../trace.ts';
-import type { ChannelOffer, GuestDevice, GuestDriver } from './api.ts';
+import type { GuestDriver } from './api.ts';
 import { Channel } from './channel.ts';
 import type { ChannelHost } from './channel.ts';
+import { Device, readOffer } from './child.ts';
 import { build, Connection } from './connection.ts';
 import { ChannelDirectory, queueEvents, runEvents } from './events.ts';
 import { GlobalQueue, PerChannelQueues } from './offers.ts';
@@ -33,37 +34,6 @@ const HIGH_PERFORMANCE: ReadonlySet<string> = new Set([
   DeviceClass.ide,
   DeviceClass.scsi,
 ]);
-
-class Device implements GuestDevice {
-  readonly driver: GuestDriver;
-  readonly unit: number;
-  readonly channel: Channel;
-  readonly kernel: Kernel;
-  readonly vmbusVersion: number;
-  softState: unknown;
-
-  constructor(
-    driver: GuestDriver,
-    unit: number,
-    channel: Channel,
-    kernel: Kernel,
-    vmbusVersion: number,
-  ) {
-    this.driver = driver;
-    this.unit = unit;
-    this.channel = channel;
-    this.kernel = kernel;
-    this.vmbusVersion = vmbusVersion;
-  }
-
-  get driverName(): string {
-    return this.driver.name;
-  }
-
-  get name(): string {
-    return `${this.driver.name}${this.unit}`;
-  }
-}
 
 export class VmBus implements ChannelHost {
   readonly kernel: Kernel;
@@ -412,21 +382,4 @@ function takeFirstFlag(view: DataView, flags: number): boolean {
   const word = view.getUint32(flags, true);
   view.setUint32(flags, (word & ~1) >>> 0, true);
   return (word & 1) !== 0;
-}
-
-function readOffer(message: DataView, version: number): ChannelOffer {
-  const offer = wire.OfferChannel.cursor(message).at(0);
-  const isOldest = version === VmbusVersion.v1;
-  return {
-    interfaceId: offer.interfaceId,
-    instanceId: offer.instanceId,
-    channelId: offer.channelId,
-    subChannelIndex: offer.subChannelIndex,
-    flags: offer.flags,
-    mmioMegabytes: offer.mmioMegabytes,
-    userDefined: offer.userDefined,
-    connectionId: isOldest ? 2 : offer.connectionId,
-    monitorId: offer.monitorId,
-    isMonitored: (offer.monitorAllocated & 1) !== 0,
-  };
 }

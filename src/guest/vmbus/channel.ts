@@ -6,7 +6,7 @@ import {
   RingReader,
   RingWriter,
 } from '../../vmbus/ring.ts';
-import { GPADL_BODY_PFNS, GPADL_HEADER_PFNS, GpaRange } from '../../vmbus/spec/gpadl.ts';
+import { GPADL_BODY_PFNS, GPADL_HEADER_PFNS } from '../../vmbus/spec/gpadl.ts';
 import { ConnectionId } from '../../vmbus/spec/ids.ts';
 import * as wire from '../../vmbus/spec/messages.ts';
 import { MessageType } from '../../vmbus/spec/messages.ts';
@@ -27,6 +27,7 @@ import type {
 import { Errno } from './api.ts';
 import type { Connection } from './connection.ts';
 import { build } from './connection.ts';
+import { gpadlBody, gpadlHeader } from './gpadl.ts';
 import type { Synic } from './synic.ts';
 
 /** Processor time to hand one event to a channel. */
@@ -196,7 +197,7 @@ export class Channel implements GuestChannel {
     const count = Math.ceil((range.offset + range.length) / PAGE_BYTES);
     const key = `gpadl ${id}`;
     const waiter = connection.expect(key);
-    let sent = yield* connection.send(this.#gpadlHeader(id, range, count));
+    let sent = yield* connection.send(gpadlHeader(this.id, id, range, count));
     let done = Math.min(count, GPADL_HEADER_PFNS);
     for (let number = 1; sent && done < count; number += 1) {
       sent = yield* connection.send(gpadlBody(id, number, range.pfns, done, count));
@@ -212,23 +213,6 @@ export class Channel implements GuestChannel {
     if (answer === undefined || wire.GpadlCreated.cursor(answer).at(0).status !== 0) return 0;
     this.#kernel.bootverbose(`vmbus0: gpadl_conn(chan${this.id}) succeeded\n`);
     return id;
-  }
-
-  #gpadlHeader(id: number, range: PageRange, count: number): Uint8Array {
-    const inline = Math.min(count, GPADL_HEADER_PFNS);
-    const bytes = new Uint8Array(wire.GpadlHeader.size + GpaRange.size + inline * 8);
-    const view = new DataView(bytes.buffer);
-    const header = wire.GpadlHeader.cursor(view);
-    header.messageType = MessageType.gpadlHeader;
-    header.channelId = this.id;
-    header.gpadlId = id;
-    header.rangeBytes = GpaRange.size + count * 8;
-    header.rangeCount = 1;
-    const head = GpaRange.cursor(view).at(wire.GpadlHeader.size);
-    head.byteCount = range.length;
-    head.byteOffset = range.offset;
-    writePfns(view, wire.GpadlHeader.size + GpaRange.size, range.pfns, 0, inline);
-    return bytes;
   }
 
   *disconnectGpadl(gpadlId: number): Task {
@@ -397,38 +381,6 @@ export class Channel implements GuestChannel {
       `psndsz:${ring.pendingSendSize} fvalue:${ring.featureBits} ` +
       `ravail:${used} wavail:${ring.dataBytes - used}`
     );
-  }
-}
-
-function gpadlBody(
-  id: number,
-  number: number,
-  pfns: ArrayLike<number>,
-  from: number,
-  count: number,
-): Uint8Array {
-  const here = Math.min(count - from, GPADL_BODY_PFNS);
-  const bytes = new Uint8Array(wire.GpadlBody.size + here * 8);
-  const view = new DataView(bytes.buffer);
-  const body = wire.GpadlBody.cursor(view);
-  body.messageType = MessageType.gpadlBody;
-  body.messageNumber = number;
-  body.gpadlId = id;
-  writePfns(view, wire.GpadlBody.size, pfns, from, here);
-  return bytes;
-}
-
-function writePfns(
-  view: DataView,
-  at: number,
-  pfns: ArrayLike<number>,
-  from: number,
-  count: number,
-): void {
-  for (let index = 0; index < count; index += 1) {
-    const pfn = pfns[from + index] ?? 0;
-    view.setUint32(at + index * 8, pfn >>> 0, true);
-    view.setUint32(at + index * 8 + 4, Math.floor(pfn / 0x1_0000_0000), true);
   }
 }
 

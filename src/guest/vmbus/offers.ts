@@ -2,7 +2,7 @@
 import type { Task } from '../kernel/api.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { Lock } from '../kernel/lock.ts';
-import { TaskQueue } from '../kernel/taskqueue.ts';
+import type { TaskQueue } from '../kernel/taskqueue.ts';
 import { Priority } from '../kernel/thread.ts';
 
 /** From the creation of a thread to its first instruction. */

@@ -90,7 +90,7 @@ class Bench {
       const processor = this.#wake.indexOf(nextNs);
       this.#wake[processor] = Infinity;
       const wish = this.scheduler.run(processor);
-      this.#wake[processor] = Math.min(this.#wake[processor]!, wish);
+      this.#wake[processor] = Math.min(this.#wake[processor], wish);
     }
     throw new Error('the bench never came to rest');
   }

@@ -35,7 +35,7 @@ function table(signature: string, body: number[], length?: number): Uint8Array {
   return bytes;
 }
 
-const ascii = (text: string): number[] => [...text].map((letter) => letter.charCodeAt(0));
+const ascii = (text: string): number[] => Array.from(text, (letter) => letter.charCodeAt(0));
 
 function madt(processors: number): Uint8Array {
   const body = [0, 0, 0xe0, 0xfe, 1, 0, 0, 0];
