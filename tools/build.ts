@@ -19,6 +19,8 @@ function build(outfile: string, target: string | undefined): void {
       '--compile',
       '--minify-syntax',
       '--minify-whitespace',
+      // Parsing and compiling the program takes longer than its boot does.
+      '--bytecode',
       '--no-compile-autoload-dotenv',
       '--no-compile-autoload-bunfig',
       ...(target === undefined ? [] : [`--target=bun-${target}`]),
