@@ -2,14 +2,14 @@ import type { KernelThread, Task } from './api.ts';
 
 /** FreeBSD's priority bands (sys/priority.h): lower runs first. */
 export const Priority = {
-  interruptTimer: 8,
-  interruptNetwork: 16,
-  interruptDisk: 20,
-  interruptSoftware: 36,
-  kernelDisk: 76,
-  kernelNetwork: 80,
-  kernel: 84,
-  kernelIdle: 120,
+  interruptTimer: 0,
+  interruptNetwork: 8,
+  interruptDisk: 12,
+  interruptSoftware: 24,
+  kernelDisk: 96,
+  kernelNetwork: 100,
+  kernel: 104,
+  kernelIdle: 110,
   user: 160,
 } as const;
 

@@ -124,7 +124,7 @@ export class VmBus implements ChannelHost {
       this.#messageQueues.push(kernel.taskQueue('swi: hv_msg', options));
       this.#eventQueues.push(kernel.taskQueue('swi: hv_event', options));
       if (kernel.switches.offerQueue === 'perChannel' && this.#workQueue === undefined) {
-        const priority = Priority.kernelDisk;
+        const priority = Priority.interruptDisk;
         this.#workQueue = kernel.taskQueue('hv_vmbusQ_0 taskq', { priority });
       }
     } else {

@@ -7,6 +7,9 @@ import { Priority } from '../kernel/thread.ts';
 
 /** From the creation of a thread to its first instruction. */
 const START_NS = 4_000;
+const START_JITTER_NS = 500;
+/** A task queue with its thread, made by the thread that read the offer. */
+const CREATE_NS = 15_000;
 const LATE_NS = 400_000;
 
 export type OfferWork = () => Task;
@@ -45,14 +48,15 @@ export class PerChannelQueues implements OfferQueue {
     if (queue === undefined) {
       const name = `hv_control_${this.#nextQueue} taskq`;
       this.#nextQueue += 1;
-      queue = this.#kernel.taskQueue(name, { priority: Priority.kernelNetwork });
+      queue = this.#kernel.taskQueue(name, { priority: Priority.interruptNetwork });
       this.#queues.set(key, queue);
+      this.#kernel.charge(CREATE_NS);
     }
     queue.enqueue(once(() => this.#serialize(work)));
   }
 
   *#serialize(work: OfferWork): Task {
-    yield START_NS + this.#random.below(START_NS);
+    yield START_NS + this.#random.below(START_JITTER_NS);
     // Now and then the new thread meets a busy processor before it gets as far as the semaphore.
     if (this.#random.below(12) === 0) {
       yield* this.#kernel.tsleep(work, this.#random.below(LATE_NS));
@@ -75,7 +79,7 @@ export class GlobalQueue implements OfferQueue {
 
   constructor(kernel: Kernel) {
     if (kernel.isLegacy) {
-      this.#primary = kernel.taskQueue('hv_control taskq', { priority: Priority.kernelNetwork });
+      this.#primary = kernel.taskQueue('hv_control taskq', { priority: Priority.interruptNetwork });
       this.#sub = this.#primary;
     } else {
       this.#primary = kernel.taskQueue('vmbusdev', { priority: Priority.kernelDisk });
