@@ -5,8 +5,17 @@ import { RangeList } from './gpa-ranges.ts';
 import { packetBytes, RingPacket, RingReader, RingWriter } from './ring.ts';
 import type { RingMemory } from './ring.ts';
 import { NO_INTERRUPT_VP } from './spec/ids.ts';
-import { GpaDirectHeader, PacketFlag, PacketHeader, PacketType } from './spec/ring.ts';
+import {
+  GpaDirectHeader,
+  PacketFlag,
+  PacketHeader,
+  PacketType,
+  TransferPageHeader,
+  TransferPageRange,
+} from './spec/ring.ts';
 import { vmbusRingFault, vmbusWriterParked, vmbusWriterWoken } from './trace.ts';
+
+const FIRST_EXTENSION_BYTES = 512;
 
 /** What an open channel asks of the bus. */
 export interface ChannelBus {
@@ -51,6 +60,9 @@ export class HostChannel implements OpenChannel {
   readonly #packet: HostPacket;
   readonly #reader: RingReader<HostPacket>;
   readonly #writer: RingWriter;
+  /** Where the extension of a transfer-page packet is put together. */
+  #extension = new Uint8Array(FIRST_EXTENSION_BYTES);
+  #extensionWords = new Uint32Array(this.#extension.buffer);
   #isDraining = true;
   /** Ring bytes that the packet refused last needs; 0 when none waits. */
   #parkedBytes = 0;
@@ -165,6 +177,40 @@ export class HostChannel implements OpenChannel {
     );
   }
 
+  sendTransferPages(
+    setId: number,
+    ranges: Uint32Array,
+    rangeCount: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    transactionLo: number,
+    transactionHi: number,
+  ): boolean {
+    const extensionLength = TransferPageHeader.size + rangeCount * TransferPageRange.size;
+    this.#reserveExtension(extensionLength);
+    const words = this.#extensionWords;
+    words[0] = setId & 0xffff;
+    words[1] = rangeCount;
+    for (let index = 0; index < rangeCount * 2; index += 1) words[index + 2] = ranges[index]!;
+    return this.#send(
+      PacketType.transferPages,
+      PacketFlag.completionRequested,
+      transactionLo,
+      transactionHi,
+      source,
+      start,
+      length,
+      extensionLength,
+    );
+  }
+
+  #reserveExtension(bytes: number): void {
+    if (bytes <= this.#extension.length) return;
+    this.#extension = new Uint8Array(Math.max(bytes, this.#extension.length * 2));
+    this.#extensionWords = new Uint32Array(this.#extension.buffer);
+  }
+
   #send(
     type: number,
     flags: number,
@@ -173,11 +219,13 @@ export class HostChannel implements OpenChannel {
     source: Uint8Array,
     start: number,
     length: number,
+    extensionLength = 0,
   ): boolean {
     if (!this.isOpen) return false;
     const writer = this.#writer;
-    if (!writer.write(type, flags, lo, hi, source, start, length)) {
-      return this.#park(type, flags, lo, hi, source, start, length);
+    const extension = this.#extension;
+    if (!writer.write(type, flags, lo, hi, source, start, length, extension, extensionLength)) {
+      return this.#park(type, flags, lo, hi, source, start, length, extensionLength);
     }
     if (writer.signalDue) {
       writer.signalDue = false;
@@ -194,15 +242,18 @@ export class HostChannel implements OpenChannel {
     source: Uint8Array,
     start: number,
     length: number,
+    extensionLength: number,
   ): boolean {
     const writer = this.#writer;
-    const needed = packetBytes(0, length);
+    const needed = packetBytes(extensionLength, length);
     if (writer.fault !== '' || needed > writer.capacityBytes) {
       this.#tellFault(writer.fault || `${needed} bytes do not fit the ring to the guest`);
       return false;
     }
     // The guest may have read on between the refusal and the request.
-    if (writer.awaitSpace(needed)) return this.#send(type, flags, lo, hi, source, start, length);
+    if (writer.awaitSpace(needed)) {
+      return this.#send(type, flags, lo, hi, source, start, length, extensionLength);
+    }
     const wasParked = this.#parkedBytes > 0;
     this.#parkedBytes = needed;
     this.#bus.trace.emit(vmbusWriterParked, this.channelId, needed);
@@ -225,6 +276,10 @@ export class HostChannel implements OpenChannel {
 
   get isParked(): boolean {
     return this.#parkedBytes > 0 && this.isOpen && this.#writer.fault === '';
+  }
+
+  get unreadBytes(): number {
+    return this.isOpen ? this.#writer.unreadBytes : 0;
   }
 
   get hasInterrupt(): boolean {

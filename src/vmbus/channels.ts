@@ -206,7 +206,7 @@ export class ChannelControl {
     slot.channel = undefined;
     slot.request = undefined;
     if (slot.subChannelIndex === 0) this.#owner.revokeSubChannels(slot);
-    if (request !== undefined) this.#gpadls.ringsReleased(slot, request.ringGpadlId);
+    if (request !== undefined) this.#gpadls.channelClosed(slot, request.ringGpadlId);
   }
 
   /**

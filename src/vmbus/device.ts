@@ -101,6 +101,26 @@ export interface OpenChannel {
   ): boolean;
 
   /**
+   * Writes a transfer-page packet (type 7): the payload, and where in the GPADL that the guest calls
+   * `setId` the rest of the message lies.
+   * @param ranges byte count and byte offset of each range, in turn
+   * @returns false when the ring has no room now, as `sendInBand` does
+   */
+  sendTransferPages(
+    setId: number,
+    ranges: Uint32Array,
+    rangeCount: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    transactionLo: number,
+    transactionHi: number,
+  ): boolean;
+
+  /** Bytes that the host has sent and the guest has not read yet, packet headers included. */
+  readonly unreadBytes: number;
+
+  /**
    * The guest memory behind a GPADL of this channel, or undefined. netvsc's buffers use it.
    */
   gpadl(gpadlId: number): GuestRanges | undefined;
@@ -121,6 +141,11 @@ export interface VmbusDevice {
   signaled(channel: OpenChannel): void;
   /** A send failed for lack of room before, and there is room now. */
   writable(channel: OpenChannel): void;
+  /**
+   * The guest tears a GPADL of the primary channel down. A device that still uses it says no; it is
+   * asked again when the channel is closed. Without this every GPADL but the rings' goes at once.
+   */
+  releaseGpadl?(gpadlId: number): boolean;
 }
 
 /** What a device may ask of the bus. */

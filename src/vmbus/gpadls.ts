@@ -177,20 +177,26 @@ export class GpadlTable {
     this.#core.perform('gpadl-teardown', gpadl.slot, () => this.#tornDown(gpadl));
   }
 
-  /** The rings of an open channel are in use: their GPADL goes when the channel is closed. */
+  /**
+   * The rings of an open channel are in use, and so may be what the device was given: such a GPADL
+   * goes when the channel is closed.
+   */
   #tornDown(gpadl: Gpadl): void {
     const { slot } = gpadl;
     if (gpadl.state !== 'tearing-down' || slot.gpadls.get(gpadl.id) !== gpadl) return;
     if (slot.channel !== undefined && slot.request?.ringGpadlId === gpadl.id) return;
+    const mayRefuse = slot.subChannelIndex === 0 && !slot.isReleased;
+    if (mayRefuse && slot.device.releaseGpadl?.(gpadl.id) === false) return;
     this.#remove(gpadl);
     if (!slot.isReleased) this.#sendTorndown(gpadl.id);
     this.#core.checkDisconnected();
   }
 
-  /** The device gave the rings back. */
-  ringsReleased(slot: ChannelSlot, ringGpadlId: number): void {
-    const gpadl = slot.gpadls.get(ringGpadlId);
-    if (gpadl !== undefined) this.#tornDown(gpadl);
+  /** The device closed the channel: what waits for that goes now, the rings first. */
+  channelClosed(slot: ChannelSlot, ringGpadlId: number): void {
+    const rings = slot.gpadls.get(ringGpadlId);
+    if (rings !== undefined) this.#tornDown(rings);
+    for (const gpadl of [...slot.gpadls.values()]) this.#tornDown(gpadl);
   }
 
   /** The guest lets go of the channel, and of all its GPADLs. Nothing is said of them any more. */

@@ -29,6 +29,8 @@ export class FakeChannel implements OpenChannel {
   readonly packet: IncomingPacket;
   readonly queued: QueuedPacket[] = [];
   readonly sent: SentPacket[] = [];
+  /** Tests of devices that wait for the guest to read say here what it has left. */
+  unreadBytes = 0;
   /** Packets that the host may still send before the ring is full. */
   room = Infinity;
 
@@ -84,6 +86,19 @@ export class FakeChannel implements OpenChannel {
     high: number,
   ): boolean {
     return this.#send(true, source, start, length, low, high);
+  }
+
+  sendTransferPages(
+    _setId: number,
+    _ranges: Uint32Array,
+    _rangeCount: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    low: number,
+    high: number,
+  ): boolean {
+    return this.#send(false, source, start, length, low, high);
   }
 
   gpadl(): undefined {

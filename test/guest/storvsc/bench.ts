@@ -263,6 +263,7 @@ class Loop {
       vmbusVersion: 0x0004_0000,
       receive: () => take(this.toHost, hostPacket),
       packet: hostPacket,
+      sendTransferPages: () => false,
       sendInBand: (source, start, length, transactionLo, transactionHi) =>
         toGuest({
           type: 6,
