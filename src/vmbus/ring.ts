@@ -212,6 +212,12 @@ export class RingWriter {
     return size - UNUSED_BYTES - (used >= 0 ? used : used + size);
   }
 
+  /** Bytes written that the reader has not taken; 0 for a ring with a fault. */
+  get unreadBytes(): number {
+    const free = this.freeBytes;
+    return this.fault === '' ? this.ring.dataBytes - UNUSED_BYTES - free : 0;
+  }
+
   /**
    * Writes one packet. The extension's length must be a multiple of 8; the payload is padded.
    * @param flags `PacketFlag`

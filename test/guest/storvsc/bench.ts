@@ -264,6 +264,7 @@ class Loop {
       receive: () => take(this.toHost, hostPacket),
       packet: hostPacket,
       sendTransferPages: () => false,
+      unreadBytes: 0,
       sendInBand: (source, start, length, transactionLo, transactionHi) =>
         toGuest({
           type: 6,
