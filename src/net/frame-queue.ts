@@ -1,0 +1,98 @@
+import { copyBytes, wordsOf } from './copy.ts';
+
+/** Frames on their way out of one port, in order of arrival, in memory made once. */
+export class FrameQueue {
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly #starts: Int32Array;
+  readonly #lengths: Int32Array;
+  readonly #facts: Uint32Array;
+  readonly #dueNs: Float64Array;
+  readonly #mask: number;
+  #first = 0;
+  #count = 0;
+  /** Where the next frame's bytes go. */
+  #end = 0;
+
+  /**
+   * @param capacityBytes of frames, a multiple of 8
+   * @param maxFrames a power of two
+   */
+  constructor(capacityBytes: number, maxFrames: number) {
+    this.bytes = new Uint8Array(capacityBytes);
+    this.words = wordsOf(this.bytes);
+    this.#starts = new Int32Array(maxFrames);
+    this.#lengths = new Int32Array(maxFrames);
+    this.#facts = new Uint32Array(maxFrames);
+    this.#dueNs = new Float64Array(maxFrames);
+    this.#mask = maxFrames - 1;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** When the first frame is due, or Infinity. */
+  get nextDueNs(): number {
+    return this.#count > 0 ? this.#dueNs[this.#first]! : Infinity;
+  }
+
+  get firstStart(): number {
+    return this.#starts[this.#first]!;
+  }
+  get firstLength(): number {
+    return this.#lengths[this.#first]!;
+  }
+  get firstFacts(): number {
+    return this.#facts[this.#first]!;
+  }
+
+  /**
+   * Makes room for a frame, which the caller fills in at the position returned.
+   * @returns -1 when the queue is full
+   */
+  push(length: number, facts: number, dueNs: number): number {
+    if (this.#count > this.#mask) return -1;
+    const start = this.#room((length + 7) & ~7);
+    if (start < 0) return -1;
+    const slot = (this.#first + this.#count) & this.#mask;
+    this.#starts[slot] = start;
+    this.#lengths[slot] = length;
+    this.#facts[slot] = facts;
+    this.#dueNs[slot] = dueNs;
+    this.#count += 1;
+    this.#end = start + ((length + 7) & ~7);
+    return start;
+  }
+
+  /** Frames do not wrap: one that does not fit before the end begins at 0. */
+  #room(length: number): number {
+    if (this.#count === 0) return length <= this.bytes.length ? 0 : -1;
+    const begin = this.firstStart;
+    if (this.#end > begin) {
+      if (this.#end + length <= this.bytes.length) return this.#end;
+      return length <= begin ? 0 : -1;
+    }
+    return this.#end + length <= begin ? this.#end : -1;
+  }
+
+  copyIn(
+    source: Uint8Array,
+    sourceWords: Uint32Array,
+    from: number,
+    to: number,
+    length: number,
+  ): void {
+    copyBytes(source, sourceWords, from, this.bytes, this.words, to, length);
+  }
+
+  dropFirst(): void {
+    this.#first = (this.#first + 1) & this.#mask;
+    this.#count -= 1;
+  }
+
+  clear(): void {
+    this.#count = 0;
+    this.#end = 0;
+  }
+}

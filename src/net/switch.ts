@@ -1,0 +1,262 @@
+import type { VirtualClock } from '../core/clock.ts';
+import type { EventQueue } from '../core/events.ts';
+import { traceType, type Trace } from '../core/trace.ts';
+import { openEnum, u16, u32 } from '../core/wire.ts';
+import { WordViews } from './copy.ts';
+import { FrameFact, inspectFrame } from './inspect.ts';
+import { MacTable } from './mac-table.ts';
+import {
+  ETHERNET_BYTES,
+  EtherType,
+  MAX_FRAME_BYTES,
+  TYPE_AT,
+  VLAN_TAG_BYTES,
+} from './spec/ethernet.ts';
+
+import { SwitchPort, type PortOptions } from './switch-port.ts';
+
+/** Both addresses: what stands before a tag. */
+const ADDRESSES = TYPE_AT;
+
+const dropEvent = traceType('net', 'drop', {
+  port: u16,
+  reason: openEnum(u16, { length: 1, vlan: 2, queueFull: 3, fault: 4 }),
+  length: u32,
+});
+/** `facts` is FrameFact of inspect.ts. */
+const badChecksumEvent = traceType('net', 'bad-checksum', { port: u16, facts: u32, length: u32 });
+const learnEvent = traceType('net', 'learn', { port: u16, vlan: u16, macHigh: u32, macLow: u16 });
+
+export interface SwitchOptions {
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+  readonly trace: Trace;
+  /** How long a silent station is remembered. Default 300 s. */
+  readonly ageNs?: number;
+}
+
+/**
+ * A virtual switch: it learns where stations are, floods what it does not know, keeps VLANs apart
+ * and verifies checksums. Several machines of one run share it, with one clock and one event queue,
+ * so that the order of frames depends on nothing but virtual time and the order of sending.
+ */
+export class VirtualSwitch {
+  readonly #clock: VirtualClock;
+  readonly #events: EventQueue;
+  readonly #trace: Trace;
+  readonly #stations: MacTable;
+  readonly #ports: (SwitchPort | undefined)[] = [];
+  readonly #views = new WordViews();
+  readonly #drainHandler = (index: number): void => this.#drain(index);
+
+  constructor(options: SwitchOptions) {
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#trace = options.trace;
+    this.#stations = new MacTable(options.ageNs);
+  }
+
+  /** Ports in the order in which they were connected. */
+  get ports(): readonly SwitchPort[] {
+    return this.#ports.filter((port) => port !== undefined);
+  }
+
+  /** @param name for captures and reports */
+  connect(name: string, options: PortOptions = {}): SwitchPort {
+    const port = new SwitchPort(this, this.#ports.length, name, options);
+    this.#ports.push(port);
+    return port;
+  }
+
+  disconnect(port: SwitchPort): void {
+    if (this.#ports[port.index] !== port) return;
+    port.setLink(false);
+    this.#ports[port.index] = undefined;
+    this.#stations.forgetPort(port.index);
+  }
+
+  /** A frame from a port's station; `SwitchPort.send` calls it. */
+  forward(from: SwitchPort, bytes: Uint8Array, start: number, length: number): void {
+    if (length < ETHERNET_BYTES || length > MAX_FRAME_BYTES) {
+      this.#refuse(from, 1, length);
+      return;
+    }
+    from.tap?.(true, bytes, start, length);
+    let copies = 1;
+    let delayNs = 0;
+    if (from.faults !== undefined) {
+      copies = from.faults.next(bytes, start, length);
+      ({ delayNs } = from.faults);
+      if (copies === 0) {
+        from.counters.lostIn += 1;
+        this.#trace.emit(dropEvent, from.index, 4, length);
+        return;
+      }
+      from.counters.duplicatedIn += copies - 1;
+    }
+    if (delayNs > 0) {
+      this.#delay(from, bytes.slice(start, start + length), copies, delayNs);
+      return;
+    }
+    for (; copies > 0; copies -= 1) this.#route(from, bytes, start, length);
+  }
+
+  /** Frames that a fault holds back leave the path of typed arrays: there are few of them. */
+  #delay(from: SwitchPort, frame: Uint8Array, copies: number, delayNs: number): void {
+    for (let copy = 0; copy < copies; copy += 1) {
+      this.#events.after(delayNs, () => {
+        if (this.#ports[from.index] === from) this.#route(from, frame, 0, frame.length);
+      });
+    }
+  }
+
+  #refuse(port: SwitchPort, reason: number, length: number): void {
+    port.counters.refusedIn += 1;
+    this.#trace.emit(dropEvent, port.index, reason, length);
+  }
+
+  #route(from: SwitchPort, bytes: Uint8Array, start: number, length: number): void {
+    const words = this.#views.of(bytes);
+    const control = this.#tagOf(bytes, start, length);
+    const vlan = this.#vlanOf(from, control);
+    if (vlan < 0) {
+      this.#refuse(from, 2, length);
+      return;
+    }
+    const { counters } = from;
+    counters.framesIn += 1;
+    counters.bytesIn += length;
+    let facts = 0;
+    if (from.verifiesChecksums) {
+      facts = inspectFrame(bytes, words, start, length);
+      counters.countIn(facts);
+      if ((facts & (FrameFact.ipBad | FrameFact.transportBad)) !== 0) {
+        this.#trace.emit(badChecksumEvent, from.index, facts, length);
+      }
+    }
+    this.#learn(from, bytes, start, vlan);
+    const isGroup = (bytes[start]! & 1) !== 0;
+    const to = isGroup ? -1 : this.#stations.find(bytes, start, vlan, this.#clock.nowNs);
+    if (to >= 0) {
+      const port = this.#ports[to];
+      if (port !== undefined && to !== from.index) {
+        this.#enqueue(port, bytes, words, start, length, facts, vlan, control);
+      }
+      return;
+    }
+    for (const port of this.#ports) {
+      if (port === undefined || port === from) continue;
+      this.#enqueue(port, bytes, words, start, length, facts, vlan, control);
+    }
+  }
+
+  /** @returns the tag's control word, or -1 without a tag */
+  #tagOf(bytes: Uint8Array, start: number, length: number): number {
+    const at = start + ADDRESSES;
+    if (bytes[at]! !== EtherType.vlan >>> 8 || bytes[at + 1]! !== (EtherType.vlan & 0xff))
+      return -1;
+    if (length < ETHERNET_BYTES + VLAN_TAG_BYTES) return -1;
+    return (bytes[at + 2]! << 8) | bytes[at + 3]!;
+  }
+
+  /** @returns -1 when the port does not take such a frame */
+  #vlanOf(port: SwitchPort, control: number): number {
+    const id = control < 0 ? 0 : control & 0xfff;
+    const { vlan } = port;
+    // A tag with id 0 carries a priority only.
+    if (vlan.mode === 'access') return id === 0 ? vlan.id : -1;
+    if (id === 0) return vlan.native;
+    return port.carries(id) ? id : -1;
+  }
+
+  #learn(from: SwitchPort, bytes: Uint8Array, start: number, vlan: number): void {
+    const source = start + 6;
+    if ((bytes[source]! & 1) !== 0) return;
+    const nowNs = this.#clock.nowNs;
+    if (this.#stations.find(bytes, source, vlan, nowNs) !== from.index) {
+      const high =
+        ((bytes[source]! << 24) |
+          (bytes[source + 1]! << 16) |
+          (bytes[source + 2]! << 8) |
+          bytes[source + 3]!) >>>
+        0;
+      const low = (bytes[source + 4]! << 8) | bytes[source + 5]!;
+      this.#trace.emit(learnEvent, from.index, vlan, high, low);
+    }
+    this.#stations.learn(bytes, source, vlan, from.index, nowNs);
+  }
+
+  #enqueue(
+    port: SwitchPort,
+    bytes: Uint8Array,
+    words: Uint32Array,
+    start: number,
+    length: number,
+    facts: number,
+    vlan: number,
+    control: number,
+  ): void {
+    if (!port.isUp || port.receiver === undefined || !port.carries(vlan)) return;
+    const isTagged = port.tags(vlan);
+    const isSame = isTagged === control >= 0;
+    const size = isSame ? length : length + (isTagged ? VLAN_TAG_BYTES : -VLAN_TAG_BYTES);
+    const { queue } = port;
+    const sentNs = Math.max(this.#clock.nowNs, port.busyUntilNs) + size * port.nsPerByte;
+    // The facts name offsets that a change of tag moves.
+    const to = queue.push(size, isSame ? facts : 0, Math.ceil(sentNs + port.latencyNs));
+    if (to < 0) {
+      port.counters.droppedOut += 1;
+      this.#trace.emit(dropEvent, port.index, 3, length);
+      return;
+    }
+    port.busyUntilNs = sentNs;
+    if (isSame) {
+      queue.copyIn(bytes, words, start, to, length);
+    } else {
+      const rest = isTagged ? ADDRESSES : ADDRESSES + VLAN_TAG_BYTES;
+      const target = to + (isTagged ? ADDRESSES + VLAN_TAG_BYTES : ADDRESSES);
+      queue.copyIn(bytes, words, start, to, ADDRESSES);
+      if (isTagged) writeTag(queue.bytes, to + ADDRESSES, vlan);
+      queue.copyIn(bytes, words, start + rest, target, length - rest);
+    }
+    if ((facts & (FrameFact.ipBad | FrameFact.transportBad)) !== 0) port.counters.badOut += 1;
+    if (!port.isDraining) this.#schedule(port, queue.nextDueNs);
+  }
+
+  #schedule(port: SwitchPort, dueNs: number): void {
+    port.isDraining = true;
+    this.#events.at(dueNs, this.#drainHandler, port.index);
+  }
+
+  /** Delivers every frame that is due, as one batch. */
+  #drain(index: number): void {
+    const port = this.#ports[index];
+    if (port === undefined) return;
+    const { queue, counters, receiver } = port;
+    const nowNs = this.#clock.nowNs;
+    let count = 0;
+    while (queue.nextDueNs <= nowNs) {
+      const start = queue.firstStart;
+      const length = queue.firstLength;
+      const facts = queue.firstFacts;
+      port.tap?.(false, queue.bytes, start, length);
+      counters.framesOut += 1;
+      counters.bytesOut += length;
+      receiver?.frame(queue.bytes, start, length, facts);
+      // A receiver that pulled the cable has emptied the queue.
+      if (queue.count === 0) break;
+      queue.dropFirst();
+      count += 1;
+    }
+    if (count > 0) receiver?.framesEnd();
+    if (queue.count > 0) this.#schedule(port, Math.max(queue.nextDueNs, nowNs + port.moderationNs));
+    else port.isDraining = false;
+  }
+}
+
+function writeTag(bytes: Uint8Array, at: number, vlan: number): void {
+  bytes[at] = EtherType.vlan >>> 8;
+  bytes[at + 1] = EtherType.vlan & 0xff;
+  bytes[at + 2] = vlan >>> 8;
+  bytes[at + 3] = vlan & 0xff;
+}
