@@ -156,7 +156,7 @@ async function bootMachine(
       request.until === undefined &&
       !request.json &&
       process.stdin.isTTY;
-    if (goesLive) ending = await runLive(machine, output);
+    if (goesLive) ending = await runLive(machine, output, request.quiet);
     const exitCode = exitCodeOf(ending);
     report.finish({ ending, exitCode, wallMs: performance.now() - startedMs });
     return exitCode;

@@ -11,9 +11,11 @@ const STEPS_PER_TICK = 200_000;
  * Gives the terminal to the guest's console until the user leaves or the guest ends. Virtual time
  * keeps pace with the wall here, so that the guest's clock runs as a person expects.
  */
-export async function runLive(machine: Machine, output: Output): Promise<Ending> {
+export async function runLive(machine: Machine, output: Output, quiet: boolean): Promise<Ending> {
   const { dim } = output.errorColors;
-  output.error(dim('synthvm: the console is live; Ctrl-] . leaves, Ctrl-] ? helps') + '\r\n');
+  if (!quiet) {
+    output.error(`${dim('synthvm: the console is live; Ctrl-] . leaves, Ctrl-] ? helps')}\r\n`);
+  }
   let ending: Ending | undefined;
   let isHungUp = false;
   const restore = attachTerminal({

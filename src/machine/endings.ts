@@ -5,6 +5,8 @@ export type Ending =
   /** The phase or text that the caller waited for. */
   | { readonly kind: 'reached'; readonly what: string }
   | { readonly kind: 'power-off' }
+  /** The guest stopped its processors and stays on. */
+  | { readonly kind: 'halted' }
   /** The guest panicked: the five crash parameters (TLFS, "Guest Crash Enlightenment"). */
   | {
       readonly kind: 'guest-crash';
@@ -27,6 +29,7 @@ export function exitCodeOf(ending: Ending): ExitCode {
   switch (ending.kind) {
     case 'reached':
     case 'power-off':
+    case 'halted':
       return ExitCode.ok;
     case 'guest-crash':
       return ExitCode.guestCrashed;
@@ -53,6 +56,8 @@ export function describeEnding(ending: Ending): string {
       return `reached ${ending.what}`;
     case 'power-off':
       return 'the guest powered off';
+    case 'halted':
+      return 'the guest halted';
     case 'guest-crash':
       return `the guest crashed: ${ending.message} (${ending.parameters.join(' ')})`;
     case 'triple-fault':

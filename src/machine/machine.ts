@@ -10,7 +10,7 @@ import { u16, u32, u64 } from '../core/wire.ts';
 import { createModelGuest, type ModelGuest } from '../guest/model.ts';
 import { createStorageStack, type StorageStack } from '../guest/storage.ts';
 import type { PresetName, Switches } from '../guest/switches.ts';
-import { guestPanic, guestStageStopped } from '../guest/trace.ts';
+import { guestEnd, guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { VariableStore } from '../uefi/variables.ts';
@@ -38,6 +38,9 @@ const crashEvent = traceType('machine', 'guest-crash', { processor: u16 }, 'para
 const tripleFaultEvent = traceType('machine', 'triple-fault', { processor: u16 });
 const resetEvent = traceType('machine', 'reset');
 const powerOffEvent = traceType('machine', 'power-off');
+
+/** `kind` of `guestEnd`. */
+const GUEST_HALTED = 0;
 
 /** FreeBSD numbers the emulated ATA channels of Gen-1 before the synthetic buses. */
 const IDE_CHANNELS = 2;
@@ -107,6 +110,7 @@ export class Machine {
   #ending: Ending | undefined;
   #isResetPending = false;
   #panicMessage = '';
+  #isGuestHalted = false;
 
   constructor(config: MachineConfig) {
     const { generation } = config;
@@ -118,9 +122,10 @@ export class Machine {
         ? config.disks
         : [createDefaultDisk({ generation })];
     this.memory = allocateMemory(generation, config.memoryBytes);
-    this.trace.subscribe((_, type, __, text) => {
+    this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;
+      else if (type === guestEnd && values[0] === GUEST_HALTED) this.#isGuestHalted = true;
     });
     this.#plugIn();
   }
@@ -164,8 +169,10 @@ export class Machine {
     if (pause === 'deadline') return { kind: 'virtual-time', limitNs: deadlineNs };
     if (pause !== 'idle') return undefined;
     // A guest without crash MSRs panics and halts: nothing else tells of it.
-    if (this.#panicMessage === '') return { kind: 'idle' };
-    return { kind: 'guest-crash', message: this.#panicMessage, parameters: [] };
+    if (this.#panicMessage !== '') {
+      return { kind: 'guest-crash', message: this.#panicMessage, parameters: [] };
+    }
+    return { kind: this.#isGuestHalted ? 'halted' : 'idle' };
   }
 
   /** Makes `run` return soon. */
