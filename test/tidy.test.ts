@@ -135,7 +135,7 @@ describe('the house', () => {
 
   it('has no file that nothing uses', () => {
     const used = new Set(
-      filesBelow(root === '' ? '.' : source)
+      filesBelow(source)
         .concat(
           filesBelow(join(root, 'bench')),
           filesBelow(join(root, 'tools')),

@@ -105,7 +105,8 @@ function findBootDisk(cam: Cam, geom: Geom, boot: BootDisk | undefined): Disk | 
 
 /**
  * The loader's choice: the first freebsd-ufs partition, else the first that can hold a root, else
- * the EFI system partition. On an MBR disk the active slice comes first.
+ * the EFI system partition, else the slice that was booted from, whatever its type. On an MBR disk
+ * the active slice comes first.
  */
 export function chooseRoot(table: PartitionTable | undefined): RootChoice {
   const providers = table?.providers ?? [];
@@ -114,14 +115,15 @@ export function chooseRoot(table: PartitionTable | undefined): RootChoice {
   const chosen =
     (active.length > 0 ? firstRoot(active) : undefined) ??
     firstRoot(candidates) ??
-    candidates.find((provider) => provider.type === 'efi');
+    candidates.find((provider) => provider.type === 'efi') ??
+    active[0];
   if (chosen === undefined) {
     // A disk without a table may hold a file system from its first sector on.
     return table === undefined ? { ...USUAL_ROOT, suffix: '' } : USUAL_ROOT;
   }
   const isEsp = chosen.type === 'efi';
   return {
-    fileSystem: isEsp ? 'msdosfs' : fileSystemOf(chosen.type)!,
+    fileSystem: isEsp ? 'msdosfs' : (fileSystemOf(chosen.type) ?? 'ufs'),
     suffix: chosen.name.slice(chosen.disk.name.length),
     options: isEsp ? 'ro' : 'rw',
   };
