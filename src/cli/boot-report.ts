@@ -90,7 +90,7 @@ export class BootReport {
     if (this.#request.json) {
       if (this.#line !== '') this.#consoleLine();
       this.#json(this.#summary(ending, exitCode, wallMs, virtualNs));
-    } else if (!this.#machine.console.recentText.endsWith('\n')) {
+    } else if (/[^\n]$/.test(this.#machine.console.recentText)) {
       this.#output.out('\n');
     }
     if (exitCode !== 0) this.#evidence(ending);
@@ -129,6 +129,11 @@ export class BootReport {
   /** What was awaited, what was seen last, and how to see it again. */
   #evidence(ending: Ending): void {
     const { red, dim } = this.#output.errorColors;
+    // What a disk lacks is said in one line: nothing of the guest has run yet.
+    if (ending.kind === 'boot-stopped') {
+      this.#output.error(`${red('error:')} ${describeEnding(ending)}\n`);
+      return;
+    }
     const last = this.watch.lastPhase;
     const lines = this.#machine.console.lastLines(EVIDENCE_LINES);
     const open = this.watch.openChannels;

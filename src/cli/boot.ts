@@ -27,6 +27,7 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
   }
   const startedMs = performance.now();
   const request = readBootRequest(invocation);
+  const traceFile = request.traceFile === undefined ? undefined : new TraceFile(request.traceFile);
   const opened: BlockDevice[] = [];
   const warn = (message: string): void =>
     output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
@@ -61,8 +62,10 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       switches: request.switches,
       warn,
     });
+    traceFile?.record(machine);
     return await bootMachine(machine, request, output, startedMs);
   } finally {
+    traceFile?.close();
     for (const device of opened) device.close();
   }
 }
@@ -91,34 +94,41 @@ function printSwitches(output: Output): void {
   }
 }
 
-/** Opens `--trace` FILE and lets the machine's trace flow into it. @returns what closes it */
-function startTrace(machine: Machine, path: string | undefined): () => void {
-  if (path === undefined) return () => undefined;
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'w');
-  } catch (error) {
-    throw new InputError(
-      path,
-      `cannot be written (${(error as NodeJS.ErrnoException).code ?? ''})`,
-    );
+/** The file of `--trace`, opened before anything is booted. */
+class TraceFile {
+  readonly #path: string;
+  readonly #descriptor: number;
+  #buffer = '';
+
+  constructor(path: string) {
+    this.#path = path;
+    try {
+      this.#descriptor = openSync(path, 'w');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new InputError(path, `cannot be written (${code ?? String(error)})`);
+    }
   }
-  let buffer = '';
-  const flush = (): void => {
-    writeSync(descriptor, buffer);
-    buffer = '';
-  };
-  const write = (text: string): void => {
-    buffer += text;
-    if (buffer.length >= TRACE_BUFFER_CHARACTERS) flush();
-  };
-  machine.trace.subscribe(
-    path.endsWith('.ndjson') ? ndjsonSink(write) : perfettoSink(write, 'synthvm'),
-  );
-  return () => {
-    flush();
-    closeSync(descriptor);
-  };
+
+  /** Lets a machine's trace flow into the file. */
+  record(machine: Machine): void {
+    const write = (text: string): void => {
+      this.#buffer += text;
+      if (this.#buffer.length >= TRACE_BUFFER_CHARACTERS) this.#flush();
+    };
+    const isNdjson = this.#path.endsWith('.ndjson');
+    machine.trace.subscribe(isNdjson ? ndjsonSink(write) : perfettoSink(write, 'synthvm'));
+  }
+
+  close(): void {
+    this.#flush();
+    closeSync(this.#descriptor);
+  }
+
+  #flush(): void {
+    writeSync(this.#descriptor, this.#buffer);
+    this.#buffer = '';
+  }
 }
 
 async function bootMachine(
@@ -127,7 +137,6 @@ async function bootMachine(
   output: Output,
   startedMs: number,
 ): Promise<ExitCode> {
-  const stopTrace = startTrace(machine, request.traceFile);
   const report = new BootReport(request, machine, output, startedMs);
   let interrupted = false;
   const onInterrupt = (): void => {
@@ -163,7 +172,6 @@ async function bootMachine(
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onInterrupt);
-    stopTrace();
   }
 }
 

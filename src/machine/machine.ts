@@ -32,13 +32,16 @@ const configurationEvent = traceType(
   'machine',
   'configuration',
   { generation: u16, memoryBytes: u64, processors: u16, seedLow: u32, seedHigh: u32 },
-  'host',
+  'hostAndGuest',
 );
+/** A line of the guest's console, when its end is printed. */
+const consoleEvent = traceType('machine', 'console', {}, 'line');
 const crashEvent = traceType('machine', 'guest-crash', { processor: u16 }, 'parameters');
 const tripleFaultEvent = traceType('machine', 'triple-fault', { processor: u16 });
 const resetEvent = traceType('machine', 'reset');
 const powerOffEvent = traceType('machine', 'power-off');
 
+const NEWLINE = 0x0a;
 /** `kind` of `guestEnd`. */
 const GUEST_HALTED = 0;
 
@@ -127,6 +130,15 @@ export class Machine {
       else if (type === guestPanic) this.#panicMessage = text;
       else if (type === guestEnd && values[0] === GUEST_HALTED) this.#isGuestHalted = true;
     });
+    let line = '';
+    this.console.listen((byte) => {
+      if (byte !== NEWLINE) {
+        line += String.fromCharCode(byte);
+        return;
+      }
+      this.trace.emitText(consoleEvent, line);
+      line = '';
+    });
     this.#plugIn();
   }
 
@@ -140,10 +152,10 @@ export class Machine {
 
   /** Runs the firmware. @returns why the machine stopped, or undefined: call `run` */
   powerOn(): Ending | undefined {
-    const { generation, memoryBytes, processors, seed, host } = this.#config;
+    const { generation, memoryBytes, processors, seed, host, preset, switches } = this.#config;
     this.trace.emitText(
       configurationEvent,
-      host,
+      [host, preset, ...Object.entries(switches ?? {}).map((entry) => entry.join('='))].join(' '),
       generation,
       memoryBytes,
       processors,

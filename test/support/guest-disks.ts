@@ -13,18 +13,18 @@ export const GPT_TOOLS = ['sgdisk', 'mkfs.vfat', 'mmd', 'mcopy'] as const;
 
 /**
  * A raw GPT disk with an ESP, by sgdisk, mkfs.vfat and mcopy, and a second partition.
- * @param loader content of \EFI\BOOT\BOOTX64.EFI; none for no such file
+ * @param loader content of \EFI\BOOT\BOOTX64.EFI; null for no such file
  */
 export function makeGptDisk(
   folder: string,
   name = 'disk.raw',
-  loader: Uint8Array | undefined = efiLoader(),
+  loader: Uint8Array | null = efiLoader(),
 ): string {
   const path = join(folder, name);
   const esp = join(folder, `${name}.esp`);
   writeFileSync(esp, new Uint8Array(ESP_MIB * MIB));
   run('mkfs.vfat', ['-F', '32', '-n', 'ESP', esp]);
-  if (loader !== undefined) {
+  if (loader !== null) {
     const file = join(folder, `${name}.efi`);
     writeFileSync(file, loader);
     run('mmd', ['-i', esp, '::/EFI', '::/EFI/BOOT']);
