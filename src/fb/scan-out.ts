@@ -28,9 +28,10 @@ export class ScanOut {
   /**
    * Brings the surface up to date: only what the guest said it had changed, where it says so. Video
    * memory that is not there shows as black.
+   * @param isFull read everything, whatever the guest said
    * @returns pixels read
    */
-  refresh(): number {
+  refresh(isFull = false): number {
     const display = this.#display;
     const { mode, dirty } = display;
     this.changed.clear();
@@ -53,7 +54,7 @@ export class ScanOut {
       this.changed.add(0, 0, width, height, width, height);
       return 0;
     }
-    if (isNew || !display.isTracked) dirty.add(0, 0, width, height, width, height);
+    if (isFull || isNew || !display.isTracked) dirty.add(0, 0, width, height, width, height);
     let pixels = 0;
     for (let index = 0; index < dirty.count; index += 1) {
       const at = index * 4;
