@@ -2,7 +2,7 @@
  * Holds the shape of the project: which folder may import which, that nothing below machine/ can
  * reach wall clock, chance or the host, and how large a file may grow.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -30,6 +30,7 @@ const HOUSE = [
 const MAX_LINES = 600;
 
 function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name))
