@@ -10,6 +10,7 @@ import { u16, u32, u64 } from '../core/wire.ts';
 import { createModelGuest, type ModelGuest } from '../guest/model.ts';
 import { createStorageStack, type StorageStack } from '../guest/storage.ts';
 import type { PresetName, Switches } from '../guest/switches.ts';
+import type { GuestDriver } from '../guest/vmbus/api.ts';
 import { guestEnd, guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
 import type { BlockDevice } from '../storage/block.ts';
@@ -24,7 +25,7 @@ import {
   LOW_MMIO_END,
   LOW_MMIO_START,
 } from './layout.ts';
-import { HOST_PROFILES, type HostName } from './profiles.ts';
+import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 
 /** The first event of every run: what it is a function of, beside its disks. */
@@ -52,6 +53,8 @@ const IDE_CHANNELS = 2;
 export interface MachineConfig {
   readonly generation: 1 | 2;
   readonly host: HostName;
+  /** What this host does otherwise than others of its name. */
+  readonly hostProfile?: Partial<HostProfile>;
   /** RAM, a multiple of 1 MiB, at least 64 MiB and below the low MMIO window. */
   readonly memoryBytes: number;
   readonly processors: number;
@@ -64,6 +67,8 @@ export interface MachineConfig {
   readonly networkAdapters?: number;
   readonly preset: PresetName;
   readonly switches?: Partial<Switches>;
+  /** More drivers for the model guest's kernel, which asks them before its own. */
+  readonly drivers?: readonly GuestDriver[];
   /** Hears what is odd about an image but does not stop the boot. */
   readonly warn?: (message: string) => void;
 }
@@ -150,6 +155,11 @@ export class Machine {
     return this.#guest;
   }
 
+  /** CAM and GEOM of the model guest's kernel, for inspection. */
+  get storage(): StorageStack {
+    return this.#storage;
+  }
+
   /** Runs the firmware. @returns why the machine stopped, or undefined: call `run` */
   powerOn(): Ending | undefined {
     const { generation, memoryBytes, processors, seed, host, preset, switches } = this.#config;
@@ -187,6 +197,17 @@ export class Machine {
     return { kind: this.#isGuestHalted ? 'halted' : 'idle' };
   }
 
+  /**
+   * Takes the machine forward until something has come true, which is looked at after every turn.
+   * @returns whether it did by `deadlineNs` and before the machine ended
+   */
+  runUntil(isReached: () => boolean, deadlineNs: number): boolean {
+    while (!isReached()) {
+      if (this.run(deadlineNs, 1) !== undefined) return isReached();
+    }
+    return true;
+  }
+
   /** Makes `run` return soon. */
   pause(): void {
     this.#loop.stop();
@@ -207,7 +228,7 @@ export class Machine {
     this.#powerCycles += 1;
     this.#board = new Board({
       generation,
-      profile: HOST_PROFILES[host],
+      profile: { ...HOST_PROFILES[host], ...this.#config.hostProfile },
       processors,
       networkAdapters: networkAdapters ?? 1,
       disks: this.#disks,
@@ -237,7 +258,7 @@ export class Machine {
     });
     this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
     this.#guest = createModelGuest({
-      drivers: [this.#storage.driver],
+      drivers: [...(this.#config.drivers ?? []), this.#storage.driver],
       mountRoot: (kernel) => this.#storage.mountRoot(kernel),
       processors: this.#board.partition.processors,
       trace,
