@@ -1,0 +1,147 @@
+import type { PacketLink } from '../../net/link.ts';
+import { ETHERNET_BYTES, MAX_FRAME_BYTES } from '../../net/spec/ethernet.ts';
+import { SendInfo, SendOffload } from './offload.ts';
+import type { NetvscProfile } from './profile.ts';
+import { NvspStatus } from './spec/nvsp.ts';
+import {
+  PacketInfo,
+  PacketInfoType,
+  RNDIS_HEADER_BYTES,
+  RndisPacket,
+  RndisType,
+} from './spec/rndis.ts';
+import type { NetvscStatistics } from './statistics.ts';
+
+const { offset: at } = RndisPacket;
+/** A guest that sends more of it than there are kinds is not worth reading on. */
+const MAX_INFO_ELEMENTS = 64;
+const MAX_PACKETS = 256;
+
+/**
+ * Takes frames out of RNDIS PACKET messages. Nothing in a message is believed: every offset and
+ * length is checked against the message before it is used.
+ */
+export class TransmitPath {
+  /** Frames and their bytes in the last `send`, segments not yet made. */
+  frames = 0;
+  bytes = 0;
+  readonly #info = new SendInfo();
+  readonly #offload: SendOffload;
+  readonly #statistics: NetvscStatistics;
+
+  constructor(profile: NetvscProfile, statistics: NetvscStatistics) {
+    this.#statistics = statistics;
+    this.#offload = new SendOffload(statistics, profile.breaksUdpChecksum);
+  }
+
+  /**
+   * Sends the frames of one or more PACKET messages that follow each other.
+   * @param words the same buffer in words, or of length 0
+   * @returns `NvspStatus` of the completion
+   */
+  send(
+    link: PacketLink | undefined,
+    bytes: Uint8Array,
+    words: Uint32Array,
+    view: DataView,
+    start: number,
+    length: number,
+  ): number {
+    this.frames = 0;
+    this.bytes = 0;
+    const end = start + length;
+    let message = start;
+    while (message < end) {
+      const left = end - message;
+      if (left < RNDIS_HEADER_BYTES || this.frames === MAX_PACKETS) return this.#refuse();
+      if (view.getUint32(message, true) !== RndisType.is.packet) return this.#refuse();
+      const size = view.getUint32(message + at.length, true);
+      if (size < RNDIS_HEADER_BYTES || size > left || left < RndisPacket.size) {
+        return this.#refuse();
+      }
+      if (!this.#sendOne(link, bytes, words, view, message, size, left)) return this.#refuse();
+      message += size;
+    }
+    return NvspStatus.is.success;
+  }
+
+  #refuse(): number {
+    this.#statistics.transmitErrors += 1;
+    return NvspStatus.is.invalidRndisPacket;
+  }
+
+  /** @param left bytes from the message's start: data may go beyond what the header says */
+  #sendOne(
+    link: PacketLink | undefined,
+    bytes: Uint8Array,
+    words: Uint32Array,
+    view: DataView,
+    message: number,
+    size: number,
+    left: number,
+  ): boolean {
+    const dataOffset = view.getUint32(message + at.dataOffset, true) + RNDIS_HEADER_BYTES;
+    const dataLength = view.getUint32(message + at.dataLength, true);
+    const outOfBand =
+      view.getUint32(message + at.outOfBandOffset, true) |
+      view.getUint32(message + at.outOfBandLength, true) |
+      view.getUint32(message + at.outOfBandCount, true) |
+      view.getUint32(message + at.vcHandle, true);
+    if (outOfBand !== 0 || dataLength < ETHERNET_BYTES || dataOffset + dataLength > left) {
+      return false;
+    }
+    const infoLength = view.getUint32(message + at.infoLength, true);
+    const start = message + dataOffset;
+    this.#info.clear();
+    if (infoLength !== 0) {
+      const infoOffset = view.getUint32(message + at.infoOffset, true) + RNDIS_HEADER_BYTES;
+      if (infoOffset + infoLength > size) return false;
+      if (!this.#readInfo(view, message + infoOffset, infoLength)) return false;
+    }
+    if (!this.#info.isPlain) {
+      if (!this.#offload.send(link, this.#info, bytes, words, start, dataLength)) return false;
+    } else {
+      if (dataLength > MAX_FRAME_BYTES) return false;
+      this.#statistics.countTransmitted(bytes, start, dataLength);
+      link?.send(bytes, start, dataLength);
+    }
+    this.frames += 1;
+    this.bytes += dataLength;
+    return true;
+  }
+
+  #readInfo(view: DataView, start: number, length: number): boolean {
+    let left = length;
+    let element = start;
+    for (let count = 0; left > 0; count += 1) {
+      if (left < PacketInfo.size || count === MAX_INFO_ELEMENTS) return false;
+      const size = view.getUint32(element, true);
+      const type = view.getUint32(element + PacketInfo.offset.type, true);
+      const dataOffset = view.getUint32(element + PacketInfo.offset.dataOffset, true);
+      if (size < PacketInfo.size || size > left || dataOffset > size) return false;
+      if (isKnown(type)) {
+        if (dataOffset + 4 > size) return false;
+        this.#take(type, view.getInt32(element + dataOffset, true));
+      }
+      element += size;
+      left -= size;
+    }
+    return true;
+  }
+
+  #take(type: number, value: number): void {
+    const info = this.#info;
+    // All ones would read as absent; as a checksum or large-send word it has no sense.
+    if (type === PacketInfoType.checksum) info.checksum = value;
+    else if (type === PacketInfoType.largeSend) info.largeSend = value;
+    else info.vlan = value & 0xffff;
+  }
+}
+
+function isKnown(type: number): boolean {
+  return (
+    type === PacketInfoType.checksum ||
+    type === PacketInfoType.largeSend ||
+    type === PacketInfoType.vlan
+  );
+}
