@@ -7,6 +7,7 @@ import { showValue, switchNames, switchTable, valuesOf } from '../guest/switches
 import { exitCodeOf } from '../machine/endings.ts';
 import { openHostDisk, openHostImage } from '../machine/images.ts';
 import { Machine } from '../machine/machine.ts';
+import { HOST_PROFILES } from '../machine/profiles.ts';
 import { PHASES } from '../machine/watch.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { asksForSwitches, readBootRequest, type BootRequest } from './boot-options.ts';
@@ -44,6 +45,10 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       return dvd;
     });
     const { generation, reason } = chooseGeneration(request, disks, dvds);
+    const profile = HOST_PROFILES[request.host];
+    if (generation === 2 && !profile.hasGeneration2) {
+      warn(`${profile.title} itself had no Generation 2; it is pretended here`);
+    }
     if (!request.quiet && !request.json) {
       output.error(
         `synthvm: Generation ${generation} (${reason}), host ${request.host}, ` +
@@ -79,7 +84,10 @@ function chooseGeneration(
     return { generation: request.generation, reason: 'as asked for' };
   }
   const first = disks[0] ?? dvds[0];
-  if (first === undefined) return { generation: 2, reason: 'no disk given: one in memory' };
+  if (first === undefined) {
+    const generation = HOST_PROFILES[request.host].hasGeneration2 ? 2 : 1;
+    return { generation, reason: 'no disk given: one in memory' };
+  }
   return guessGeneration(first);
 }
 

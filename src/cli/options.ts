@@ -61,7 +61,7 @@ export const BOOT: Command = {
     {
       name: 'until',
       value: 'WHAT',
-      help: 'stop at a phase (see below) or when the console prints this text',
+      help: 'stop at a phase (see `help boot`) or when the console prints this text',
     },
     { name: 'timeout', value: 'TIME', help: 'most virtual time to get there; default 300s' },
     { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },

@@ -33,6 +33,8 @@ export interface HostProfile {
   /** Newest VMBus version, major << 16 | minor. */
   readonly vmbusVersion: number;
   readonly storvsc: StorvscProfile;
+  /** Generation 2 came with Windows Server 2012 R2. */
+  readonly hasGeneration2: boolean;
   /** How its emulated i8254 errs, or null for a sound one. */
   readonly pitAnomaly: PitAnomaly | null;
 }
@@ -97,6 +99,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hypervisor: hypervisor(version(6, 2, 9200, 16), 0xe7f, POST_AND_SIGNAL, 0x7b2, 0x2c, 64),
     vmbusVersion: VmbusVersion.win8,
     storvsc: storvsc2012,
+    hasGeneration2: false,
     pitAnomaly: driftingPit,
   },
   ws2012r2: {
@@ -104,6 +107,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hypervisor: hypervisor(version(6, 3, 9600, 16), 0xe7f, POST_AND_SIGNAL, 0x7b2, 0x2c, 64),
     vmbusVersion: VmbusVersion.win8_1,
     storvsc: { ...storvsc2012, maxVersion: VstorVersion.blue },
+    hasGeneration2: true,
     pitAnomaly: driftingPit,
   },
   ws2016tp: {
@@ -111,6 +115,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hypervisor: hypervisor(version(10, 0, 10586, 0), 0x2e7f, POST_AND_SIGNAL, 0xe_d7b2, 0xc2c, 240),
     vmbusVersion: VmbusVersion.win10,
     storvsc: { ...storvscSince2016, absentLun: 'zeroed' },
+    hasGeneration2: true,
     pitAnomaly: driftingPit,
   },
   ws2016: {
@@ -118,6 +123,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hypervisor: hypervisor(version(10, 0, 14393, 0), 0x2e7f, POST_AND_SIGNAL, 0xe_d7b2, 0xc2c, 240),
     vmbusVersion: VmbusVersion.win10,
     storvsc: storvscSince2016,
+    hasGeneration2: true,
     pitAnomaly: null,
   },
   ws2019: {
@@ -132,6 +138,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     ),
     vmbusVersion: VmbusVersion.rs5,
     storvsc: storvscSince2016,
+    hasGeneration2: true,
     pitAnomaly: null,
   },
   ws2022: {
@@ -146,6 +153,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     ),
     vmbusVersion: VmbusVersion.iron,
     storvsc: storvscSince2016,
+    hasGeneration2: true,
     pitAnomaly: null,
   },
   ws2025: {
@@ -160,6 +168,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     ),
     vmbusVersion: VmbusVersion.copper,
     storvsc: storvscSince2016,
+    hasGeneration2: true,
     pitAnomaly: null,
   },
 };
