@@ -2,7 +2,7 @@
  * What the firmware's loader leaves in guest memory for the model guest: the answers that a real
  * loader gets from INT 15h (Gen-1) or from EFI boot services (Gen-2), which the model cannot call.
  */
-import { bytes, guid, openEnum, struct, u32, u64 } from '../core/wire.ts';
+import { openEnum, struct, u32, u64 } from '../core/wire.ts';
 
 /** Gen-1: where `BiosHandoff` lies, in the BIOS data area's free part (IBM PC AT, 0x500). */
 export const BIOS_HANDOFF_GPA = 0x500;
@@ -48,53 +48,3 @@ export const LoaderHandoff = struct('LoaderHandoff', 56, {
   reserved: u32,
   reserved2: u64,
 });
-
-/** UEFI 2.10, section 7.2.3, EFI_MEMORY_DESCRIPTOR. */
-export const EfiMemoryDescriptor = struct('EfiMemoryDescriptor', 40, {
-  type: openEnum(u32, {
-    Reserved: 0,
-    LoaderCode: 1,
-    LoaderData: 2,
-    BootServicesCode: 3,
-    BootServicesData: 4,
-    RuntimeServicesCode: 5,
-    RuntimeServicesData: 6,
-    Conventional: 7,
-    Unusable: 8,
-    AcpiReclaim: 9,
-    AcpiNvs: 10,
-    Mmio: 11,
-  }),
-  padding: u32,
-  physicalStart: u64,
-  virtualStart: u64,
-  pages: u64,
-  attribute: u64,
-});
-
-/** UEFI 2.10, section 4.3, the fields of EFI_SYSTEM_TABLE that a kernel reads. */
-export const EfiSystemTable = struct('EfiSystemTable', 120, {
-  signature: u64,
-  revision: u32,
-  headerSize: u32,
-  crc32: u32,
-  headerReserved: u32,
-  firmwareVendor: u64,
-  firmwareRevision: u32,
-  padding: u32,
-  consoleHandles: bytes(48),
-  runtimeServices: u64,
-  bootServices: u64,
-  tableCount: u64,
-  tables: u64,
-});
-
-/** UEFI 2.10, section 4.6, EFI_CONFIGURATION_TABLE. */
-export const EfiConfigurationTable = struct('EfiConfigurationTable', 24, {
-  vendorGuid: guid,
-  table: u64,
-});
-/** "IBI SYST" */
-export const EFI_SYSTEM_TABLE_SIGNATURE = 0x5453_5953_2049_4249n;
-/** UEFI 2.10, section 4.6.1, EFI_ACPI_20_TABLE_GUID. */
-export const EFI_ACPI_20_TABLE_GUID = '8868e871-e4f1-11d3-bc22-0080c73c8881';

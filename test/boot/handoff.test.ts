@@ -5,9 +5,7 @@ import { crc32 } from '../../src/core/crc32.ts';
 import { GuestMemory } from '../../src/core/memory.ts';
 import { AcpiTables } from '../../src/guest/boot/acpi.ts';
 import { readFirmware } from '../../src/guest/boot/firmware.ts';
-import { EfiMemoryDescriptor, EfiSystemTable } from '../../src/guest/spec.ts';
 import type { ProcessorStart } from '../../src/hypervisor/processor.ts';
-import { MemoryDescriptor } from '../../src/uefi/spec/memory.ts';
 import {
   BOOT_SERVICES,
   LoadedImage,
@@ -155,13 +153,8 @@ describe('what a Generation 2 loader finds', () => {
     }
   });
 
-  it('agrees with the declarations that the guest has of its own', () => {
-    expect(EfiMemoryDescriptor.size).toBe(MemoryDescriptor.size);
-    expect(EfiMemoryDescriptor.offset.pages).toBe(MemoryDescriptor.offset.pageCount);
-    expect(EfiMemoryDescriptor.offset.attribute).toBe(MemoryDescriptor.offset.attributes);
-    expect(EfiSystemTable.offset.tables).toBe(SystemTable.offset.configurationTables);
-    expect(EfiSystemTable.offset.bootServices).toBe(SystemTable.offset.bootServices);
-    expect(LoadedImage.offset.imageBase, 'UEFI 2.10, 9.1.1').toBe(64);
+  it('places the fields of the loaded image as UEFI 2.10, 9.1.1 does', () => {
+    expect(LoadedImage.offset.imageBase).toBe(64);
   });
 });
 

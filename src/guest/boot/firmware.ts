@@ -1,4 +1,12 @@
 /** What the firmware left for the kernel, read from guest memory and nowhere else. */
+import {
+  ACPI_20_TABLE_GUID,
+  ConfigurationTable,
+  MemoryDescriptor,
+  SYSTEM_TABLE_SIGNATURE,
+  SystemTable,
+  TableHeader,
+} from '../../core/spec/efi.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { PAGE_BYTES } from '../../core/memory.ts';
 import type { ProcessorStart } from '../../hypervisor/processor.ts';
@@ -8,11 +16,6 @@ import {
   BIOS_HANDOFF_SIGNATURE,
   BiosHandoff,
   E820Entry,
-  EFI_ACPI_20_TABLE_GUID,
-  EFI_SYSTEM_TABLE_SIGNATURE,
-  EfiConfigurationTable,
-  EfiMemoryDescriptor,
-  EfiSystemTable,
   LOADER_HANDOFF_GUID,
   LoaderHandoff,
 } from '../spec.ts';
@@ -111,7 +114,7 @@ function readEfi(memory: GuestMemory, systemTableGpa: number): FirmwareFacts {
   }
   return {
     generation: 2,
-    rsdpGpa: tables.get(EFI_ACPI_20_TABLE_GUID) ?? -1,
+    rsdpGpa: tables.get(ACPI_20_TABLE_GUID) ?? -1,
     usable: descriptors.filter(({ type }) => EFI_FREE_LATER.has(type)),
     realBytes: descriptors.reduce(
       (sum, { type, bytes }) => sum + (EFI_RAM.has(type) ? bytes : 0),
@@ -124,19 +127,19 @@ function readEfi(memory: GuestMemory, systemTableGpa: number): FirmwareFacts {
 
 function configurationTables(memory: GuestMemory, systemTableGpa: number): Map<string, number> {
   const found = new Map<string, number>();
-  const at = memory.resolve(systemTableGpa, EfiSystemTable.size);
+  const at = memory.resolve(systemTableGpa, SystemTable.size);
   if (at < 0) return found;
-  const system = EfiSystemTable.cursor(memory.view).at(at);
-  if (system.signature !== EFI_SYSTEM_TABLE_SIGNATURE) return found;
+  const system = SystemTable.cursor(memory.view).at(at);
+  if (TableHeader.cursor(memory.view).at(at).signature !== SYSTEM_TABLE_SIGNATURE) return found;
   const count = Math.min(MAX_EFI_TABLES, whole(system.tableCountLo, system.tableCountHi));
   const first = memory.resolve(
-    whole(system.tablesLo, system.tablesHi),
-    count * EfiConfigurationTable.size,
+    whole(system.configurationTablesLo, system.configurationTablesHi),
+    count * ConfigurationTable.size,
   );
-  const entry = EfiConfigurationTable.cursor(memory.view);
+  const entry = ConfigurationTable.cursor(memory.view);
   const entries = first < 0 ? 0 : count;
   for (let index = 0; index < entries; index += 1) {
-    entry.at(first + index * EfiConfigurationTable.size);
+    entry.at(first + index * ConfigurationTable.size);
     found.set(entry.vendorGuid, whole(entry.tableLo, entry.tableHi));
   }
   return found;
@@ -149,17 +152,17 @@ function readDescriptors(
   descriptorBytes: number,
   into: EfiDescriptor[],
 ): void {
-  if (descriptorBytes < EfiMemoryDescriptor.size) return;
+  if (descriptorBytes < MemoryDescriptor.size) return;
   const count = Math.min(MAX_DESCRIPTORS, Math.floor(mapBytes / descriptorBytes));
   const first = memory.resolve(mapGpa, count * descriptorBytes);
-  const descriptor = EfiMemoryDescriptor.cursor(memory.view);
+  const descriptor = MemoryDescriptor.cursor(memory.view);
   const descriptors = first < 0 ? 0 : count;
   for (let index = 0; index < descriptors; index += 1) {
     descriptor.at(first + index * descriptorBytes);
     into.push({
       type: descriptor.type,
       start: whole(descriptor.physicalStartLo, descriptor.physicalStartHi),
-      bytes: whole(descriptor.pagesLo, descriptor.pagesHi) * PAGE_BYTES,
+      bytes: whole(descriptor.pageCountLo, descriptor.pageCountHi) * PAGE_BYTES,
     });
   }
 }

@@ -1,43 +1,19 @@
 /** UEFI 2.10, sections 4.2 to 4.6, 9.1, 12.3, 12.4 and 12.9: what an application is handed. */
 import type { Kind, Struct } from '../../core/wire.ts';
-import { bytes, guid, openEnum, struct, u32, u64 } from '../../core/wire.ts';
+import { openEnum, struct, u32, u64 } from '../../core/wire.ts';
 
-export const TableHeader = struct('TableHeader', 24, {
-  signature: u64,
-  revision: u32,
-  headerBytes: u32,
-  crc32: u32,
-  reserved: u32,
-});
+export {
+  ConfigurationTable,
+  SYSTEM_TABLE_SIGNATURE,
+  SystemTable,
+  TableHeader,
+} from '../../core/spec/efi.ts';
 
 /** UEFI 2.7, which mu_msvm reports: major << 16 | minor * 10. */
 export const EFI_REVISION = (2 << 16) | 70;
-/** "IBI SYST", "BOOTSERV" and "RUNTSERV". */
-export const SYSTEM_TABLE_SIGNATURE = 0x5453_5953_2049_4249n;
+/** "BOOTSERV" and "RUNTSERV". */
 export const BOOT_SERVICES_SIGNATURE = 0x5652_4553_544f_4f42n;
 export const RUNTIME_SERVICES_SIGNATURE = 0x5652_4553_544e_5552n;
-
-export const SystemTable = struct('SystemTable', 120, {
-  header: bytes(24),
-  firmwareVendor: u64,
-  firmwareRevision: u32,
-  padding: u32,
-  consoleInHandle: u64,
-  consoleIn: u64,
-  consoleOutHandle: u64,
-  consoleOut: u64,
-  standardErrorHandle: u64,
-  standardError: u64,
-  runtimeServices: u64,
-  bootServices: u64,
-  tableCount: u64,
-  configurationTables: u64,
-});
-
-export const ConfigurationTable = struct('ConfigurationTable', 24, {
-  vendorGuid: guid,
-  table: u64,
-});
 
 /** In the order of EFI_BOOT_SERVICES. `Reserved` is a data slot and stays null. */
 export const BOOT_SERVICES = [

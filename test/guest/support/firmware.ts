@@ -1,15 +1,18 @@
 /** As much firmware as a model guest reads: ACPI tables and the hand-over of each generation. */
+import {
+  ACPI_20_TABLE_GUID,
+  ConfigurationTable,
+  MemoryDescriptor,
+  SYSTEM_TABLE_SIGNATURE,
+  SystemTable,
+  TableHeader,
+} from '../../../src/core/spec/efi.ts';
 import type { GuestMemory } from '../../../src/core/memory.ts';
 import {
   BIOS_HANDOFF_GPA,
   BIOS_HANDOFF_SIGNATURE,
   BiosHandoff,
   E820Entry,
-  EFI_ACPI_20_TABLE_GUID,
-  EFI_SYSTEM_TABLE_SIGNATURE,
-  EfiConfigurationTable,
-  EfiMemoryDescriptor,
-  EfiSystemTable,
   LOADER_HANDOFF_GUID,
   LoaderHandoff,
 } from '../../../src/guest/spec.ts';
@@ -113,12 +116,12 @@ export function writeFirmware(
     return { mode: 'real', segment: 0, ip: 0x7c00, drive: 0x80 };
   }
   const base = memory.resolve(EFI_DATA, 0x1000);
-  const system = EfiSystemTable.cursor(view).at(base);
-  system.signature = EFI_SYSTEM_TABLE_SIGNATURE;
+  const system = SystemTable.cursor(view).at(base);
+  TableHeader.cursor(view).at(base).signature = SYSTEM_TABLE_SIGNATURE;
   system.tableCount = 2n;
-  system.tables = BigInt(EFI_DATA + 0x100);
-  const entry = EfiConfigurationTable.cursor(view).at(base + 0x100);
-  entry.vendorGuid = EFI_ACPI_20_TABLE_GUID;
+  system.configurationTables = BigInt(EFI_DATA + 0x100);
+  const entry = ConfigurationTable.cursor(view).at(base + 0x100);
+  entry.vendorGuid = ACPI_20_TABLE_GUID;
   entry.table = BigInt(rsdp);
   entry.at(base + 0x118);
   entry.vendorGuid = LOADER_HANDOFF_GUID;
@@ -131,13 +134,13 @@ export function writeFirmware(
   handoff.framebufferGpa = 0xf800_0000n;
   handoff.width = 1024;
   handoff.height = 768;
-  const map = EfiMemoryDescriptor.cursor(view).at(base + 0x300);
+  const map = MemoryDescriptor.cursor(view).at(base + 0x300);
   map.type = 4;
-  map.pages = 0x800n;
+  map.pageCount = 0x800n;
   map.at(base + 0x330);
   map.type = 7;
   map.physicalStart = 0x80_0000n;
-  map.pages = BigInt((memory.ramBytes - 0x80_0000) / 4096);
+  map.pageCount = BigInt((memory.ramBytes - 0x80_0000) / 4096);
   return {
     mode: 'efi',
     entryGpa: 0x20_0000,
