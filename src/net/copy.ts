@@ -1,7 +1,10 @@
 /**
- * Byte copies between typed arrays without a view object for each. A buffer comes as bytes and as
- * the same memory in words; `wordsOf` gives the words once.
+ * Byte copies between typed arrays, the short ones without a view object for each. A buffer comes as
+ * bytes and as the same memory in words; `wordsOf` gives the words once.
  */
+
+/** Above this, a block copy is quicker than a loop, its view object included. */
+const BLOCK_COPY_BYTES = 256;
 
 /** `wordsOf` of a buffer that cannot be seen as words; copies then go byte by byte. */
 const NO_WORDS = new Uint32Array(0);
@@ -43,6 +46,11 @@ export function copyBytes(
   to: number,
   length: number,
 ): void {
+  if (length > BLOCK_COPY_BYTES) {
+    if (source === target) target.copyWithin(to, from, from + length);
+    else target.set(source.subarray(from, from + length), to);
+    return;
+  }
   let at = 0;
   if (length >= 16 && sourceWords.length > 0 && targetWords.length > 0) {
     while (((to + at) & 3) !== 0) {

@@ -381,7 +381,7 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     if (length < RNDIS_HEADER_BYTES) return NvspStatus.is.invalidRndisPacket;
     if (view.getUint32(start, true) === RndisType.is.packet) {
       const link = this.#state.isLinkUp ? this.#link : undefined;
-      return this.#transmit.send(link, bytes, words, view, start, length);
+      return this.#transmit.send(link, bytes, words, start, length);
     }
     return this.#takeControl(state, bytes.slice(start, start + length));
   }

@@ -43,7 +43,6 @@ export class TransmitPath {
     link: PacketLink | undefined,
     bytes: Uint8Array,
     words: Uint32Array,
-    view: DataView,
     start: number,
     length: number,
   ): number {
@@ -54,12 +53,12 @@ export class TransmitPath {
     while (message < end) {
       const left = end - message;
       if (left < RNDIS_HEADER_BYTES || this.frames === MAX_PACKETS) return this.#refuse();
-      if (view.getUint32(message, true) !== RndisType.is.packet) return this.#refuse();
-      const size = view.getUint32(message + at.length, true);
+      if (wordAt(bytes, words, message) !== RndisType.is.packet) return this.#refuse();
+      const size = wordAt(bytes, words, message + at.length);
       if (size < RNDIS_HEADER_BYTES || size > left || left < RndisPacket.size) {
         return this.#refuse();
       }
-      if (!this.#sendOne(link, bytes, words, view, message, size, left)) return this.#refuse();
+      if (!this.#sendOne(link, bytes, words, message, size, left)) return this.#refuse();
       message += size;
     }
     return NvspStatus.is.success;
@@ -75,28 +74,27 @@ export class TransmitPath {
     link: PacketLink | undefined,
     bytes: Uint8Array,
     words: Uint32Array,
-    view: DataView,
     message: number,
     size: number,
     left: number,
   ): boolean {
-    const dataOffset = view.getUint32(message + at.dataOffset, true) + RNDIS_HEADER_BYTES;
-    const dataLength = view.getUint32(message + at.dataLength, true);
+    const dataOffset = wordAt(bytes, words, message + at.dataOffset) + RNDIS_HEADER_BYTES;
+    const dataLength = wordAt(bytes, words, message + at.dataLength);
     const outOfBand =
-      view.getUint32(message + at.outOfBandOffset, true) |
-      view.getUint32(message + at.outOfBandLength, true) |
-      view.getUint32(message + at.outOfBandCount, true) |
-      view.getUint32(message + at.vcHandle, true);
+      wordAt(bytes, words, message + at.outOfBandOffset) |
+      wordAt(bytes, words, message + at.outOfBandLength) |
+      wordAt(bytes, words, message + at.outOfBandCount) |
+      wordAt(bytes, words, message + at.vcHandle);
     if (outOfBand !== 0 || dataLength < ETHERNET_BYTES || dataOffset + dataLength > left) {
       return false;
     }
-    const infoLength = view.getUint32(message + at.infoLength, true);
+    const infoLength = wordAt(bytes, words, message + at.infoLength);
     const start = message + dataOffset;
     this.#info.clear();
     if (infoLength !== 0) {
-      const infoOffset = view.getUint32(message + at.infoOffset, true) + RNDIS_HEADER_BYTES;
+      const infoOffset = wordAt(bytes, words, message + at.infoOffset) + RNDIS_HEADER_BYTES;
       if (infoOffset + infoLength > size) return false;
-      if (!this.#readInfo(view, message + infoOffset, infoLength)) return false;
+      if (!this.#readInfo(bytes, words, message + infoOffset, infoLength)) return false;
     }
     if (!this.#info.isPlain) {
       if (!this.#offload.send(link, this.#info, bytes, words, start, dataLength)) return false;
@@ -110,18 +108,18 @@ export class TransmitPath {
     return true;
   }
 
-  #readInfo(view: DataView, start: number, length: number): boolean {
+  #readInfo(bytes: Uint8Array, words: Uint32Array, start: number, length: number): boolean {
     let left = length;
     let element = start;
     for (let count = 0; left > 0; count += 1) {
       if (left < PacketInfo.size || count === MAX_INFO_ELEMENTS) return false;
-      const size = view.getUint32(element, true);
-      const type = view.getUint32(element + PacketInfo.offset.type, true);
-      const dataOffset = view.getUint32(element + PacketInfo.offset.dataOffset, true);
+      const size = wordAt(bytes, words, element);
+      const type = wordAt(bytes, words, element + PacketInfo.offset.type);
+      const dataOffset = wordAt(bytes, words, element + PacketInfo.offset.dataOffset);
       if (size < PacketInfo.size || size > left || dataOffset > size) return false;
       if (isKnown(type)) {
         if (dataOffset + 4 > size) return false;
-        this.#take(type, view.getInt32(element + dataOffset, true));
+        this.#take(type, wordAt(bytes, words, element + dataOffset) | 0);
       }
       element += size;
       left -= size;
@@ -136,6 +134,18 @@ export class TransmitPath {
     else if (type === PacketInfoType.largeSend) info.largeSend = value;
     else info.vlan = value & 0xffff;
   }
+}
+
+/** A little-endian word at any position; guests align them all, as a rule. */
+function wordAt(bytes: Uint8Array, words: Uint32Array, position: number): number {
+  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]!;
+  return (
+    (bytes[position]! |
+      (bytes[position + 1]! << 8) |
+      (bytes[position + 2]! << 16) |
+      (bytes[position + 3]! << 24)) >>>
+    0
+  );
 }
 
 function isKnown(type: number): boolean {
