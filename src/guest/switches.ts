@@ -74,6 +74,19 @@ export const switchTable = {
     'legacy copies the kernel to 2 MiB whoever owns it',
   ),
   hvKbd: onOff(false, false, true, 'driver for the synthetic keyboard'),
+  hvHid: onOff(false, false, true, 'driver for the synthetic mouse'),
+  kvpPollWake: onOff(false, true, true, 'the KVP driver wakes its daemon when a request comes'),
+  kvpPollTimeoutMs: choice(
+    ['100', 'inf'],
+    ['100', 'inf', 'inf'],
+    'how long hv_kvp_daemon polls before it looks again by itself',
+  ),
+  kvpLostWakeup: onOff(
+    true,
+    true,
+    false,
+    'the KVP worker falls asleep without looking whether the daemon has answered',
+  ),
   relidReleased: onOff(false, false, true, 'give the channel id back after a rescind'),
   vmbusVersion: choice(
     ['auto', '0.13', '1.1', '2.4', '3.0', '4.0', '4.1', '5.0', '5.1', '5.2', '5.3', '6.0'],

@@ -5,14 +5,19 @@ import type { GuestMemory } from '../core/memory.ts';
 import type { Trace } from '../core/trace.ts';
 import { ScsiDisk } from '../devices/scsi/disk.ts';
 import { ScsiDvd } from '../devices/scsi/dvd.ts';
+import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
+import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
+import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
 import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
 import { StorvscController } from '../devices/storvsc/controller.ts';
 import { Partition, type Halves } from '../hypervisor/partition.ts';
 import type { BlockDevice } from '../storage/block.ts';
+import type { VmbusDevice } from '../vmbus/device.ts';
 import { VmbusServer } from '../vmbus/server.ts';
 import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
+import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, TSC_HZ } from './layout.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices, unbuiltNetworkAdapter } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
@@ -64,6 +69,10 @@ export class Board {
   readonly chipset: Chipset;
   /** The synthetic SCSI controller. */
   readonly scsi: StorvscController;
+  readonly integration: Integration;
+  readonly dynamicMemory: DynamicMemory;
+  readonly keyboard: SyntheticKeyboard;
+  readonly mouse: SyntheticMouse;
   /** In the order in which firmware looks at them. */
   readonly disks: readonly PluggedDisk[];
   readonly #options: BoardOptions;
@@ -123,6 +132,24 @@ export class Board {
     const { scsi, disks } = this.#plugDisks();
     this.scsi = scsi;
     this.disks = disks;
+    const offer = (device: VmbusDevice): void => {
+      this.vmbus.offer(device);
+    };
+    this.integration = buildIntegration(
+      { clock, events, trace, profile: profile.integration },
+      offer,
+    );
+    const { keyboard, mouse } = buildInput({ clock, events, trace }, offer);
+    this.dynamicMemory = new DynamicMemory({
+      clock,
+      events,
+      trace,
+      memory,
+      order: OfferOrder.dynamicMemory,
+    });
+    offer(this.dynamicMemory);
+    this.keyboard = keyboard;
+    this.mouse = mouse;
     for (const device of unbuiltDevices()) this.vmbus.offer(device);
     for (let index = 0; index < options.networkAdapters; index += 1) {
       this.vmbus.offer(unbuiltNetworkAdapter(index));

@@ -7,6 +7,7 @@ import { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
 import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
+import { commonDrivers } from '../guest/drivers.ts';
 import { createModelGuest, type ModelGuest } from '../guest/model.ts';
 import { createStorageStack, type StorageStack } from '../guest/storage.ts';
 import type { PresetName, Switches } from '../guest/switches.ts';
@@ -45,6 +46,9 @@ const powerOffEvent = traceType('machine', 'power-off');
 const NEWLINE = 0x0a;
 /** `kind` of `guestEnd`. */
 const GUEST_HALTED = 0;
+
+/** What its devices still do for a guest that has halted; the host's own timers go on for ever. */
+const HALT_SETTLE_NS = 20_000_000;
 
 /** FreeBSD numbers the emulated ATA channels of Gen-1 before the synthetic buses. */
 const IDE_CHANNELS = 2;
@@ -118,7 +122,6 @@ export class Machine {
   #ending: Ending | undefined;
   #isResetPending = false;
   #panicMessage = '';
-  #isGuestHalted = false;
 
   constructor(config: MachineConfig) {
     const { generation } = config;
@@ -133,7 +136,7 @@ export class Machine {
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;
-      else if (type === guestEnd && values[0] === GUEST_HALTED) this.#isGuestHalted = true;
+      else if (type === guestEnd && values[0] === GUEST_HALTED) this.#guestHalted();
     });
     let line = '';
     this.console.listen((byte) => {
@@ -189,12 +192,7 @@ export class Machine {
     }
     if (this.#ending !== undefined) return this.#ending;
     if (pause === 'deadline') return { kind: 'virtual-time', limitNs: deadlineNs };
-    if (pause !== 'idle') return undefined;
-    // A guest without crash MSRs panics and halts: nothing else tells of it.
-    if (this.#panicMessage !== '') {
-      return { kind: 'guest-crash', message: this.#panicMessage, parameters: [] };
-    }
-    return { kind: this.#isGuestHalted ? 'halted' : 'idle' };
+    return pause === 'idle' ? { kind: 'idle' } : undefined;
   }
 
   /**
@@ -216,6 +214,16 @@ export class Machine {
   #end(ending: Ending): void {
     this.#ending ??= ending;
     this.#loop.stop();
+  }
+
+  /** Nothing wakes the guest again, but what it printed last is still on its way. */
+  #guestHalted(): void {
+    this.events.after(HALT_SETTLE_NS, () => {
+      // A guest without crash MSRs panics and halts: nothing else tells of it.
+      const message = this.#panicMessage;
+      if (message === '') this.#end({ kind: 'halted' });
+      else this.#end({ kind: 'guest-crash', message, parameters: [] });
+    });
   }
 
   /** Everything that a power cycle makes new. */
@@ -258,7 +266,7 @@ export class Machine {
     });
     this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
     this.#guest = createModelGuest({
-      drivers: [...(this.#config.drivers ?? []), this.#storage.driver],
+      drivers: [...(this.#config.drivers ?? []), this.#storage.driver, ...commonDrivers],
       mountRoot: (kernel) => this.#storage.mountRoot(kernel),
       processors: this.#board.partition.processors,
       trace,

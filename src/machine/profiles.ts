@@ -13,6 +13,13 @@ import { DEFAULT_STORVSC_PROFILE, type StorvscProfile } from '../devices/storvsc
 import { VstorVersion } from '../devices/storvsc/spec.ts';
 import type { HypervisorProfile } from '../hypervisor/profile.ts';
 import { VmbusVersion } from '../vmbus/spec/versions.ts';
+import {
+  INTEGRATION_2012,
+  INTEGRATION_2012R2,
+  INTEGRATION_2016,
+  INTEGRATION_2019,
+  type IntegrationProfile,
+} from './integration.ts';
 
 export const HOST_NAMES = [
   'ws2012',
@@ -33,6 +40,7 @@ export interface HostProfile {
   /** Newest VMBus version, major << 16 | minor. */
   readonly vmbusVersion: number;
   readonly storvsc: StorvscProfile;
+  readonly integration: IntegrationProfile;
   /** Generation 2 came with Windows Server 2012 R2. */
   readonly hasGeneration2: boolean;
   /** How its emulated i8254 errs, or null for a sound one. */
@@ -100,6 +108,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win8,
     storvsc: storvsc2012,
     hasGeneration2: false,
+    integration: INTEGRATION_2012,
     pitAnomaly: driftingPit,
   },
   ws2012r2: {
@@ -108,6 +117,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win8_1,
     storvsc: { ...storvsc2012, maxVersion: VstorVersion.blue },
     hasGeneration2: true,
+    integration: INTEGRATION_2012R2,
     pitAnomaly: driftingPit,
   },
   ws2016tp: {
@@ -116,6 +126,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win10,
     storvsc: { ...storvscSince2016, absentLun: 'zeroed' },
     hasGeneration2: true,
+    integration: INTEGRATION_2016,
     pitAnomaly: driftingPit,
   },
   ws2016: {
@@ -124,6 +135,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win10,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    integration: INTEGRATION_2016,
     pitAnomaly: null,
   },
   ws2019: {
@@ -139,6 +151,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.rs5,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    integration: INTEGRATION_2019,
     pitAnomaly: null,
   },
   ws2022: {
@@ -154,6 +167,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.iron,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    integration: INTEGRATION_2019,
     pitAnomaly: null,
   },
   ws2025: {
@@ -169,6 +183,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.copper,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    integration: INTEGRATION_2019,
     pitAnomaly: null,
   },
 };

@@ -162,6 +162,9 @@ export class Startup {
     }
     kernel.bootverbose(`TSC clock: ${cpuTicks.frequencyHz} Hz\n`);
     kernel.printf(cpuLines(this.cpu, cpuTicks.frequencyHz, kernel.isLegacy));
+    if (!kernel.timeOfDay.readBatteryClock()) {
+      kernel.bootverbose('Warning: no time-of-day clock registered\n');
+    }
   }
 
   #announceMemory(): void {
@@ -250,14 +253,11 @@ export class Startup {
     kernel.interrupts.install(
       vector,
       () => `irq${interrupt}: uart0`,
-      () => kernel.console.receive((byte) => this.onInput(byte)),
+      () => kernel.console.receive((byte) => kernel.userland.typed(byte)),
     );
     kernel.ioApic.route(interrupt, vector, kernel.hardwareOf(0).index);
     kernel.console.enableInput();
   }
-
-  /** A byte from the serial line; the terminal replaces it. */
-  onInput: (byte: number) => void = () => {};
 
   /** INIT, then SIPI twice, as the multiprocessor specification wants it. */
   *launchOthers(): Task {

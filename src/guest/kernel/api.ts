@@ -55,6 +55,16 @@ export interface ShellCommand {
   run(words: readonly string[]): Task;
 }
 
+/** Where the kernel and its drivers meet the programs of the system. */
+export interface UserlandApi {
+  /** devd starts a program for a device that has appeared: now, or once devd itself runs. */
+  startDaemon(name: string, body: () => Task): void;
+  /** shutdown_nice(9): asks init to end the system and switch the power off. */
+  requestPowerOff(): void;
+  /** A byte for the console's terminal, as from its serial line. In interrupt context. */
+  typed(byte: number): void;
+}
+
 export interface KernelApi {
   readonly trace: Trace;
   /** Which bugs this kernel has. */
@@ -98,6 +108,11 @@ export interface KernelApi {
   addConfigHook(name: string, run: () => Task): void;
   /** Root is not mounted before every hold is released. @returns the release */
   holdRootMount(name: string): () => void;
+
+  /** Time of day in microseconds since 1970 (UTC). */
+  wallClockUs(): number;
+  setWallClockUs(us: number): void;
+  readonly userland: UserlandApi;
 
   /** Stops the machine with a panic message and the crash MSRs. */
   panic(message: string): never;

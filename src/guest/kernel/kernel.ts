@@ -5,6 +5,7 @@ import { CRASH_MESSAGE, CRASH_NOTIFY, Msr } from '../../hypervisor/spec/msrs.ts'
 import type { VirtualProcessor } from '../../hypervisor/processor.ts';
 import type { Switches } from '../switches.ts';
 import { I8254 } from '../timers/i8254.ts';
+import { TimeOfDay } from '../timers/time-of-day.ts';
 import { Timecounters } from '../timers/timecounter.ts';
 import { guestEnd, guestPanic, guestPhase, guestStageStopped } from '../trace.ts';
 import type {
@@ -27,6 +28,7 @@ import { PageAllocator } from './pages.ts';
 import { Scheduler } from './scheduler.ts';
 import { TaskQueue } from './taskqueue.ts';
 import { Priority } from './thread.ts';
+import { Userland } from './userland.ts';
 
 /** Thrown by `panic` to leave whatever was running; the engine catches it. */
 export class KernelPanic extends Error {
@@ -63,6 +65,8 @@ export class Kernel implements KernelApi {
   readonly console: Console;
   readonly i8254: I8254;
   readonly giant: Lock;
+  readonly timeOfDay: TimeOfDay;
+  readonly userland: Userland;
 
   // Volatile state.
   readonly eventTimers: EventTimer[] = [];
@@ -102,6 +106,8 @@ export class Kernel implements KernelApi {
     this.i8254 = new I8254(this.hw);
     this.pages = new PageAllocator(this.hw.memory);
     this.giant = new Lock('Giant', this.scheduler);
+    this.timeOfDay = new TimeOfDay(this.hw, () => this.timecounters.uptimeNs());
+    this.userland = new Userland((name, body, options) => this.spawn(name, body, options));
     this.callouts = new Callouts(this.processorCount, {
       uptimeNs: () => this.timecounters.uptimeNs(),
       processor: () => this.scheduler.active,
@@ -141,6 +147,14 @@ export class Kernel implements KernelApi {
 
   uptimeNs(): number {
     return this.timecounters.uptimeNs();
+  }
+
+  wallClockUs(): number {
+    return this.timeOfDay.nowUs;
+  }
+
+  setWallClockUs(us: number): void {
+    this.timeOfDay.nowUs = us;
   }
 
   printf(text: string): void {

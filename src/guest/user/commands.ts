@@ -1,6 +1,7 @@
 /** The programs of the root shell. */
 import type { Startup } from '../boot/startup.ts';
 import type { ShellCommand, Task } from '../kernel/api.ts';
+import { formatDate } from '../timers/time-of-day.ts';
 import type { PowerAction } from './power.ts';
 import { shutDown } from './power.ts';
 
@@ -24,6 +25,7 @@ export function builtInCommands(startup: Startup): ShellCommand[] {
     run: () => shutDown(startup, action),
   });
   return [
+    show('date', 'the time of day', () => `${formatDate(kernel.wallClockUs())}\n`),
     show('dmesg', 'the kernel messages of this boot', () => kernel.console.messages),
     show('echo', 'write words', (words) => `${words.slice(1).join(' ')}\n`),
     show('ps', 'threads and their processor time', () => processes(startup)),

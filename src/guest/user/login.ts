@@ -1,17 +1,24 @@
 /** init and rc, then a login prompt with a root shell behind it. */
 import type { Startup } from '../boot/startup.ts';
 import type { ShellCommand, Task } from '../kernel/api.ts';
+import { Priority } from '../kernel/thread.ts';
 import { builtInCommands, processes } from './commands.ts';
+import { shutDown } from './power.ts';
 import { Terminal } from './terminal.ts';
 
 /** rc looks its daemons up with ps; the background check does so once more a minute later. */
 const BACKGROUND_CHECK_NS = 60_000_000_000;
 const RC_STEP_NS = 2_000_000;
+/** Programs get the chance to end by themselves. */
+const SHUTDOWN_STEP_NS = 50_000_000;
 
 export function* runUserland(startup: Startup): Task {
   const { kernel } = startup;
   const terminal = new Terminal(kernel);
-  startup.onInput = (byte) => terminal.receive(byte);
+  kernel.userland.onInput = (byte) => terminal.receive(byte);
+  kernel.userland.startInit(() => {
+    kernel.spawn('init', () => endByInit(startup), { priority: Priority.user });
+  });
   yield* runStartScripts(startup);
   const needsKeyboard = startup.firmware.generation === 2 && !kernel.switches.hvKbd;
   if (needsKeyboard) {
@@ -35,9 +42,19 @@ function* runStartScripts(startup: Startup): Task {
   kernel.print('Mounting local filesystems:.\n');
   yield RC_STEP_NS;
   processes(startup);
-  kernel.print('Starting devd.\nUpdating motd:.\nStarting syslogd.\nStarting cron.\n');
+  kernel.print('Starting devd.\n');
+  kernel.userland.startDevd();
+  kernel.print('Updating motd:.\nStarting syslogd.\nStarting cron.\n');
   yield RC_STEP_NS;
   if (kernel.isLegacy) kernel.print('Starting background file system checks in 60 seconds.\n');
+}
+
+/** init runs rc.shutdown, and then does what the kernel asked it for. */
+function* endByInit(startup: Startup): Task {
+  startup.kernel.print('\nStopping cron.\nStopping devd.\n');
+  yield RC_STEP_NS;
+  yield* startup.kernel.tsleep({}, SHUTDOWN_STEP_NS);
+  yield* shutDown(startup, 'poweroff');
 }
 
 function* backgroundCheck(startup: Startup): Task {

@@ -125,6 +125,11 @@ export interface GuestChannel {
   waitSubChannels(count: number, timeoutNs: number): Task<readonly GuestChannel[]>;
 }
 
+/** A thread that does a driver's work, in order. */
+export interface WorkQueue {
+  enqueue(work: () => Task): void;
+}
+
 /** A newbus device: a child of vmbus0 with a driver attached, or about to be. */
 export interface GuestDevice {
   /** "storvsc". */
@@ -136,6 +141,11 @@ export interface GuestDevice {
   readonly kernel: KernelApi;
   /** VMBus version in force, for example 0x00040000. */
   readonly vmbusVersion: number;
+  /**
+   * A queue with a thread of its own. In 10.2 its work runs under the semaphore that serialises
+   * offers and rescinds, unless `offerQueue` is fixed.
+   */
+  createQueue(name: string): WorkQueue;
   /** What the driver's attach keeps for its detach. */
   softState: unknown;
 }
@@ -157,7 +167,9 @@ export const Errno = {
   ENXIO: 6,
   EIO: 5,
   ENOMEM: 12,
+  ENODEV: 19,
   EINVAL: 22,
   EAGAIN: 35,
+  EOPNOTSUPP: 45,
   ETIMEDOUT: 60,
 } as const;

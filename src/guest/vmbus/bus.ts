@@ -87,6 +87,11 @@ export class VmBus implements ChannelHost {
     this.directory.map(channel);
   }
 
+  /** Where the hypervisor's interrupts come in. */
+  get vector(): number {
+    return this.#vector;
+  }
+
   unmapChannel(channel: Channel): void {
     this.directory.unmap(channel);
   }
@@ -298,7 +303,10 @@ export class VmBus implements ChannelHost {
       const description = driver.probe(channel.offer, kernel);
       if (description === undefined) continue;
       const unit = this.#nextUnit(driver.name);
-      const device = new Device(driver, unit, channel, kernel, this.connection.version);
+      const { version } = this.connection;
+      const device = new Device(driver, unit, channel, kernel, version, (name) =>
+        this.#offers.createQueue(name),
+      );
       channel.device = device;
       this.devices.push(device);
       const shown = description === '' ? '' : `: <${description}>`;

@@ -3,7 +3,7 @@ import * as wire from '../../vmbus/spec/messages.ts';
 import { ConnectionId } from '../../vmbus/spec/ids.ts';
 import { VmbusVersion } from '../../vmbus/spec/versions.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { ChannelOffer, GuestDevice, GuestDriver } from './api.ts';
+import type { ChannelOffer, GuestDevice, GuestDriver, WorkQueue } from './api.ts';
 import type { Channel } from './channel.ts';
 
 export class Device implements GuestDevice {
@@ -12,6 +12,7 @@ export class Device implements GuestDevice {
   readonly channel: Channel;
   readonly kernel: Kernel;
   readonly vmbusVersion: number;
+  readonly #createQueue: (name: string) => WorkQueue;
   softState: unknown;
 
   constructor(
@@ -20,12 +21,18 @@ export class Device implements GuestDevice {
     channel: Channel,
     kernel: Kernel,
     vmbusVersion: number,
+    createQueue: (name: string) => WorkQueue,
   ) {
     this.driver = driver;
     this.unit = unit;
     this.channel = channel;
     this.kernel = kernel;
     this.vmbusVersion = vmbusVersion;
+    this.#createQueue = createQueue;
+  }
+
+  createQueue(name: string): WorkQueue {
+    return this.#createQueue(name);
   }
 
   get driverName(): string {

@@ -4,6 +4,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { Lock } from '../kernel/lock.ts';
 import type { TaskQueue } from '../kernel/taskqueue.ts';
 import { Priority } from '../kernel/thread.ts';
+import type { WorkQueue } from './api.ts';
 
 /** From the creation of a thread to its first instruction. */
 const START_NS = 4_000;
@@ -19,6 +20,8 @@ export interface OfferQueue {
   add(key: object, isSubChannel: boolean, work: OfferWork): void;
   /** No more work for this channel. */
   forget(key: object): void;
+  /** A queue for a driver's own work. */
+  createQueue(name: string): WorkQueue;
 }
 
 /** Work that runs once, in a queue. */
@@ -61,6 +64,19 @@ export class PerChannelQueues implements OfferQueue {
     if (this.#random.below(12) === 0) {
       yield* this.#kernel.tsleep(work, this.#random.below(LATE_NS));
     }
+    yield* this.#exclude(work);
+  }
+
+  /** Every queue but the one of messages takes the semaphore, the services' queues too. */
+  createQueue(name: string): WorkQueue {
+    const queue = this.#kernel.taskQueue(`hv_${name}_${this.#nextQueue} taskq`, {
+      priority: Priority.interruptNetwork,
+    });
+    this.#nextQueue += 1;
+    return { enqueue: (work) => queue.enqueue(once(() => this.#exclude(work))) };
+  }
+
+  *#exclude(work: OfferWork): Task {
     yield* this.#semaphore.acquire();
     yield* work();
     this.#semaphore.release();
@@ -74,10 +90,12 @@ export class PerChannelQueues implements OfferQueue {
 
 /** Since the fix: one thread for all primaries; today sub-channels have a second one. */
 export class GlobalQueue implements OfferQueue {
+  readonly #kernel: Kernel;
   readonly #primary: TaskQueue;
   readonly #sub: TaskQueue;
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     if (kernel.isLegacy) {
       this.#primary = kernel.taskQueue('hv_control taskq', { priority: Priority.interruptNetwork });
       this.#sub = this.#primary;
@@ -92,4 +110,12 @@ export class GlobalQueue implements OfferQueue {
   }
 
   forget(): void {}
+
+  createQueue(name: string): WorkQueue {
+    const { isLegacy } = this.#kernel;
+    const queue = this.#kernel.taskQueue(isLegacy ? `hv_${name} taskq` : name, {
+      priority: isLegacy ? Priority.interruptNetwork : Priority.kernel,
+    });
+    return { enqueue: (work) => queue.enqueue(once(work)) };
+  }
 }

@@ -127,6 +127,17 @@ export class BenchKernel implements KernelApi {
     for (let page = 0; page < pages; page += 1) this.#free.push(gpa + page * PAGE_BYTES);
   }
   charge(): void {}
+  wallClockUs(): number {
+    return Math.floor(this.clock.nowNs / 1000);
+  }
+  setWallClockUs(): never {
+    throw new Error('the storage stack sets no clocks');
+  }
+  readonly userland = {
+    startDaemon: (): void => {},
+    requestPowerOff: (): void => {},
+    typed: (): void => {},
+  };
   random(name: string): Random {
     return new Random(1, name);
   }
@@ -427,6 +438,9 @@ export class Bench {
       kernel,
       vmbusVersion: setup.vmbusVersion ?? 0x0004_0000,
       softState: undefined,
+      createQueue: () => {
+        throw new Error('storvsc has no work queue');
+      },
     };
     const driver = this.#driver;
     kernel.spawn('attach', function* (): Task {

@@ -1,0 +1,72 @@
+/** Scan codes of set 1 to what a US keyboard types, as the console's us.kbd has it. */
+
+const CONTROL = 0x1d;
+const LEFT_SHIFT = 0x2a;
+const RIGHT_SHIFT = 0x36;
+const ALT = 0x38;
+const CAPS_LOCK = 0x3a;
+const KEYPAD_SLASH = 0x35;
+const ENTER = 0x1c;
+/** A letter with control gives its low five bits. */
+const CONTROL_MASK = 0x1f;
+const NOTHING = -1;
+
+/** By scan code from 1 on; a space stands for keys that type nothing, and for the space bar. */
+const PLAIN = "\u001b1234567890-=\b\tqwertyuiop[]\r asdfghjkl;'` \\zxcvbnm,./ *  ";
+const SHIFTED = '\u001b!@#$%^&*()_+\b\tQWERTYUIOP{}\r ASDFGHJKL:"~ |ZXCVBNM<>? *  ';
+const SPACE_BAR = 0x39;
+
+/** The state of the modifiers, and what each key types under it. */
+export class Keymap {
+  #shifts = 0;
+  #controls = 0;
+  #isCapsLock = false;
+  #isCapsDown = false;
+
+  get isCapsLock(): boolean {
+    return this.#isCapsLock;
+  }
+
+  /**
+   * @param code without prefix
+   * @param isExtended the key has the prefix E0
+   * @returns the character code that the key types, or -1
+   */
+  key(code: number, isExtended: boolean, isBreak: boolean): number {
+    if (this.#modify(code, isExtended, isBreak)) return NOTHING;
+    if (isBreak) return NOTHING;
+    // The grey keys but these two send sequences, which a line of input has no use for.
+    if (isExtended && code !== ENTER && code !== KEYPAD_SLASH) return NOTHING;
+    return this.#character(code, isExtended);
+  }
+
+  #modify(code: number, isExtended: boolean, isBreak: boolean): boolean {
+    const isShift = code === LEFT_SHIFT || code === RIGHT_SHIFT;
+    if (isShift && !isExtended) {
+      const bit = code === LEFT_SHIFT ? 1 : 2;
+      this.#shifts = isBreak ? this.#shifts & ~bit : this.#shifts | bit;
+    } else if (code === CONTROL) {
+      const bit = isExtended ? 2 : 1;
+      this.#controls = isBreak ? this.#controls & ~bit : this.#controls | bit;
+    } else if (code === CAPS_LOCK) {
+      // A key that is held repeats its make code.
+      if (!isBreak && !this.#isCapsDown) this.#isCapsLock = !this.#isCapsLock;
+      this.#isCapsDown = !isBreak;
+    } else {
+      return isShift || code === ALT;
+    }
+    return true;
+  }
+
+  #character(code: number, isExtended: boolean): number {
+    const plain = PLAIN[code - 1] ?? ' ';
+    if (plain === ' ' && code !== SPACE_BAR) return NOTHING;
+    const isLetter = plain >= 'a' && plain <= 'z';
+    const isShifted = this.#shifts !== 0 && !isExtended;
+    const isUpper = isLetter && this.#isCapsLock ? !isShifted : isShifted;
+    const character = isUpper ? SHIFTED.charCodeAt(code - 1) : plain.charCodeAt(0);
+    if (this.#controls === 0) return character;
+    const isControllable = isLetter || '[]\\'.includes(plain);
+    return isControllable ? character & CONTROL_MASK : character;
+  }
+}

@@ -1,0 +1,52 @@
+import type { Task, ThreadOptions, UserlandApi } from './api.ts';
+import { Priority } from './thread.ts';
+
+interface Daemon {
+  readonly name: string;
+  readonly body: () => Task;
+}
+
+type Spawn = (name: string, body: () => Task, options: ThreadOptions) => unknown;
+
+/** What init, devd and the console's terminal do for the kernel once they run. */
+export class Userland implements UserlandApi {
+  readonly #spawn: Spawn;
+  readonly #waiting: Daemon[] = [];
+  #hasDevd = false;
+  #powerOff: (() => void) | undefined;
+  #isPowerOffPending = false;
+  /** The terminal replaces it. */
+  onInput: (byte: number) => void = () => {};
+
+  constructor(spawn: Spawn) {
+    this.#spawn = spawn;
+  }
+
+  startDaemon(name: string, body: () => Task): void {
+    if (this.#hasDevd) this.#spawn(name, body, { priority: Priority.user });
+    else this.#waiting.push({ name, body });
+  }
+
+  /** rc has started devd: it hears of every device that is there already. */
+  startDevd(): void {
+    this.#hasDevd = true;
+    for (const { name, body } of this.#waiting.splice(0)) this.startDaemon(name, body);
+  }
+
+  requestPowerOff(): void {
+    // A signal that init does not take yet stays pending.
+    if (this.#powerOff === undefined) this.#isPowerOffPending = true;
+    else this.#powerOff();
+  }
+
+  /** init runs, and takes the signal that asks for a shutdown. */
+  startInit(powerOff: () => void): void {
+    this.#powerOff = powerOff;
+    if (this.#isPowerOffPending) powerOff();
+    this.#isPowerOffPending = false;
+  }
+
+  typed(byte: number): void {
+    this.onInput(byte);
+  }
+}
