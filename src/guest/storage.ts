@@ -1,4 +1,5 @@
 /** The guest's storage stack, put together: storvsc under CAM under GEOM, for each kernel anew. */
+import { hexdumpCommand } from './cam/hexdump.ts';
 import { Cam } from './cam/transport.ts';
 import { Geom } from './geom/geom.ts';
 import { mountRoot, type BootDisk, type RootMount } from './geom/mountroot.ts';
@@ -49,6 +50,7 @@ class Stack implements StorageStack {
   #camOf(kernel: KernelApi): Cam {
     if (this.cam?.kernel === kernel) return this.cam;
     this.cam = new Cam(kernel, { firstPathId: this.#firstPathId });
+    kernel.addCommand(hexdumpCommand(this.cam));
     this.geom = new Geom(kernel);
     this.cam.diskListener = this.geom;
     this.root = undefined;
