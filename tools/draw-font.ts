@@ -99,12 +99,15 @@ const BLOCKS: Readonly<Record<string, (cell: Cell) => void>> = {
   '▀': (cell) => fill(cell, 0, 0, 7, 7),
 };
 
+function isBlank(character: string): boolean {
+  return character === ' ' || character === '\u00a0';
+}
+
 function drawGlyph(code: number, character: string): Cell {
   const cell = emptyCell();
   const box = BOXES.split(' ')[code - FIRST_BOX];
   const marked = MARKED[character];
   const strokes = STROKES[character];
-  const isBlank = character === ' ' || character === '\u00a0';
   if (BLOCKS[character] !== undefined) BLOCKS[character](cell);
   else if (code >= FIRST_BOX && box !== undefined) drawBox(cell, box);
   else if (marked !== undefined) {
@@ -113,7 +116,7 @@ function drawGlyph(code: number, character: string): Cell {
     draw(cell, STROKES[base]!);
     draw(cell, MARKS[mark]!, isCapital && mark !== 'cedilla' ? 2 : 0);
   } else if (strokes !== undefined) draw(cell, strokes);
-  else if (!isBlank) draw(cell, '13-53-5b-1b-13');
+  else if (!isBlank(character)) draw(cell, '13-53-5b-1b-13');
   return cell;
 }
 
@@ -128,7 +131,7 @@ function rowsOf(cell: Cell): string {
 export function fontSource(): string {
   const lines = Array.from(CP437, (character, code) => {
     const glyph = rowsOf(drawGlyph(code, character));
-    const name = code < 0x20 ? '' : ` // ${character === '\u00a0' ? 'blank' : character}`;
+    const name = code < 0x20 ? '' : ` // ${isBlank(character) ? 'blank' : character}`;
     return `  '${glyph}',${name}`;
   });
   return `/**
