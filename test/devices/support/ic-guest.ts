@@ -1,6 +1,6 @@
 import type { IcDevice } from '../../../src/devices/ic/ic-device.ts';
 import { IcHeader } from '../../../src/devices/ic/spec.ts';
-import { type MachineParts, MessageGuest } from './message-guest.ts';
+import { MessageGuest } from './message-guest.ts';
 
 export interface IcRequest {
   readonly bytes: Uint8Array;
@@ -13,10 +13,6 @@ export interface IcRequest {
 export class IcGuest<Device extends IcDevice> extends MessageGuest<Device> {
   /** Versions that the host proposed last, framework versions first. */
   proposed: number[] = [];
-
-  constructor(make: (parts: MachineParts) => Device) {
-    super(make);
-  }
 
   /** Opens the channel and answers the proposal with these versions. */
   negotiate(framework: number, message: number): this {

@@ -58,7 +58,9 @@ function dirt(rectangles: readonly (readonly number[])[], count = rectangles.len
 
 function dirtyOf(bench: MessageGuest<SyntheticVideo>): number[][] {
   const { words, count } = bench.device.display.dirty;
-  return Array.from({ length: count }, (_, index) => [...words.slice(index * 4, index * 4 + 4)]);
+  return Array.from({ length: count }, (_, index) =>
+    Array.from(words.slice(index * 4, index * 4 + 4)),
+  );
 }
 
 describe('versions', () => {
@@ -151,8 +153,8 @@ describe('resolutions', () => {
       const edid = buildEdid(width, height);
       expect(edid.reduce((sum, byte) => sum + byte, 0) & 0xff).toBe(0);
       expect(hex(edid.slice(0, 8))).toBe('00 ff ff ff ff ff ff 00');
-      const [word] = [edid[8]! * 256 + edid[9]!];
-      const letters = [10, 5, 0].map((shift) => String.fromCharCode(64 + ((word! >> shift) & 31)));
+      const word = edid[8]! * 256 + edid[9]!;
+      const letters = [10, 5, 0].map((shift) => String.fromCharCode(64 + ((word >> shift) & 31)));
       expect(letters.join('')).toBe('SVM');
       const timing = edid.slice(54, 72);
       expect(timing[2]! + ((timing[4]! & 0xf0) << 4)).toBe(Math.min(width, 4095));
