@@ -31,6 +31,8 @@ export interface Gpadl {
   words: Uint32Array;
   filledWords: number;
   pages: number;
+  /** Its device would not give it back when it was torn down. */
+  isHeld: boolean;
 }
 
 /** Guest memory shared with the host, by channel and the guest's own number. */
@@ -74,6 +76,7 @@ export class GpadlTable {
       words: new Uint32Array(Math.floor(rangeBytes / 8) * 2),
       filledWords: 0,
       pages: 0,
+      isHeld: false,
     };
     slot.gpadls.set(id, gpadl);
     this.#count += 1;
@@ -186,7 +189,8 @@ export class GpadlTable {
     if (gpadl.state !== 'tearing-down' || slot.gpadls.get(gpadl.id) !== gpadl) return;
     if (slot.channel !== undefined && slot.request?.ringGpadlId === gpadl.id) return;
     const mayRefuse = slot.subChannelIndex === 0 && !slot.isReleased;
-    if (mayRefuse && slot.device.releaseGpadl?.(gpadl.id) === false) return;
+    gpadl.isHeld = mayRefuse && slot.device.releaseGpadl?.(gpadl.id) === false;
+    if (gpadl.isHeld) return;
     this.#remove(gpadl);
     if (!slot.isReleased) this.#sendTorndown(gpadl.id);
     this.#core.checkDisconnected();
@@ -196,7 +200,7 @@ export class GpadlTable {
   channelClosed(slot: ChannelSlot, ringGpadlId: number): void {
     const rings = slot.gpadls.get(ringGpadlId);
     if (rings !== undefined) this.#tornDown(rings);
-    for (const gpadl of [...slot.gpadls.values()]) this.#tornDown(gpadl);
+    for (const gpadl of [...slot.gpadls.values()]) if (gpadl.isHeld) this.#tornDown(gpadl);
   }
 
   /** The guest lets go of the channel, and of all its GPADLs. Nothing is said of them any more. */
@@ -208,6 +212,8 @@ export class GpadlTable {
         gpadl.state = 'offered-tearing-down';
       } else if (gpadl.state === 'accepted') {
         this.#startTeardown(gpadl);
+      } else if (gpadl.isHeld) {
+        this.#tornDown(gpadl);
       }
     }
   }
