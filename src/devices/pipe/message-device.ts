@@ -28,6 +28,8 @@ export const Malformed = {
   /** A message that makes no sense in the state of its protocol. */
   unexpected: 7,
   badValue: 8,
+  /** A message of ours that the guest's ring could not take even when it was empty. */
+  ringTooSmall: 9,
 } as const;
 
 const malformedEvent = traceType('message', 'malformed', {
@@ -120,11 +122,7 @@ export abstract class MessageDevice implements VmbusDevice {
 
   writable(channel: OpenChannel): void {
     if (channel !== this.#channel) return;
-    const wasStalled = this.#waiting.length >= MAX_WAITING;
-    let sent = 0;
-    while (sent < this.#waiting.length && this.#trySend(this.#waiting[sent]!)) sent += 1;
-    this.#waiting.splice(0, sent);
-    if (wasStalled && this.#waiting.length < MAX_WAITING) this.#schedule(MESSAGE_NS);
+    this.#flush();
     if (this.#waiting.length === 0) this.drained();
   }
 
@@ -154,16 +152,29 @@ export abstract class MessageDevice implements VmbusDevice {
   protected send(message: Uint8Array): void {
     if (this.#channel === undefined) return;
     const packet = this.#framing === 'pipe' ? withPipeHeader(message) : message;
-    if (this.#waiting.length > 0 || !this.#trySend(packet)) this.#waiting.push(packet);
+    this.#waiting.push(packet);
+    this.#flush();
+  }
+
+  /** Sends what waits, as far as the ring has room. What can never fit an empty ring is dropped. */
+  #flush(): void {
+    const wasStalled = this.#waiting.length >= MAX_WAITING;
+    let done = 0;
+    while (done < this.#waiting.length && this.#channel !== undefined) {
+      const packet = this.#waiting[done]!;
+      if (!this.#channel.sendInBand(packet, 0, packet.length, 0, 0, false)) {
+        if (this.#channel.unreadBytes > 0) break;
+        this.refuse(Malformed.ringTooSmall, packet.length);
+      }
+      done += 1;
+    }
+    if (done > 0) this.#waiting.splice(0, done);
+    if (wasStalled && this.#waiting.length < MAX_WAITING) this.#schedule(MESSAGE_NS);
   }
 
   /** Records that the guest sent something that this device drops. */
   protected refuse(reason: number, detail: number): void {
     this.trace.emit(malformedEvent, this.channelId, reason, detail);
-  }
-
-  #trySend(packet: Uint8Array): boolean {
-    return this.#channel!.sendInBand(packet, 0, packet.length, 0, 0, false);
   }
 
   #schedule(delayNs: number): void {
@@ -173,6 +184,7 @@ export abstract class MessageDevice implements VmbusDevice {
 
   #serve(): void {
     this.#workEvent = undefined;
+    if (this.#waiting.length > 0) this.#flush();
     for (let count = 0; count < MESSAGES_PER_EVENT; count += 1) {
       // A handler may end in the channel being closed, and a full queue holds the guest back.
       if (this.#waiting.length >= MAX_WAITING || this.#channel?.receive() !== true) return;

@@ -96,6 +96,7 @@ describe('a guest that does not read', () => {
     const bench = video();
     const channel = new FakeChannel(bench.guest.memory);
     channel.room = 0;
+    channel.unreadBytes = 8;
     bench.device.open(channel);
     for (let count = 0; count < 100; count += 1) channel.queued.push(packet(framed(VIDEO_REQUEST)));
     bench.device.signaled(channel);

@@ -56,6 +56,37 @@ describe('operations', () => {
   });
 });
 
+describe('a ring that a freeze does not fit', () => {
+  it('loses that message, and carries the next ones', () => {
+    const guest = new IcGuest((parts) => new VolumeShadowCopy(parts));
+    guest.open({ receivePages: 2 }).pass(1_000_000);
+    guest.choose(0x3_0000, 0x5_0000);
+    const outcomes: string[] = [];
+    guest.device.freeze((outcome) => outcomes.push(outcome));
+    guest.pass(60_000_000_000);
+    expect(outcomes).toEqual(['timeout']);
+    expect(guest.dropped).toEqual([9]);
+    guest.device.thaw((outcome) => outcomes.push(outcome));
+    guest.answer(guest.request());
+    expect(outcomes).toEqual(['timeout', 'answered']);
+  });
+
+  it('also when it was not empty at that time', () => {
+    const guest = new IcGuest((parts) => new VolumeShadowCopy(parts));
+    guest.open({ receivePages: 2 }).pass(1_000_000);
+    guest.choose(0x3_0000, 0x5_0000);
+    guest.device.checkHotBackup(() => undefined);
+    guest.pass(60_000_000_000);
+    guest.device.freeze(() => undefined);
+    guest.pass(60_000_000_000);
+    guest.hearAll();
+    const outcomes: string[] = [];
+    guest.device.thaw((outcome) => outcomes.push(outcome));
+    guest.answer(guest.request());
+    expect(outcomes).toEqual(['answered']);
+  });
+});
+
 describe('a backup', () => {
   it('checks, freezes, copies while all is at rest, and thaws', () => {
     const guest = machine();
