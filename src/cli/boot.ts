@@ -12,6 +12,7 @@ import { PHASES } from '../machine/watch.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { asksForSwitches, readBootRequest, type BootRequest } from './boot-options.ts';
 import { BootReport } from './boot-report.ts';
+import { Interrupts } from './interrupts.ts';
 import { runLive } from './live.ts';
 import type { Output } from './output.ts';
 import type { Invocation } from './parse.ts';
@@ -146,24 +147,27 @@ async function bootMachine(
   startedMs: number,
 ): Promise<ExitCode> {
   const report = new BootReport(request, machine, output, startedMs);
-  let interrupted = false;
-  const onInterrupt = (): void => {
-    interrupted = true;
-  };
+  const interrupts = new Interrupts(machine, (text) => {
+    if (!request.quiet) output.error(`\r\nsynthvm: ${text}\r\n`);
+  });
+  const onInterrupt = (): void => interrupts.interrupt();
+  const onTerminate = (): void => interrupts.end();
   process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  process.on('SIGTERM', onTerminate);
   try {
     const target = request.until ?? 'login';
-    const reached = watchFor(machine, report, target);
+    const isReached = watchFor(machine, report, target);
+    const reached = (): boolean => !interrupts.isShuttingDown && isReached();
     let ending = machine.powerOn();
     while (ending === undefined) {
       if (reached()) ending = { kind: 'reached', what: target };
-      else if (interrupted) ending = { kind: 'interrupted' };
+      else if (interrupts.isOff) ending = { kind: 'interrupted' };
       else if (performance.now() - startedMs > request.wallLimitMs) {
         ending = { kind: 'wall-time', limitMs: request.wallLimitMs };
       } else {
         ending = machine.run(request.timeoutNs, STEPS_PER_SLICE);
         if (reached()) ending = { kind: 'reached', what: target };
+        output.flush();
         // Signals are delivered only when the host's own loop turns.
         if (ending === undefined) await new Promise((resolve) => setImmediate(resolve));
       }
@@ -173,13 +177,13 @@ async function bootMachine(
       request.until === undefined &&
       !request.json &&
       process.stdin.isTTY;
-    if (goesLive) ending = await runLive(machine, output, request.quiet);
+    if (goesLive) ending = await runLive(machine, output, request.quiet, interrupts);
     const exitCode = exitCodeOf(ending);
     report.finish({ ending, exitCode, wallMs: performance.now() - startedMs });
     return exitCode;
   } finally {
     process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
+    process.off('SIGTERM', onTerminate);
   }
 }
 

@@ -73,6 +73,7 @@ export const BOOT: Command = {
   notes: [
     'Phases: firmware boot-device loader kernel vmbus-connected offers-delivered root-mounted login halt.',
     'With a terminal on standard input the console stays live after login: Ctrl-] . leaves it.',
+    'Ctrl-C asks the guest to shut down; a second one switches the machine off (exit code 130).',
     'Without one the boot ends at login. The guest console goes to standard output, the rest to standard error.',
   ],
 };
@@ -142,5 +143,5 @@ export const EXIT_CODES: readonly (readonly [string, string])[] = [
   ['14', 'the virtual time of --timeout is spent'],
   ['70', 'a fault of synthvm itself'],
   ['124', 'the real time of --wall-limit is spent'],
-  ['130', 'interrupted'],
+  ['130', 'switched off by a second Ctrl-C, or ended by a signal'],
 ];

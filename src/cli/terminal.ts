@@ -4,12 +4,15 @@
 
 /** Ctrl-]: the key of telnet and virsh, which shells hardly use. */
 const ESCAPE = 0x1d;
+const CONTROL_C = 0x03;
 const QUIT = 0x2e;
 const HELP = 0x3f;
 
 export interface TerminalHandlers {
   /** Bytes for the guest. */
   readonly input: (bytes: Uint8Array) => void;
+  /** Ctrl-C was pressed. */
+  readonly interrupt: () => void;
   readonly quit: () => void;
   readonly help: () => void;
 }
@@ -28,6 +31,7 @@ export class EscapeFilter {
     for (const byte of bytes) {
       if (!this.#escaped) {
         if (byte === ESCAPE) this.#escaped = true;
+        else if (byte === CONTROL_C) this.#handlers.interrupt();
         else plain.push(byte);
         continue;
       }
@@ -37,7 +41,7 @@ export class EscapeFilter {
         return;
       }
       if (byte === HELP) this.#handlers.help();
-      // Twice is the key itself; any other key is the guest's, as if no escape had been typed.
+      // Twice is the key itself, and so is Ctrl-C; any other key is the guest's, as if no escape had been typed.
       else plain.push(byte);
     }
     if (plain.length > 0) this.#handlers.input(Uint8Array.from(plain));

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NS_PER_MS, NS_PER_SECOND } from '../../../src/core/clock.ts';
 import { IcStatus } from '../../../src/devices/ic/spec.ts';
 import type { KvpEntry } from '../../../src/devices/kvp/values.ts';
+import type { IcSoftState } from '../../../src/guest/ic/drivers.ts';
 import type { KvpDaemon } from '../../../src/guest/ic/kvp-daemon.ts';
 import type { Switches } from '../../../src/guest/switches.ts';
 import { rig, type Rig } from './rig.ts';
@@ -16,18 +17,18 @@ interface Answer {
 
 /** Asks for a key of the pool that the guest fills itself, and waits for how it ends. */
 function ask({ machine, keyValuePair }: Rig, index = 0): Answer {
-  let answer: Answer | undefined;
+  const answers: Answer[] = [];
   const startNs = machine.clock.nowNs;
   keyValuePair.enumerate('auto', index, (outcome, status, entry) => {
-    answer = { outcome, status, entry, ms: (machine.clock.nowNs - startNs) / NS_PER_MS };
+    answers.push({ outcome, status, entry, ms: (machine.clock.nowNs - startNs) / NS_PER_MS });
   });
-  for (let step = 0; answer === undefined && step < 20_000; step += 1) machine.run(0.001);
-  return answer!;
+  while (answers.length === 0) machine.run(0.001);
+  return answers[0]!;
 }
 
 function daemonOf(rigged: Rig): KvpDaemon {
   const name = rigged.machine.kernel.isLegacy ? 'hyperv-utils1' : 'hvkvp0';
-  return rigged.soft(name).daemon!;
+  return (rigged.soft(name) as IcSoftState).daemon!;
 }
 
 function booted(switches: Partial<Switches>, more: Parameters<typeof rig>[0] = {}): Rig {

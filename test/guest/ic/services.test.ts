@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NS_PER_SECOND } from '../../../src/core/clock.ts';
 import { IcStatus } from '../../../src/devices/ic/spec.ts';
 import { DEFAULT_EPOCH_SECONDS } from '../../../src/devices/rtc/spec.ts';
+import type { IcSoftState } from '../../../src/guest/ic/drivers.ts';
 import type { TimeSyncService } from '../../../src/guest/ic/timesync.ts';
 import type { VssDriver } from '../../../src/guest/ic/vss.ts';
 import type { TestOptions } from '../support/machine.ts';
@@ -25,7 +26,7 @@ function booted(options: TestOptions = {}): Rig {
 
 function timeSyncOf(rigged: Rig): TimeSyncService {
   const name = rigged.machine.kernel.isLegacy ? 'hyperv-utils3' : 'hvtimesync0';
-  return rigged.soft(name).service as TimeSyncService;
+  return (rigged.soft(name) as IcSoftState).service as TimeSyncService;
 }
 
 describe('heartbeat', () => {
@@ -169,7 +170,7 @@ describe('time synchronisation', () => {
 describe('volume snapshots', () => {
   it('hold the file systems still while the host copies', () => {
     const rigged = booted();
-    const driver = rigged.soft('hvvss0').service as VssDriver;
+    const driver = (rigged.soft('hvvss0') as IcSoftState).service as VssDriver;
     const log: string[] = [];
     rigged.volumeShadowCopy.backup(
       () => log.push(`copy, frozen ${driver.isFrozen}`),
