@@ -92,7 +92,7 @@ export interface TakerOptions {
   readonly processors?: readonly number[];
   /** Runs instead of the count, for each packet. */
   readonly onPacket?: (device: GuestDevice) => void;
-  /** Sub-channels to open, from their own offers on. */
+  /** Opens sub-channels in the thread that brings their offers. */
   readonly opensSubChannels?: boolean;
 }
 
@@ -128,18 +128,24 @@ export class Taker implements GuestDriver {
       this.#next += 1;
     }
     this.channels.push(channel);
-    const status = yield* this.openChannel(channel);
+    const status = yield* this.#open(channel);
     this.attached.push({ name: device.name, status, atNs: kernel.hardware.clock.nowNs });
     return status;
   }
 
-  openChannel(channel: GuestChannel): Task<number> {
-    const { pages = 4 } = this.#options;
+  #open(channel: GuestChannel): Task<number> {
+    const { pages = 4, opensSubChannels = false } = this.#options;
     return channel.open({
       sendPages: pages,
       receivePages: pages,
       onEvent: (from) => this.#drain(from),
+      ...(opensSubChannels ? { onSubChannel: (sub) => this.#openSubChannel(sub) } : {}),
     });
+  }
+
+  *#openSubChannel(channel: GuestChannel): Task {
+    this.channels.push(channel);
+    yield* this.#open(channel);
   }
 
   *detach(): Task {

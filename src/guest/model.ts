@@ -91,7 +91,8 @@ class Model implements ModelGuest {
   run(index: number): number {
     const processor = this.#options.processors[index]!;
     const { kernel } = this;
-    if (kernel === undefined || kernel.isHalted) return Infinity;
+    if (kernel === undefined) return Infinity;
+    if (kernel.isHalted) return kernel.runHalted(index);
     for (;;) {
       const signal = processor.takeSignal();
       if (signal === undefined) break;
@@ -100,7 +101,7 @@ class Model implements ModelGuest {
     try {
       return kernel.scheduler.run(index);
     } catch (error) {
-      if (error instanceof KernelPanic) return Infinity;
+      if (error instanceof KernelPanic) return kernel.runHalted(index);
       throw error;
     }
   }

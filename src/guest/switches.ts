@@ -88,6 +88,29 @@ export const switchTable = {
     'the KVP worker falls asleep without looking whether the daemon has answered',
   ),
   relidReleased: onOff(false, false, true, 'give the channel id back after a rescind'),
+  openPollsRescind: onOff(
+    false,
+    false,
+    true,
+    'the wait for the result of an open ends when the channel is rescinded',
+  ),
+  rescindQueue: choice(
+    ['shared', 'own'],
+    ['own', 'own', 'own'],
+    'shared: a rescind waits behind offers and the sub-channels that they open',
+  ),
+  mapBeforeOpen: onOff(
+    true,
+    true,
+    true,
+    'a channel takes events before the host is asked to open it',
+  ),
+  ringRecheck: onOff(true, true, true, 'look into a ring again once its interrupts are unmasked'),
+  panicUnload: choice(
+    ['none', 'ownSlot', 'allSlots'],
+    ['none', 'none', 'none'],
+    'a panic takes leave of VMBus first, and polls its own or all processors for the answer',
+  ),
   vmbusVersion: choice(
     ['auto', '0.13', '1.1', '2.4', '3.0', '4.0', '4.1', '5.0', '5.1', '5.2', '5.3', '6.0'],
     ['auto', 'auto', 'auto'],

@@ -80,6 +80,10 @@ export class Kernel implements KernelApi {
   /** Whoever holds Giant, which sleeping drops. */
   #giantOwner: KernelThread | undefined;
   #isHalted = false;
+  /** What is left to do of a panic, on the processor that panicked. */
+  #lastWords: { readonly processor: number; readonly body: Task; nextNs: number } | undefined;
+  /** Work that comes before a panic's report to the hypervisor. It cannot sleep, only wait. */
+  beforeCrash: (() => Task) | undefined;
   /** Set where the hypervisor takes crash reports. */
   hasCrashMsrs = false;
 
@@ -349,10 +353,38 @@ export class Kernel implements KernelApi {
     if (this.#isHalted) throw new KernelPanic(message);
     this.printf(`panic: ${message}\ncpuid = ${this.processor}\n`);
     this.trace.emitText(guestPanic, message);
+    this.#isHalted = true;
+    this.scheduler.halt();
+    this.#lastWords = { processor: this.processor, body: this.#crash(message), nextNs: 0 };
+    throw new KernelPanic(message);
+  }
+
+  *#crash(message: string): Task {
+    if (this.beforeCrash !== undefined) yield* this.beforeCrash();
     if (this.hasCrashMsrs) this.#reportCrash(message);
     this.printf(`Uptime: ${Math.floor(this.uptimeNs() / 1e9)}s\n`);
-    this.halt(0);
-    throw new KernelPanic(message);
+    this.trace.emit(guestEnd, 0);
+  }
+
+  /**
+   * Runs a processor of a kernel that has halted: nothing, but for the one that panicked.
+   * @returns when it wants to run again, or Infinity
+   */
+  runHalted(index: number): number {
+    const last = this.#lastWords;
+    if (last?.processor !== index) return Infinity;
+    const { nowNs } = this.hw.processors[index]!.clock;
+    while (last.nextNs <= nowNs) {
+      this.scheduler.active = index;
+      const step = last.body.next(false);
+      if (step.done === true) {
+        this.#lastWords = undefined;
+        return Infinity;
+      }
+      const ns = typeof step.value === 'number' ? step.value : step.value.timeoutNs;
+      last.nextNs = nowNs + Math.max(1, Math.ceil(ns));
+    }
+    return last.nextNs;
   }
 
   /** P3 and P4 name the text; the notification comes last (TLFS, HV_X64_MSR_CRASH_CTL). */

@@ -64,6 +64,11 @@ export interface ChannelOpenOptions {
    * Integration components turn it off. Default true.
    */
   readonly batchedReading?: boolean;
+  /**
+   * A sub-channel of this primary was offered ("sc_creation_callback"). Runs in the thread that
+   * attaches sub-channels, and may open it there. Without it, `waitSubChannels` tells.
+   */
+  readonly onSubChannel?: (channel: GuestChannel) => Task;
 }
 
 export interface GuestChannel {

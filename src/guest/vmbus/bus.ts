@@ -27,6 +27,9 @@ const FIRST_GPADL_ID = 0xe1e10;
 const PROBE_NS = 25_000;
 /** Handling one channel message. */
 const MESSAGE_NS = 2_500;
+/** Between two looks for the answer to a panic's UNLOAD, and the longest wait for it. */
+const UNLOAD_POLL_NS = 10_000_000;
+const UNLOAD_WAIT_NS = 100_000_000_000;
 
 /** What 10.2 spreads over all processors; everything else stays on the first. */
 const HIGH_PERFORMANCE: ReadonlySet<string> = new Set([
@@ -72,6 +75,9 @@ export class VmBus implements ChannelHost {
     this.connection.on(MessageType.offerChannel, (message) => this.#onOffer(message));
     this.connection.on(MessageType.rescindChannelOffer, (message) => this.#onRescind(message));
     this.connection.on(MessageType.allOffersDelivered, () => this.#onOffersDelivered());
+    if (kernel.switches.panicUnload !== 'none') {
+      kernel.beforeCrash = () => this.#leaveAfterPanic();
+    }
     kernel.addSysctl('dev.vmbus.0.version', () => this.connection.versionText);
     kernel.addSysctl('dev.vmbus.0.%desc', () =>
       kernel.isLegacy ? 'Vmbus Devices' : 'Hyper-V Vmbus',
@@ -242,12 +248,16 @@ export class VmBus implements ChannelHost {
     if (message.byteLength < wire.OfferChannel.size) return;
     const offer = readOffer(message, this.connection.version);
     const channel = new Channel(offer, this);
-    const isSubChannel = offer.subChannelIndex !== 0;
     this.kernel.bootverbose(
       `vmbus0: chan${offer.channelId} subidx${offer.subChannelIndex} offer\n`,
     );
     this.#chooseProcessor(channel);
-    this.#offers.add(channel, isSubChannel, () => this.#processOffer(channel));
+    const hasOwnQueue = offer.subChannelIndex !== 0 && this.#hasRescindQueue;
+    this.#offers.add(channel, hasOwnQueue, () => this.#processOffer(channel));
+  }
+
+  get #hasRescindQueue(): boolean {
+    return this.kernel.switches.rescindQueue === 'own';
   }
 
   #chooseProcessor(channel: Channel): void {
@@ -280,6 +290,7 @@ export class VmBus implements ChannelHost {
       yield* this.#attach(channel);
     } else if (offer.subChannelIndex !== 0) {
       this.#adopt(primary, channel);
+      yield* primary.announceSubChannel(channel);
     }
   }
 
@@ -342,9 +353,20 @@ export class VmBus implements ChannelHost {
     if (message.byteLength < wire.RescindChannelOffer.size) return;
     const channel = this.directory.withId(wire.RescindChannelOffer.cursor(message).at(0).channelId);
     if (channel === undefined || channel.isRevoked) return;
+    if (!this.#hasRescindQueue) {
+      this.#offers.add(channel, false, () => this.#detachLate(channel));
+      return;
+    }
     channel.isRevoked = true;
     this.kernel.wakeup(channel.subChannels);
     this.#offers.add(channel, channel.primary !== undefined, () => this.#detach(channel));
+  }
+
+  /** The rescind comes to notice only once everything that was queued before it is done. */
+  *#detachLate(channel: Channel): Task {
+    channel.isRevoked = true;
+    this.kernel.wakeup(channel.subChannels);
+    yield* this.#detach(channel);
   }
 
   *#detach(channel: Channel): Task {
@@ -366,6 +388,30 @@ export class VmBus implements ChannelHost {
     const { fields, bytes } = build(wire.RelIdReleased, MessageType.relIdReleased);
     fields.channelId = channel.id;
     yield* this.connection.send(bytes);
+  }
+
+  /**
+   * The farewell of a panic, when nothing else runs any more: the answer is polled for. It comes to
+   * the processor that InitiateContact named, whichever one panics.
+   */
+  *#leaveAfterPanic(): Task {
+    const { connection, kernel, synic } = this;
+    if (connection.version === 0) return;
+    yield* connection.send(build(wire.Unload, MessageType.unload).bytes);
+    const isScan = kernel.switches.panicUnload === 'allSlots';
+    const first = isScan ? 0 : kernel.processor;
+    const end = isScan ? kernel.processorCount : first + 1;
+    for (let waitedNs = 0; !isScan || waitedNs < UNLOAD_WAIT_NS; waitedNs += UNLOAD_POLL_NS) {
+      for (let processor = first; processor < end; processor += 1) {
+        if (synic.messageType(processor, VMBUS_SINT) === 0) continue;
+        const bytes = synic.message(processor, VMBUS_SINT);
+        synic.releaseMessage(processor, VMBUS_SINT);
+        if (bytes.length < wire.MessageHeader.size) continue;
+        if (new DataView(bytes.buffer).getUint32(0, true) === MessageType.unloadComplete) return;
+      }
+      yield UNLOAD_POLL_NS;
+    }
+    kernel.printf('vmbus0: no answer to UNLOAD\n');
   }
 
   /** 10.2 ignores it; today it is queued behind the last attach. */

@@ -34,6 +34,8 @@ import type { Synic } from './synic.ts';
 const EVENT_NS = 1_500;
 /** To put a packet into a ring, or to take one out. */
 const PACKET_NS = 350;
+/** How long a rescinded channel waits for the result of its open (REVOKE_LINGER). */
+const REVOKE_LINGER_TICKS = 100;
 const EMPTY_PACKET = new RingPacket(16);
 
 /** What a channel needs of the bus. */
@@ -114,10 +116,11 @@ export class Channel implements GuestChannel {
       return Errno.EIO;
     }
     // The host may signal before its answer has been read.
-    this.#host.mapChannel(this);
-    this.isOpen = true;
+    const isEarly = kernel.switches.mapBeforeOpen;
+    if (isEarly) this.#takeEvents();
     const status = yield* this.#requestOpen(options);
     if (status === 0) {
+      if (!isEarly) this.#takeEvents();
       kernel.bootverbose(`vmbus0: chan${this.id} opened\n`);
       return 0;
     }
@@ -126,6 +129,11 @@ export class Channel implements GuestChannel {
     yield* this.disconnectGpadl(this.#ringGpadl);
     this.#freeRings();
     return status;
+  }
+
+  #takeEvents(): void {
+    this.#host.mapChannel(this);
+    this.isOpen = true;
   }
 
   #wholeRing(): PageRange {
@@ -167,15 +175,37 @@ export class Channel implements GuestChannel {
     fields.targetVp = this.#host.synic.vpIndexOf(this.processor);
     fields.downstreamRingBufferPageOffset = options.sendPages;
     if (options.userData !== undefined) fields.userData = options.userData;
-    const isLegacy = this.#kernel.isLegacy;
+    const { isLegacy, switches } = this.#kernel;
     const answer = yield* this.#host.connection.request(
       bytes,
       `open ${this.id}`,
       isLegacy ? this.#host.connection.timeoutNs : Infinity,
-      isLegacy ? undefined : () => this.isRevoked,
+      switches.openPollsRescind ? this.#lingerWhenRevoked() : undefined,
     );
     if (answer === undefined) return this.isRevoked ? Errno.ENXIO : Errno.ETIMEDOUT;
     return wire.OpenResult.cursor(answer).at(0).status;
+  }
+
+  /**
+   * A host may not answer the open of a channel that it has rescinded, or answer it late.
+   * @returns whether the wait is over, looked at every tick
+   */
+  #lingerWhenRevoked(): () => boolean {
+    let ticks = 0;
+    return () => {
+      if (!this.isRevoked) return false;
+      if (ticks === 0) {
+        this.#kernel.printf(`vmbus0: chan${this.id} is revoked, when it is being opened\n`);
+      }
+      ticks += 1;
+      return ticks > REVOKE_LINGER_TICKS;
+    };
+  }
+
+  /** Tells the driver of a sub-channel, where it wants to know. */
+  *announceSubChannel(channel: Channel): Task {
+    const { onSubChannel } = this.#options ?? {};
+    if (onSubChannel !== undefined) yield* onSubChannel(channel);
   }
 
   /** Sub-channels first; the host does not answer a close. */
@@ -350,7 +380,8 @@ export class Channel implements GuestChannel {
       yield* options.onEvent(this);
       if (!this.isBatched) return;
       reader.setMask(false);
-      if (!this.isOpen || reader.availableBytes === 0) return;
+      if (!this.isOpen || !this.#kernel.switches.ringRecheck) return;
+      if (reader.availableBytes === 0) return;
     }
   }
 

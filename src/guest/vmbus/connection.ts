@@ -132,7 +132,7 @@ export class Connection {
 
   /**
    * Sends a message and waits for the answer that `deliver` gives under the key.
-   * @param isOver looked at ten times a second when given; ends the wait
+   * @param isOver looked at every clock tick when given; ends the wait
    */
   *request(
     message: Uint8Array,
@@ -166,7 +166,8 @@ export class Connection {
     while (waiter.answer === undefined) {
       const left = end === Infinity ? Infinity : end - kernel.uptimeNs();
       if (left <= 0 || isOver?.() === true) break;
-      yield* kernel.tsleep(waiter, isOver === undefined ? left : Math.min(left, POLL_NS));
+      const tickNs = 1e9 / kernel.hz;
+      yield* kernel.tsleep(waiter, isOver === undefined ? left : Math.min(left, tickNs));
     }
     this.#waiters.delete(key);
     return waiter.answer;
@@ -215,8 +216,6 @@ export class Connection {
     this.#version = 0;
   }
 }
-
-const POLL_NS = 100_000_000;
 
 interface MessageStruct {
   readonly size: number;
