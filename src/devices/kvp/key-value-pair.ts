@@ -104,7 +104,8 @@ export class KeyValuePair extends IcDevice {
 
   /**
    * All entries of a pool, one request each.
-   * @param done hears how the last request ended: status 0x80070103 for a list that is complete
+   * @param done hears how the last request ended: status 0x80070103 for a list that is complete, or 0
+   *   from a guest that ends its list with an entry without a name
    */
   list(
     pool: KvpPoolName,
@@ -113,8 +114,10 @@ export class KeyValuePair extends IcDevice {
     const entries: KvpEntry[] = [];
     const next = (index: number): void =>
       this.enumerate(pool, index, (outcome, status, entry) => {
-        const isOver = outcome !== 'answered' || status !== IcStatus.is.success;
-        if (entry !== undefined) entries.push(entry);
+        // FreeBSD 10.2 says yes past the end too, with an entry that has no name.
+        const isNameless = entry?.key === '';
+        const isOver = outcome !== 'answered' || status !== IcStatus.is.success || isNameless;
+        if (entry !== undefined && !isNameless) entries.push(entry);
         if (isOver || index + 1 >= MAX_ENTRIES) done(outcome, status, entries);
         else next(index + 1);
       });

@@ -245,6 +245,16 @@ describe('what the daemon keeps', () => {
     expect(got).toEqual(info);
   });
 
+  it('10.2 ends its lists with an entry without a name, and says yes to it', () => {
+    const { machine, keyValuePair } = booted({}, { preset: 'bis:2015q4', generation: 1 });
+    let said: unknown;
+    keyValuePair.list('auto', (outcome, status, entries) => {
+      said = { outcome, status, count: entries.length };
+    });
+    machine.run(2);
+    expect(said).toEqual({ outcome: 'answered', status: 0, count: 10 });
+  });
+
   it('10.2 says yes to a key that it does not have', () => {
     const { machine, keyValuePair } = booted({}, { preset: 'bis:10.2', generation: 1 });
     let said: unknown;
