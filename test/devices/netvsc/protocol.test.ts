@@ -16,25 +16,28 @@ function words(view: DataView | undefined): number[] {
 const NOTHING = new Array<number>(10).fill(0);
 
 describe('version negotiation', () => {
-  it.each(VERSIONS)('a host of at most version %i refuses newer and unknown versions', (maxVersion) => {
-    const net = new NetvscGuest({ profile: { maxVersion } });
-    const unknown = [0, 1, 3, 0x2_0000, 0x3_0000, 0x6_0002, 0x7_0000, 0xffff_ffff];
-    for (const version of [...unknown, ...VERSIONS.filter((it) => it > maxVersion)]) {
-      expect(words(net.ask(nvsp(1, version, version))).slice(0, 4)).toEqual([
-        2, 0xffff_ffff, 34, 2,
-      ]);
-    }
-    expect(net.adapter.version).toBe(0);
-    const answer = net.ask(nvsp(1, maxVersion, maxVersion));
-    // Linux reads 40 bytes of any version.
-    expect(answer?.byteLength).toBe(40);
-    const number = maxVersion === 2 ? 2 : 0xffff_ffff;
-    expect(words(answer).slice(0, 4)).toEqual([2, number, 34, 1]);
-    expect(net.adapter.version).toBe(maxVersion);
-    // Once is enough.
-    expect(words(net.ask(nvsp(1, 2, 2)))).toEqual(NOTHING);
-    expect(net.adapter.version).toBe(maxVersion);
-  });
+  it.each(VERSIONS)(
+    'a host of at most version %i refuses newer and unknown versions',
+    (maxVersion) => {
+      const net = new NetvscGuest({ profile: { maxVersion } });
+      const unknown = [0, 1, 3, 0x2_0000, 0x3_0000, 0x6_0002, 0x7_0000, 0xffff_ffff];
+      for (const version of [...unknown, ...VERSIONS.filter((it) => it > maxVersion)]) {
+        expect(words(net.ask(nvsp(1, version, version))).slice(0, 4)).toEqual([
+          2, 0xffff_ffff, 34, 2,
+        ]);
+      }
+      expect(net.adapter.version).toBe(0);
+      const answer = net.ask(nvsp(1, maxVersion, maxVersion));
+      // Linux reads 40 bytes of any version.
+      expect(answer?.byteLength).toBe(40);
+      const number = maxVersion === 2 ? 2 : 0xffff_ffff;
+      expect(words(answer).slice(0, 4)).toEqual([2, number, 34, 1]);
+      expect(net.adapter.version).toBe(maxVersion);
+      // Once is enough.
+      expect(words(net.ask(nvsp(1, 2, 2)))).toEqual(NOTHING);
+      expect(net.adapter.version).toBe(maxVersion);
+    },
+  );
 
   it.each(VERSIONS)('version %i comes up, and takes messages no newer than itself', (version) => {
     const net = new NetvscGuest();
