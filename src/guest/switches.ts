@@ -87,6 +87,18 @@ export const switchTable = {
     false,
     'the KVP worker falls asleep without looking whether the daemon has answered',
   ),
+  vrss: onOff(false, true, true, 'hn receives on several channels, spread by RSS'),
+  txCsumDecision: choice(
+    ['anyFlag', 'txFlags'],
+    ['anyFlag', 'txFlags', 'txFlags'],
+    'when hn has the host compute a checksum: for any flag of a packet, or when that was asked for',
+  ),
+  ifmedia: onOff(false, true, true, 'hn answers media ioctls and tells devd of its link'),
+  gpadlTeardown: choice(
+    ['beforeClose', 'byVersion'],
+    ['beforeClose', 'beforeClose', 'byVersion'],
+    "when hn takes its buffers back: before the channel's close, or after it from VMBus 4.0 on",
+  ),
   relidReleased: onOff(false, false, true, 'give the channel id back after a rescind'),
   openPollsRescind: onOff(
     false,

@@ -8,6 +8,7 @@ import { ScsiDvd } from '../devices/scsi/dvd.ts';
 import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
 import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
 import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
+import type { NetvscAdapter } from '../devices/netvsc/adapter.ts';
 import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
 import { StorvscController } from '../devices/storvsc/controller.ts';
 import { Partition, type Halves } from '../hypervisor/partition.ts';
@@ -19,7 +20,8 @@ import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, TSC_HZ } from './layout.ts';
-import { OfferOrder, scsiInstance, unbuiltDevices, unbuiltNetworkAdapter } from './offers.ts';
+import type { MachineNetwork } from './network.ts';
+import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
 
 /** IDE places of a Gen-1 machine: two channels of two devices. */
@@ -48,7 +50,7 @@ export interface BoardOptions {
   readonly generation: 1 | 2;
   readonly profile: HostProfile;
   readonly processors: number;
-  readonly networkAdapters: number;
+  readonly network: MachineNetwork;
   readonly disks: readonly BlockDevice[];
   readonly dvds: readonly BlockDevice[];
   readonly clock: VirtualClock;
@@ -73,6 +75,8 @@ export class Board {
   readonly dynamicMemory: DynamicMemory;
   readonly keyboard: SyntheticKeyboard;
   readonly mouse: SyntheticMouse;
+  /** Network adapters, in the order of their offers. */
+  readonly adapters: readonly NetvscAdapter[];
   /** In the order in which firmware looks at them. */
   readonly disks: readonly PluggedDisk[];
   readonly #options: BoardOptions;
@@ -151,9 +155,8 @@ export class Board {
     this.keyboard = keyboard;
     this.mouse = mouse;
     for (const device of unbuiltDevices()) this.vmbus.offer(device);
-    for (let index = 0; index < options.networkAdapters; index += 1) {
-      this.vmbus.offer(unbuiltNetworkAdapter(index));
-    }
+    this.adapters = options.network.plugIn(events, trace, memory, profile.netvsc);
+    for (const adapter of this.adapters) offer(adapter);
   }
 
   /**

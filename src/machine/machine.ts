@@ -2,6 +2,7 @@ import { createDefaultDisk } from '../boot/default-disk.ts';
 import { powerOn } from '../boot/power-on.ts';
 import { VirtualClock } from '../core/clock.ts';
 import { InputError } from '../core/errors.ts';
+import { EventGroup } from '../core/event-group.ts';
 import { EventQueue } from '../core/events.ts';
 import { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
@@ -9,6 +10,7 @@ import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
 import { commonDrivers } from '../guest/drivers.ts';
 import { createModelGuest, type ModelGuest } from '../guest/model.ts';
+import { createNetworkStack, type NetworkStack } from '../guest/network.ts';
 import { createStorageStack, type StorageStack } from '../guest/storage.ts';
 import type { PresetName, Switches } from '../guest/switches.ts';
 import type { GuestDriver } from '../guest/vmbus/api.ts';
@@ -26,6 +28,7 @@ import {
   LOW_MMIO_END,
   LOW_MMIO_START,
 } from './layout.ts';
+import { type AdapterConfig, MachineNetwork } from './network.ts';
 import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 
@@ -53,6 +56,12 @@ const HALT_SETTLE_NS = 20_000_000;
 /** FreeBSD numbers the emulated ATA channels of Gen-1 before the synthetic buses. */
 const IDE_CHANNELS = 2;
 
+/** What the machines of one run share. */
+export interface World {
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+}
+
 /** A machine before its first power-on. Disks belong to the caller, who closes them. */
 export interface MachineConfig {
   readonly generation: 1 | 2;
@@ -67,8 +76,14 @@ export interface MachineConfig {
   /** The boot disk first; none for one that is built in memory. */
   readonly disks: readonly BlockDevice[];
   readonly dvds?: readonly BlockDevice[];
-  /** Network adapters that are offered; default 1. */
+  /** Network adapters on a switch of the machine's own; default 1. */
   readonly networkAdapters?: number;
+  /** The adapters one by one, in place of a number. */
+  readonly adapters?: readonly AdapterConfig[];
+  /** rc.conf of the model guest's network: names and values. */
+  readonly rcConf?: Readonly<Record<string, string>>;
+  /** The run that this machine takes part in with others; see topology.ts. */
+  readonly world?: World;
   readonly preset: PresetName;
   readonly switches?: Partial<Switches>;
   /** More drivers for the model guest's kernel, which asks them before its own. */
@@ -105,18 +120,22 @@ function allocateMemory(generation: 1 | 2, ramBytes: number): GuestMemory {
  */
 export class Machine {
   readonly generation: 1 | 2;
-  readonly clock = new VirtualClock();
-  readonly events = new EventQueue(this.clock);
-  readonly trace = new Trace(this.clock);
+  readonly clock: VirtualClock;
+  /** The whole run's; a power cycle forgets only what the board has in it. */
+  readonly events: EventQueue;
+  readonly trace: Trace;
   readonly console = new ConsoleLine();
   readonly memory: GuestMemory;
   readonly #config: MachineConfig;
   readonly #disks: readonly BlockDevice[];
   readonly #random: Random;
   readonly #variables = new VariableStore();
+  readonly #network: MachineNetwork;
+  readonly #boardEvents: EventQueue;
   #board!: Board;
   #guest!: ModelGuest;
   #storage!: StorageStack;
+  #guestNetwork!: NetworkStack;
   #loop!: RunLoop;
   #powerCycles = 0;
   #ending: Ending | undefined;
@@ -127,6 +146,10 @@ export class Machine {
     const { generation } = config;
     this.generation = generation;
     this.#config = config;
+    this.clock = config.world?.clock ?? new VirtualClock();
+    this.events = config.world?.events ?? new EventQueue(this.clock);
+    this.trace = new Trace(this.clock);
+    this.#boardEvents = new EventGroup(this.clock, this.events);
     this.#random = new Random(config.seed);
     this.#disks =
       config.disks.length > 0 || (config.dvds ?? []).length > 0
@@ -147,6 +170,10 @@ export class Machine {
       this.trace.emitText(consoleEvent, line);
       line = '';
     });
+    const adapters =
+      config.adapters ?? Array.from({ length: config.networkAdapters ?? 1 }, () => ({}));
+    const { clock, events, trace } = this;
+    this.#network = new MachineNetwork({ adapters, clock, events, trace, name: 'adapter' });
     this.#plugIn();
   }
 
@@ -156,6 +183,16 @@ export class Machine {
 
   get guest(): ModelGuest {
     return this.#guest;
+  }
+
+  /** Switch ports of the adapters, and the machine's own switch. */
+  get network(): MachineNetwork {
+    return this.#network;
+  }
+
+  /** The network stack of the model guest's kernel, for inspection. */
+  get guestNetwork(): NetworkStack {
+    return this.#guestNetwork;
   }
 
   /** CAM and GEOM of the model guest's kernel, for inspection. */
@@ -228,8 +265,9 @@ export class Machine {
 
   /** Everything that a power cycle makes new. */
   #plugIn(): void {
-    const { clock, events, trace, memory } = this;
-    const { generation, host, processors, dvds, networkAdapters } = this.#config;
+    const { clock, trace, memory } = this;
+    const { generation, host, processors, dvds, rcConf } = this.#config;
+    const events = this.#boardEvents;
     events.clear();
     // RAM under the old overlay pages comes back.
     if (this.#powerCycles > 0) this.#board.partition.reset();
@@ -238,7 +276,7 @@ export class Machine {
       generation,
       profile: { ...HOST_PROFILES[host], ...this.#config.hostProfile },
       processors,
-      networkAdapters: networkAdapters ?? 1,
+      network: this.#network,
       disks: this.#disks,
       dvds: dvds ?? [],
       clock,
@@ -265,8 +303,14 @@ export class Machine {
       },
     });
     this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
+    this.#guestNetwork = createNetworkStack(rcConf === undefined ? {} : { rcConf });
     this.#guest = createModelGuest({
-      drivers: [...(this.#config.drivers ?? []), this.#storage.driver, ...commonDrivers],
+      drivers: [
+        ...(this.#config.drivers ?? []),
+        this.#storage.driver,
+        this.#guestNetwork.driver,
+        ...commonDrivers,
+      ],
       mountRoot: (kernel) => this.#storage.mountRoot(kernel),
       processors: this.#board.partition.processors,
       trace,
@@ -287,14 +331,19 @@ export class Machine {
   }
 
   #bootFirmware(): void {
-    const { generation, processors } = this.#config;
+    const { generation, processors, world } = this.#config;
+    let firmwareNs = 0;
     const result = powerOn({
       generation,
       memory: this.memory,
       disks: this.#board.disks.filter(({ kind }) => kind === 'disk'),
       dvds: this.#board.disks.filter(({ kind }) => kind === 'dvd'),
       trace: this.trace,
-      advance: (ns) => this.clock.set(this.clock.nowNs + ns),
+      advance: (ns) => {
+        // Time that others live in does not jump: the guest begins so much later.
+        if (world === undefined) this.clock.set(this.clock.nowNs + ns);
+        else firmwareNs += ns;
+      },
       warn: (message) => this.#config.warn?.(message),
       variables: this.#variables,
       processors,
@@ -317,7 +366,8 @@ export class Machine {
     for (const [index, engine] of this.#guest.engines.entries()) {
       engine.reset(index === 0 ? result.start : undefined);
     }
-    this.#loop.wake(0);
+    if (firmwareNs === 0) this.#loop.wake(0);
+    else this.#boardEvents.after(firmwareNs, () => this.#loop.wake(0));
   }
 
   #randomBytes(name: string, count: number): Uint8Array {

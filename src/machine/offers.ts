@@ -102,7 +102,7 @@ function pipeUserDefined(): Uint8Array {
   return bytes;
 }
 
-/** The devices that are offered and not built, without network adapters. */
+/** The devices that are offered and not built. */
 export function unbuiltDevices(): VmbusDevice[] {
   return UNBUILT.map(
     ({ name, order, instanceId, isPipe, mmioMegabytes }) =>
@@ -119,18 +119,9 @@ export function unbuiltDevices(): VmbusDevice[] {
   );
 }
 
-/** A network adapter, offered and not built. @param index from 0; makes its instance GUID */
-export function unbuiltNetworkAdapter(index: number): VmbusDevice {
-  return new UnbuiltDevice({
-    name: 'network',
-    order: OfferOrder.network + index,
-    interfaceId: DeviceClass.network,
-    instanceId: `53595448-564d-4e49-8300-${(index + 1).toString(16).padStart(12, '0')}`,
-    flags: OfferFlag.enumerateDeviceInterface,
-    mmioMegabytes: 0,
-    mmioMegabytesOptional: 0,
-    userDefined: new Uint8Array(0),
-  });
+/** Instance GUID of a network adapter. @param index from 0 */
+export function networkInstance(index: number): string {
+  return `53595448-564d-4e49-8300-${(index + 1).toString(16).padStart(12, '0')}`;
 }
 
 /** Instance GUID of a synthetic SCSI controller. @param index from 0 */

@@ -9,6 +9,8 @@
  * No log of a Technical Preview was found: that row takes the words of the release that followed.
  */
 import type { PitAnomaly } from '../devices/pit/spec.ts';
+import { DEFAULT_NETVSC_PROFILE, type NetvscProfile } from '../devices/netvsc/profile.ts';
+import { NvspVersion } from '../devices/netvsc/spec/nvsp.ts';
 import { DEFAULT_STORVSC_PROFILE, type StorvscProfile } from '../devices/storvsc/profile.ts';
 import { VstorVersion } from '../devices/storvsc/spec.ts';
 import type { HypervisorProfile } from '../hypervisor/profile.ts';
@@ -40,6 +42,7 @@ export interface HostProfile {
   /** Newest VMBus version, major << 16 | minor. */
   readonly vmbusVersion: number;
   readonly storvsc: StorvscProfile;
+  readonly netvsc: NetvscProfile;
   readonly integration: IntegrationProfile;
   /** Generation 2 came with Windows Server 2012 R2. */
   readonly hasGeneration2: boolean;
@@ -101,6 +104,11 @@ const storvsc2012: StorvscProfile = {
 /** `ahead` and `after`: the reads that FreeBSD's commit on the TSC and the i8254 records. */
 const driftingPit: PitAnomaly = { aheadCounts: 306, reanchorAfter: 356, startPhase: 8192 };
 
+/** Network adapters differ by the newest protocol. */
+function netvsc(maxVersion: number): NetvscProfile {
+  return { ...DEFAULT_NETVSC_PROFILE, maxVersion };
+}
+
 export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
   ws2012: {
     title: 'Windows Server 2012',
@@ -108,6 +116,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win8,
     storvsc: storvsc2012,
     hasGeneration2: false,
+    netvsc: { ...netvsc(NvspVersion.v4), breaksUdpChecksum: true },
     integration: INTEGRATION_2012,
     pitAnomaly: driftingPit,
   },
@@ -117,6 +126,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win8_1,
     storvsc: { ...storvsc2012, maxVersion: VstorVersion.blue },
     hasGeneration2: true,
+    netvsc: netvsc(NvspVersion.v5),
     integration: INTEGRATION_2012R2,
     pitAnomaly: driftingPit,
   },
@@ -126,6 +136,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win10,
     storvsc: { ...storvscSince2016, absentLun: 'zeroed' },
     hasGeneration2: true,
+    netvsc: netvsc(NvspVersion.v5),
     integration: INTEGRATION_2016,
     pitAnomaly: driftingPit,
   },
@@ -135,6 +146,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.win10,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    netvsc: netvsc(NvspVersion.v6),
     integration: INTEGRATION_2016,
     pitAnomaly: null,
   },
@@ -151,6 +163,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.rs5,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    netvsc: netvsc(NvspVersion.v61),
     integration: INTEGRATION_2019,
     pitAnomaly: null,
   },
@@ -167,6 +180,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.iron,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    netvsc: netvsc(NvspVersion.v61),
     integration: INTEGRATION_2019,
     pitAnomaly: null,
   },
@@ -183,6 +197,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     vmbusVersion: VmbusVersion.copper,
     storvsc: storvscSince2016,
     hasGeneration2: true,
+    netvsc: netvsc(NvspVersion.v61),
     integration: INTEGRATION_2019,
     pitAnomaly: null,
   },

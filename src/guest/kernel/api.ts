@@ -59,6 +59,10 @@ export interface ShellCommand {
 export interface UserlandApi {
   /** devd starts a program for a device that has appeared: now, or once devd itself runs. */
   startDaemon(name: string, body: () => Task): void;
+  /** rc runs it at its place among the scripts: before devd, or after it. */
+  addStartScript(place: 'beforeDevd' | 'afterDevd', run: () => Task): void;
+  /** Output of a program on the console. */
+  print(text: string): void;
   /** shutdown_nice(9): asks init to end the system and switch the power off. */
   requestPowerOff(): void;
   /** A byte for the console's terminal, as from its serial line. In interrupt context. */
@@ -95,6 +99,11 @@ export interface KernelApi {
   delay(microseconds: number): Task;
   /** A wired, zeroed, page-aligned allocation. @returns its guest physical address */
   allocatePages(pages: number): number;
+  /**
+   * Likewise, but neither zeroed nor touched, for large buffers that a device fills.
+   * @returns -1 when there is no run of free pages that long
+   */
+  allocateUnzeroed(pages: number): number;
   freePages(gpa: number, pages: number): void;
   /** Charges processor time to the calling thread or handler, paid at its next yield. */
   charge(costNs: number): void;

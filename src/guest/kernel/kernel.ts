@@ -111,7 +111,10 @@ export class Kernel implements KernelApi {
     this.pages = new PageAllocator(this.hw.memory);
     this.giant = new Lock('Giant', this.scheduler);
     this.timeOfDay = new TimeOfDay(this.hw, () => this.timecounters.uptimeNs());
-    this.userland = new Userland((name, body, options) => this.spawn(name, body, options));
+    this.userland = new Userland(
+      (name, body, options) => this.spawn(name, body, options),
+      (text) => this.print(text),
+    );
     this.callouts = new Callouts(this.processorCount, {
       uptimeNs: () => this.timecounters.uptimeNs(),
       processor: () => this.scheduler.active,
@@ -251,6 +254,10 @@ export class Kernel implements KernelApi {
   allocatePages(pages: number): number {
     const gpa = this.pages.allocate(pages);
     return gpa < 0 ? this.panic(`no ${pages} contiguous pages are free`) : gpa;
+  }
+
+  allocateUnzeroed(pages: number): number {
+    return this.pages.reserve(pages);
   }
 
   freePages(gpa: number, pages: number): void {

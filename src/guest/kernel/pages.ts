@@ -30,6 +30,16 @@ export class PageAllocator {
   /** @returns the guest physical address, or -1 when no free range is long enough */
   allocate(pages: number): number {
     const bytes = pages * PAGE_BYTES;
+    const gpa = this.reserve(pages);
+    const offset = gpa < 0 ? -1 : this.#memory.resolve(gpa, bytes);
+    if (offset < 0) return -1;
+    this.#memory.u8.fill(0, offset, offset + bytes);
+    return gpa;
+  }
+
+  /** Likewise, with whatever the pages hold. */
+  reserve(pages: number): number {
+    const bytes = pages * PAGE_BYTES;
     let gpa = this.#freed.get(pages)?.pop() ?? -1;
     for (let index = 0; gpa < 0 && index < this.#ranges.length; index += 1) {
       const range = this.#ranges[index]!;
@@ -37,10 +47,7 @@ export class PageAllocator {
       gpa = range.next;
       range.next += bytes;
     }
-    const offset = gpa < 0 ? -1 : this.#memory.resolve(gpa, bytes);
-    if (offset < 0) return -1;
-    this.#memory.u8.fill(0, offset, offset + bytes);
-    return gpa;
+    return gpa < 0 || this.#memory.resolve(gpa, bytes) < 0 ? -1 : gpa;
   }
 
   free(gpa: number, pages: number): void {

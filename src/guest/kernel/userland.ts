@@ -6,20 +6,37 @@ interface Daemon {
   readonly body: () => Task;
 }
 
+type StartPlace = Parameters<UserlandApi['addStartScript']>[0];
 type Spawn = (name: string, body: () => Task, options: ThreadOptions) => unknown;
 
 /** What init, devd and the console's terminal do for the kernel once they run. */
 export class Userland implements UserlandApi {
   readonly #spawn: Spawn;
+  readonly #print: (text: string) => void;
   readonly #waiting: Daemon[] = [];
+  readonly #scripts: { readonly place: StartPlace; readonly run: () => Task }[] = [];
   #hasDevd = false;
   #powerOff: (() => void) | undefined;
   #isPowerOffPending = false;
   /** The terminal replaces it. */
   onInput: (byte: number) => void = () => {};
 
-  constructor(spawn: Spawn) {
+  constructor(spawn: Spawn, print: (text: string) => void) {
     this.#spawn = spawn;
+    this.#print = print;
+  }
+
+  print(text: string): void {
+    this.#print(text);
+  }
+
+  addStartScript(place: StartPlace, run: () => Task): void {
+    this.#scripts.push({ place, run });
+  }
+
+  /** rc has come to that place. */
+  *runStartScripts(place: StartPlace): Task {
+    for (const script of this.#scripts) if (script.place === place) yield* script.run();
   }
 
   startDaemon(name: string, body: () => Task): void {

@@ -42,8 +42,10 @@ function* runStartScripts(startup: Startup): Task {
   kernel.print('Mounting local filesystems:.\n');
   yield RC_STEP_NS;
   processes(startup);
+  yield* kernel.userland.runStartScripts('beforeDevd');
   kernel.print('Starting devd.\n');
   kernel.userland.startDevd();
+  yield* kernel.userland.runStartScripts('afterDevd');
   kernel.print('Updating motd:.\nStarting syslogd.\nStarting cron.\n');
   yield RC_STEP_NS;
   if (kernel.isLegacy) kernel.print('Starting background file system checks in 60 seconds.\n');

@@ -123,6 +123,9 @@ export class BenchKernel implements KernelApi {
     this.memory.u8.fill(0, gpa, gpa + pages * PAGE_BYTES);
     return gpa;
   }
+  allocateUnzeroed(): number {
+    return -1;
+  }
   freePages(gpa: number, pages: number): void {
     for (let page = 0; page < pages; page += 1) this.#free.push(gpa + page * PAGE_BYTES);
   }
@@ -137,6 +140,8 @@ export class BenchKernel implements KernelApi {
     startDaemon: (): void => {},
     requestPowerOff: (): void => {},
     typed: (): void => {},
+    addStartScript: (): void => {},
+    print: (): void => {},
   };
   random(name: string): Random {
     return new Random(1, name);

@@ -1,0 +1,316 @@
+/**
+ * hn's transmit path: one ring for each channel. A frame goes out in a chimney section of the shared
+ * send buffer when it fits, else from pages of its own by a GPA-direct packet.
+ */
+import type { GuestMemory } from '../../core/memory.ts';
+import { PAGE_BYTES } from '../../core/memory.ts';
+import {
+  NO_SECTION,
+  NvspChannelType,
+  NvspRndisPacket,
+  NvspType,
+} from '../../devices/netvsc/spec/nvsp.ts';
+import {
+  LARGE_SEND_MSS_MASK,
+  PacketInfo,
+  PacketInfoType,
+  RNDIS_HEADER_BYTES,
+  RndisPacket,
+  RndisType,
+  TxChecksum,
+} from '../../devices/netvsc/spec/rndis.ts';
+import { ETHERNET_BYTES, EtherType, TYPE_AT } from '../../net/spec/ethernet.ts';
+import { IpProtocol, Ipv4Header, TcpHeader } from '../../net/spec/ip.ts';
+import { fold, readWord, sumOf, writeWord } from '../inet/checksum.ts';
+import { ChecksumFlag, MAX_PACKET_BYTES, type Packet } from '../inet/packet.ts';
+import type { KernelApi } from '../kernel/api.ts';
+import type { GuestChannel, PageRange } from '../vmbus/api.ts';
+import { copyRun } from './copy.ts';
+import type { SharedBuffer } from './nvs.ts';
+
+/** Descriptors of a ring (HN_TX_DESC_CNT). */
+const DESCRIPTORS = 512;
+const NVS_BYTES = 32;
+/** Transaction ids: pointers to descriptors, as they lie in FreeBSD's heap. */
+const POINTER_HI = 0xffff_f800;
+const POINTER_LO = 0x0500_0000;
+const POINTER_STEP = 0x80;
+const RING_STEP = DESCRIPTORS * POINTER_STEP;
+const FRAME_PAGES = Math.ceil((MAX_PACKET_BYTES + RndisPacket.size + 64) / PAGE_BYTES);
+const INFO_BYTES = PacketInfo.size + 4;
+/** Bit 30 of the large-send word: version 2 of that offload. */
+const LARGE_SEND_V2 = 0x4000_0000;
+const TRANSPORT_OFFSET_SHIFT = 16;
+const LARGE_SEND_OFFSET_SHIFT = 20;
+
+/** The sections of the send buffer, shared by all rings. */
+export class Chimney {
+  readonly sectionBytes: number;
+  readonly base: number;
+  readonly #free: Int32Array;
+  #count: number;
+
+  constructor(memory: GuestMemory, buffer: SharedBuffer, sectionBytes: number, count: number) {
+    this.sectionBytes = sectionBytes;
+    this.base = memory.resolve(buffer.gpa, buffer.bytes);
+    this.#free = Int32Array.from({ length: count }, (_, index) => count - 1 - index);
+    this.#count = count;
+  }
+
+  /** @returns a section, or -1 */
+  take(): number {
+    if (this.#count === 0) return -1;
+    this.#count -= 1;
+    return this.#free[this.#count]!;
+  }
+
+  give(section: number): void {
+    this.#free[this.#count] = section;
+    this.#count += 1;
+  }
+
+  get available(): number {
+    return this.#count;
+  }
+}
+
+export interface TransmitOptions {
+  readonly kernel: KernelApi;
+  readonly channel: GuestChannel;
+  readonly index: number;
+  readonly chimney: Chimney | undefined;
+  /** A packet is handed to the host's checksums for any flag that it has, as 10.2 does. */
+  readonly isAnyFlag: boolean;
+}
+
+export class TransmitRing {
+  readonly channel: GuestChannel;
+  readonly index: number;
+  packets = 0;
+  bytes = 0;
+  /** Packets that went in a chimney section. */
+  chimneyPackets = 0;
+  /** Times that there was no descriptor or no room in the ring. */
+  noRoom = 0;
+  readonly #kernel: KernelApi;
+  readonly #memory: GuestMemory;
+  readonly #chimney: Chimney | undefined;
+  readonly #isAnyFlag: boolean;
+  readonly #free = Int32Array.from({ length: DESCRIPTORS }, (_, index) => DESCRIPTORS - 1 - index);
+  #freeCount = DESCRIPTORS;
+  /** Chimney section of each descriptor that is out; -1 for its own pages, -2 when it is free. */
+  readonly #section = new Int32Array(DESCRIPTORS).fill(-2);
+  /** Guest pages of descriptors that ever needed them. */
+  readonly #pages: (readonly PageRange[] | undefined)[] = Array.from({ length: DESCRIPTORS });
+  readonly #gpas = new Float64Array(DESCRIPTORS);
+  readonly #nvs = new Uint8Array(NVS_BYTES);
+  readonly #nvsView = new DataView(this.#nvs.buffer);
+  /** Where a packet's bytes are seen as words, by identity of the packet. */
+  #source: Uint8Array = this.#nvs;
+  #sourceWords: Uint32Array = new Uint32Array(0);
+
+  constructor(options: TransmitOptions) {
+    this.#kernel = options.kernel;
+    this.channel = options.channel;
+    this.index = options.index;
+    this.#chimney = options.chimney;
+    this.#isAnyFlag = options.isAnyFlag;
+    this.#memory = options.kernel.hardware.memory;
+    const message = NvspRndisPacket.cursor(this.#nvsView).at(0);
+    message.type = NvspType.is.sendRndisPacket;
+    message.channelType = NvspChannelType.is.data;
+  }
+
+  /** Packets that the host has not completed. */
+  get outstanding(): number {
+    return DESCRIPTORS - this.#freeCount;
+  }
+
+  /** @returns false when nothing was sent for lack of room */
+  send(packet: Packet): boolean {
+    if (this.#freeCount === 0) {
+      this.noRoom += 1;
+      return false;
+    }
+    const descriptor = this.#free[this.#freeCount - 1]!;
+    const headerBytes = RndisPacket.size + this.#infoBytes(packet);
+    const total = headerBytes + packet.length;
+    let section = -1;
+    const chimney = this.#chimney;
+    if (chimney !== undefined && total < chimney.sectionBytes) section = chimney.take();
+    const isSent =
+      section >= 0
+        ? this.#sendSection(packet, descriptor, section, headerBytes, total)
+        : this.#sendPages(packet, descriptor, headerBytes, total);
+    if (!isSent) {
+      if (section >= 0) chimney!.give(section);
+      this.noRoom += 1;
+      return false;
+    }
+    this.#freeCount -= 1;
+    this.#section[descriptor] = section;
+    this.packets += 1;
+    this.bytes += packet.length;
+    return true;
+  }
+
+  #sendSection(
+    packet: Packet,
+    descriptor: number,
+    section: number,
+    headerBytes: number,
+    total: number,
+  ): boolean {
+    const chimney = this.#chimney!;
+    this.#build(packet, chimney.base + section * chimney.sectionBytes, headerBytes, total);
+    const { offset } = NvspRndisPacket;
+    this.#nvsView.setUint32(offset.sectionIndex, section, true);
+    this.#nvsView.setUint32(offset.sectionBytes, total, true);
+    const low = POINTER_LO + this.index * RING_STEP + descriptor * POINTER_STEP;
+    const isSent = this.channel.sendInBand(this.#nvs, 0, NVS_BYTES, low, POINTER_HI, true);
+    if (isSent) this.chimneyPackets += 1;
+    return isSent;
+  }
+
+  #sendPages(packet: Packet, descriptor: number, headerBytes: number, total: number): boolean {
+    const ranges = this.#rangesOf(descriptor, total);
+    const at = this.#memory.resolve(this.#gpas[descriptor]!, total);
+    if (at < 0) return false;
+    this.#build(packet, at, headerBytes, total);
+    const { offset } = NvspRndisPacket;
+    this.#nvsView.setUint32(offset.sectionIndex, NO_SECTION, true);
+    this.#nvsView.setUint32(offset.sectionBytes, 0, true);
+    const low = POINTER_LO + this.index * RING_STEP + descriptor * POINTER_STEP;
+    return this.channel.sendGpaDirect(ranges, this.#nvs, 0, NVS_BYTES, low, POINTER_HI);
+  }
+
+  /** One range a page, as the driver lists the segments of an mbuf chain. */
+  #rangesOf(descriptor: number, total: number): readonly PageRange[] {
+    let own = this.#pages[descriptor];
+    if (own === undefined) {
+      const gpa = this.#kernel.allocatePages(FRAME_PAGES);
+      this.#gpas[descriptor] = gpa;
+      own = Array.from({ length: FRAME_PAGES }, (_, index) => ({
+        length: PAGE_BYTES,
+        offset: 0,
+        pfns: [gpa / PAGE_BYTES + index],
+      }));
+      this.#pages[descriptor] = own;
+    }
+    const whole = Math.floor(total / PAGE_BYTES);
+    const rest = total % PAGE_BYTES;
+    const ranges = own.slice(0, whole);
+    if (rest > 0) ranges.push({ length: rest, offset: 0, pfns: own[whole]!.pfns });
+    return ranges;
+  }
+
+  #infoBytes({ csumFlags }: Packet): number {
+    const asked = ChecksumFlag.ip | ChecksumFlag.tcp | ChecksumFlag.udp | ChecksumFlag.tso;
+    const wants = this.#isAnyFlag ? csumFlags !== 0 : (csumFlags & asked) !== 0;
+    return wants ? INFO_BYTES : 0;
+  }
+
+  /** The RNDIS packet: header, per-packet information, frame. */
+  #build(packet: Packet, at: number, headerBytes: number, total: number): void {
+    const { view, u8, u32 } = this.#memory;
+    const { offset } = RndisPacket;
+    const infoLength = headerBytes - RndisPacket.size;
+    view.setUint32(at, RndisType.is.packet, true);
+    view.setUint32(at + 4, total, true);
+    view.setUint32(at + offset.dataOffset, headerBytes - RNDIS_HEADER_BYTES, true);
+    view.setUint32(at + offset.dataLength, packet.length, true);
+    view.setUint32(at + offset.outOfBandOffset, 0, true);
+    view.setUint32(at + offset.outOfBandLength, 0, true);
+    view.setUint32(at + offset.outOfBandCount, 0, true);
+    const infoOffset = infoLength === 0 ? 0 : RndisPacket.size - RNDIS_HEADER_BYTES;
+    view.setUint32(at + offset.infoOffset, infoOffset, true);
+    view.setUint32(at + offset.infoLength, infoLength, true);
+    view.setUint32(at + offset.vcHandle, 0, true);
+    view.setUint32(at + offset.reserved, 0, true);
+    const data = at + headerBytes;
+    if (packet.bytes !== this.#source) {
+      this.#source = packet.bytes;
+      this.#sourceWords = new Uint32Array(packet.bytes.buffer, 0, packet.bytes.length >>> 2);
+    }
+    copyRun(packet.bytes, this.#sourceWords, packet.start, u8, u32, data, packet.length);
+    if (infoLength > 0) this.#writeInfo(packet, at + RndisPacket.size, data);
+  }
+
+  #writeInfo(packet: Packet, at: number, data: number): void {
+    const { view, u8 } = this.#memory;
+    const isLarge = (packet.csumFlags & ChecksumFlag.tso) !== 0;
+    const type = isLarge ? PacketInfoType.largeSend : PacketInfoType.checksum;
+    view.setUint32(at, INFO_BYTES, true);
+    view.setUint32(at + PacketInfo.offset.type, type, true);
+    view.setUint32(at + PacketInfo.offset.dataOffset, PacketInfo.size, true);
+    let word: number;
+    if (isLarge) word = this.#prepareLargeSend(packet, data);
+    else if (this.#isAnyFlag) word = wordOfHeaders(u8, data, packet.length);
+    else word = wordOfRequests(packet.csumFlags, u8, data);
+    view.setUint32(at + PacketInfo.size, word >>> 0, true);
+  }
+
+  /** NDIS wants a total length of 0 and the pseudo header's sum without a length (LSO v2). */
+  #prepareLargeSend(packet: Packet, data: number): number {
+    const { u8 } = this.#memory;
+    const ip = data + ETHERNET_BYTES;
+    const tcp = ip + (u8[ip]! & 15) * 4;
+    writeWord(u8, ip + Ipv4Header.offset.totalLength, 0);
+    writeWord(u8, ip + Ipv4Header.offset.checksum, 0);
+    const seed = fold(sumOf(u8, ip + Ipv4Header.offset.source, 8) + IpProtocol.tcp);
+    writeWord(u8, tcp + TcpHeader.offset.checksum, seed);
+    const segment = packet.segmentBytes & LARGE_SEND_MSS_MASK;
+    return segment | ((tcp - data) << LARGE_SEND_OFFSET_SHIFT) | LARGE_SEND_V2;
+  }
+
+  /** Whether a transaction id is one of this ring's. */
+  owns(low: number, high: number): boolean {
+    const distance = low - POINTER_LO - this.index * RING_STEP;
+    return (
+      high === POINTER_HI &&
+      distance >= 0 &&
+      distance < RING_STEP &&
+      distance % POINTER_STEP === 0 &&
+      this.#section[distance / POINTER_STEP]! !== -2
+    );
+  }
+
+  /** The host is done with a packet that `owns` knows. */
+  completed(low: number): void {
+    const descriptor = (low - POINTER_LO - this.index * RING_STEP) / POINTER_STEP;
+    const section = this.#section[descriptor]!;
+    if (section >= 0) this.#chimney?.give(section);
+    this.#section[descriptor] = -2;
+    this.#free[this.#freeCount] = descriptor;
+    this.#freeCount += 1;
+  }
+
+  freePages(): void {
+    for (const [index, ranges] of this.#pages.entries()) {
+      if (ranges !== undefined) this.#kernel.freePages(this.#gpas[index]!, FRAME_PAGES);
+      this.#pages[index] = undefined;
+    }
+  }
+}
+
+/** What the stack asked for, with the place of the transport header. */
+function wordOfRequests(csumFlags: number, bytes: Uint8Array, data: number): number {
+  const { bit } = TxChecksum;
+  let word: number = bit.ipv4;
+  if ((csumFlags & ChecksumFlag.ip) !== 0) word |= bit.ipHeader;
+  if ((csumFlags & (ChecksumFlag.tcp | ChecksumFlag.udp)) === 0) return word;
+  word |= (csumFlags & ChecksumFlag.tcp) !== 0 ? bit.tcp : bit.udp;
+  const transport = ETHERNET_BYTES + (bytes[data + ETHERNET_BYTES]! & 15) * 4;
+  return word | (transport << TRANSPORT_OFFSET_SHIFT);
+}
+
+/** 10.2: some flag is set, and what the packet holds decides, whoever set the flag (PR 203630). */
+function wordOfHeaders(bytes: Uint8Array, data: number, length: number): number {
+  const { bit } = TxChecksum;
+  if (length < ETHERNET_BYTES + Ipv4Header.size) return 0;
+  if (readWord(bytes, data + TYPE_AT) !== EtherType.ipv4) return bit.ipv6;
+  const protocol = bytes[data + ETHERNET_BYTES + Ipv4Header.offset.protocol]!;
+  if (protocol === IpProtocol.tcp) return bit.ipv4 | bit.tcp;
+  if (protocol === IpProtocol.udp) return bit.ipv4 | bit.udp;
+  return bit.ipv4;
+}

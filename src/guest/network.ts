@@ -1,0 +1,50 @@
+/** The guest's network as one part: hn, the stack above it, and what rc.conf says of them. */
+import type { KernelApi } from './kernel/api.ts';
+import type { GuestDriver } from './vmbus/api.ts';
+import { hnDriver } from './hn/driver.ts';
+import { networkCommands } from './inet/commands.ts';
+import { DEFAULT_RC_CONF, NetworkScripts, type RcConf } from './inet/rc.ts';
+import { NetStack } from './inet/stack.ts';
+
+export interface NetworkOptions {
+  /** rc.conf of the guest's networking; without it every interface asks for a lease. */
+  readonly rcConf?: RcConf;
+}
+
+export interface NetworkStack {
+  readonly driver: GuestDriver;
+  /** Of the kernel that booted last; undefined before it met a network adapter. */
+  readonly stack: NetStack | undefined;
+  readonly scripts: NetworkScripts | undefined;
+}
+
+export function createNetworkStack(options: NetworkOptions = {}): NetworkStack {
+  return new Network(options.rcConf ?? DEFAULT_RC_CONF);
+}
+
+class Network implements NetworkStack {
+  readonly driver: GuestDriver;
+  stack: NetStack | undefined;
+  scripts: NetworkScripts | undefined;
+  readonly #rcConf: RcConf;
+
+  constructor(rcConf: RcConf) {
+    this.#rcConf = rcConf;
+    this.driver = hnDriver((kernel) => this.#stackOf(kernel));
+  }
+
+  /** A reset makes a new kernel, with a stack that knows nothing of the old one's. */
+  #stackOf(kernel: KernelApi): NetStack {
+    if (this.stack?.kernel === kernel) return this.stack;
+    const stack = new NetStack(kernel);
+    const print = (text: string): void => kernel.userland.print(text);
+    const scripts = new NetworkScripts(stack, this.#rcConf, print);
+    this.stack = stack;
+    this.scripts = scripts;
+    kernel.userland.addStartScript('beforeDevd', () => scripts.netif());
+    kernel.userland.addStartScript('afterDevd', () => scripts.defaultRoute());
+    for (const command of networkCommands(stack, scripts, print)) kernel.addCommand(command);
+    kernel.addSysctl('net.inet.ip.forwarding', () => (stack.isForwarding ? '1' : '0'));
+    return stack;
+  }
+}

@@ -1,0 +1,105 @@
+/** A machine's network adapters, and the switch that they are on when nobody says which. */
+import type { VirtualClock } from '../core/clock.ts';
+import type { EventQueue } from '../core/events.ts';
+import type { GuestMemory } from '../core/memory.ts';
+import type { Trace } from '../core/trace.ts';
+import { NetvscAdapter } from '../devices/netvsc/adapter.ts';
+import type { NetvscProfile } from '../devices/netvsc/profile.ts';
+import { hypervMac, netmask } from '../net/addresses.ts';
+import { Gateway } from '../net/gateway.ts';
+import type { PortOptions, SwitchPort } from '../net/switch-port.ts';
+import { VirtualSwitch } from '../net/switch.ts';
+import { networkInstance, OfferOrder } from './offers.ts';
+
+/** The default network: 192.168.100.0/24 with the host at its first address. */
+const NETWORK = 0xc0a8_6400;
+const PREFIX_BITS = 24;
+const GATEWAY_MAC = hypervMac(0xff_ff01);
+const FIRST_LEASE = 10;
+const LAST_LEASE = 250;
+const LEASE_SECONDS = 86_400;
+/** Serial number of the first adapter's address; a machine has room for sixteen. */
+const FIRST_MAC = 0x01_0100;
+
+/** One network adapter. */
+export interface AdapterConfig {
+  /** Six bytes; default 00:15:5d and a number. */
+  readonly mac?: Uint8Array;
+  /** The switch; default the machine's own, with a DHCP server. */
+  readonly network?: VirtualSwitch;
+  readonly port?: PortOptions;
+  /** False: the cable is not plugged in. */
+  readonly isConnected?: boolean;
+}
+
+export interface NetworkOptions {
+  readonly adapters: readonly AdapterConfig[];
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+  readonly trace: Trace;
+  /** Named in the ports' names, where several machines share a switch. */
+  readonly name: string;
+}
+
+/**
+ * The host's own network as Hyper-V's default switch has it: a gateway that gives leases, answers
+ * ARP and echo, and forwards nothing.
+ */
+export function connectGateway(network: VirtualSwitch, clock: VirtualClock, trace: Trace): Gateway {
+  return new Gateway(network.connect('host'), clock, trace, {
+    mac: GATEWAY_MAC,
+    ip: NETWORK + 1,
+    netmask: netmask(PREFIX_BITS),
+    dhcp: {
+      first: NETWORK + FIRST_LEASE,
+      last: NETWORK + LAST_LEASE,
+      leaseSeconds: LEASE_SECONDS,
+    },
+  });
+}
+
+/** Switch, ports and addresses outlive power cycles; the adapters themselves are made anew. */
+export class MachineNetwork {
+  /** The machine's own switch; undefined when every adapter is on another. */
+  readonly own: VirtualSwitch | undefined;
+  readonly gateway: Gateway | undefined;
+  /** In the order of the adapters. */
+  readonly ports: readonly SwitchPort[];
+  readonly macs: readonly Uint8Array[];
+
+  constructor({ adapters, clock, events, trace, name }: NetworkOptions) {
+    if (adapters.some(({ network }) => network === undefined)) {
+      this.own = new VirtualSwitch({ clock, events, trace });
+      this.gateway = connectGateway(this.own, clock, trace);
+    }
+    this.macs = adapters.map(({ mac }, index) => mac ?? hypervMac(FIRST_MAC + index));
+    this.ports = adapters.map(({ network, port, isConnected }, index) => {
+      const made = (network ?? this.own!).connect(`${name}${index}`, port);
+      if (isConnected === false) made.setLink(false);
+      return made;
+    });
+  }
+
+  /** New adapters on the old ports. */
+  plugIn(
+    events: EventQueue,
+    trace: Trace,
+    memory: GuestMemory,
+    profile: NetvscProfile,
+  ): NetvscAdapter[] {
+    return this.ports.map((link, index) => {
+      // What came for the guest that is gone is lost.
+      link.queue.clear();
+      return new NetvscAdapter({
+        instanceId: networkInstance(index),
+        order: OfferOrder.network + index,
+        mac: this.macs[index]!,
+        link,
+        events,
+        trace,
+        memory,
+        profile,
+      });
+    });
+  }
+}
