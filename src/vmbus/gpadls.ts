@@ -200,7 +200,7 @@ export class GpadlTable {
   channelClosed(slot: ChannelSlot, ringGpadlId: number): void {
     const rings = slot.gpadls.get(ringGpadlId);
     if (rings !== undefined) this.#tornDown(rings);
-    for (const gpadl of [...slot.gpadls.values()]) if (gpadl.isHeld) this.#tornDown(gpadl);
+    for (const gpadl of slot.gpadls.values()) if (gpadl.isHeld) this.#tornDown(gpadl);
   }
 
   /** The guest lets go of the channel, and of all its GPADLs. Nothing is said of them any more. */

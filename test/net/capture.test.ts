@@ -196,7 +196,12 @@ describe.skipIf(!hasTool('tshark') || !hasTool('capinfos'))('captures in Wiresha
       writeFileSync(path, file);
       const checks = ['ip.check_checksum', 'tcp.check_checksum', 'udp.check_checksum'];
       return run('tshark', [
-        ...['-r', path, '-T', 'fields', '-E', 'separator=,'],
+        '-r',
+        path,
+        '-T',
+        'fields',
+        '-E',
+        'separator=,',
         ...checks.flatMap((name) => ['-o', `${name}:TRUE`]),
         ...fields.flatMap((name) => ['-e', name]),
       ]);

@@ -254,7 +254,7 @@ describe('large send offload', () => {
     const tcp = 'from' in spec ? 54 : 34;
     expect(sent.length).toBe(Math.ceil(10_000 / 1448));
     expect(sent.map(wrongChecksum)).toEqual(sent.map(() => ''));
-    expect(sent.flatMap((it) => [...it.slice(header)])).toEqual(data);
+    expect(sent.flatMap((it) => Array.from(it.slice(header)))).toEqual(data);
     const view = (frame: Uint8Array): DataView => new DataView(frame.buffer);
     const first = view(sent[0]!).getUint32(tcp + 4);
     for (const [index, frame] of sent.entries()) {
@@ -270,7 +270,8 @@ describe('large send offload', () => {
   it('segments are tagged like any frame', () => {
     const sent = segments({ payload: payload(3000) }, 1460, [[VLAN, (10 << 4) | 3]]);
     expect(sent.length).toBe(3);
-    for (const frame of sent) expect([...frame.slice(12, 18)]).toEqual([0x81, 0, 0x60, 10, 8, 0]);
+    for (const frame of sent)
+      expect(Array.from(frame.slice(12, 18))).toEqual([0x81, 0, 0x60, 10, 8, 0]);
   });
 
   it('sizes that cannot be fail the packet', () => {
@@ -328,7 +329,13 @@ describe('reception', () => {
     );
     net.run();
     expect(net.frames.map((it) => it.info.get(CHECKSUM))).toEqual([
-      ...[tcp, udp, 0x20 | badTcp, 0x20 | badUdp, 0x08, 0x0c, undefined],
+      tcp,
+      udp,
+      0x20 | badTcp,
+      0x20 | badUdp,
+      0x08,
+      0x0c,
+      undefined,
     ]);
   });
 

@@ -62,6 +62,8 @@ export interface NetvscGuestOptions {
   readonly receiveBytes?: number;
   readonly sendBytes?: number;
   readonly adapter?: Partial<NetvscOptions>;
+  /** A network with the guest's clock, instead of `TestLink`. */
+  readonly network?: (guest: TestGuest) => PacketLink;
 }
 
 export function u32s(...values: readonly number[]): Uint8Array {
@@ -130,14 +132,14 @@ export class NetvscGuest {
   #requestId = 0x77;
 
   constructor(options: NetvscGuestOptions = {}) {
-    const memory = new GuestMemory({ ramBytes: 32 << 20, lowGapStart: 0xf800_0000 });
+    const memory = new GuestMemory({ ramBytes: 8 << 20, lowGapStart: 0xf800_0000 });
     this.guest = new TestGuest({ memory, ...options.guest });
     const { guest } = this;
     this.adapter = new NetvscAdapter({
       instanceId: '22222222-3333-4444-5555-666666666666',
       order: 1,
       mac: GUEST_MAC,
-      link: this.link,
+      link: options.network === undefined ? this.link : options.network(guest),
       events: guest.events,
       trace: guest.trace,
       memory,
