@@ -3,11 +3,6 @@ import { GLYPH_HEIGHT, GLYPH_WIDTH } from './spec/font.ts';
 import { TEXT_PALETTE } from './spec/palette.ts';
 import { Surface } from './surface.ts';
 
-/** Guest physical address of the text buffer of a colour adapter, and its usual size in cells. */
-export const VGA_TEXT_GPA = 0xb8000;
-export const VGA_TEXT_COLUMNS = 80;
-export const VGA_TEXT_ROWS = 25;
-
 /** Scan lines of the default cursor, within a cell. */
 const CURSOR_TOP = 14;
 

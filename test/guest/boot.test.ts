@@ -69,7 +69,7 @@ describe('what a boot prints', () => {
       drivers: [storage.driver],
     }).boot();
     expectInOrder(machine.lines, [
-      'VT(vga): resolution 640x480',
+      'VT(vga): text 80x25',
       /^Calibrating TSC clock \.\.\. TSC clock: 33\d{8} Hz$/,
       /^CPU: .*-MHz K8-class CPU\)$/,
       'ACPI APIC Table: <VRTUAL MICROSFT>',
@@ -85,7 +85,7 @@ describe('what a boot prints', () => {
 
   it('modern on Gen-1 finds VMBus beside the PCI bus', () => {
     const machine = new TestMachine({ generation: 1 }).boot();
-    expect(machine.lines).toContain('VT(vga): resolution 640x480');
+    expect(machine.lines).toContain('VT(vga): text 80x25');
     expect(machine.lines).toContain('vmbus0: <Hyper-V Vmbus> on pcib0');
   });
 

@@ -19,6 +19,7 @@ import type { Timecounter } from '../timers/timecounter.ts';
 import type { GuestDriver } from '../vmbus/api.ts';
 import { VmBus } from '../vmbus/bus.ts';
 import { enableHypercalls } from '../vmbus/synic.ts';
+import { createVirtualTerminal, type VirtualTerminal } from '../vt/virtual-terminal.ts';
 import { AcpiTables } from './acpi.ts';
 import { announceBuses, announceSerial, announceSmallDevices, announceTables } from './announce.ts';
 import type { Madt } from './acpi.ts';
@@ -57,6 +58,7 @@ export class Startup {
   cpu!: CpuFacts;
   hypervisor: HypervisorFacts | undefined;
   #madt: Madt | undefined;
+  #terminal: VirtualTerminal | undefined;
   /** Processor time of the thread that booted, which has ended. */
   bootRuntimeNs = 0;
 
@@ -77,6 +79,8 @@ export class Startup {
     this.#load();
     kernel.phase('kernel');
     kernel.console.probe();
+    this.#terminal = createVirtualTerminal(kernel, this.firmware);
+    kernel.console.screen = this.#terminal;
     yield 1_000_000;
     this.#greet();
     this.#findHypervisor();
@@ -109,16 +113,15 @@ export class Startup {
   }
 
   #greet(): void {
-    const { kernel, firmware, release } = this;
+    const { kernel, release } = this;
     if (!kernel.isLegacy) kernel.printf('---<<BOOT>>---\n');
     kernel.printf(
       `FreeBSD ${release}${kernel.isLegacy ? ' #0:' : ''} GENERIC amd64 (synthvm model)\n`,
     );
-    const screen = firmware.framebuffer;
-    if (firmware.generation === 1) kernel.printf('VT(vga): resolution 640x480\n');
-    else if (screen !== undefined) {
-      kernel.printf(`VT(efifb): resolution ${screen.width}x${screen.height}\n`);
-    }
+    const painter = this.#terminal?.painter;
+    if (painter === undefined) return;
+    const { name, isText, width, height } = painter;
+    kernel.printf(`VT(${name}): ${isText ? 'text' : 'resolution'} ${width}x${height}\n`);
   }
 
   #findHypervisor(): void {

@@ -23,8 +23,18 @@ const MAX_INPUT_BURST = 256;
 export const COM1_PORT = 0x3f8;
 export const COM1_IRQ = 4;
 
-/** The system console on COM1, and the message buffer behind it. */
+/** A console that shows text instead of sending it. */
+export interface ScreenConsole {
+  /** @param isKernel a message of the kernel, not the output of a program */
+  write(text: string, isKernel: boolean): void;
+  /** Shows at once what was written. */
+  flush(): void;
+}
+
+/** The system console on COM1 and on the screen, and the message buffer behind it. */
 export class Console {
+  /** Where there is a screen: it shows all that the port is sent. */
+  screen: ScreenConsole | undefined;
   readonly #hardware: Hardware;
   readonly #messages: string[] = [];
   #messageBytes = 0;
@@ -63,22 +73,30 @@ export class Console {
     if (this.#isPresent) this.#hardware.out8(COM1_PORT + Register.interruptEnable, 1);
   }
 
-  /** Kernel messages: to the buffer and to the port. */
+  /** Kernel messages: to the buffer, the screen and the port. */
   message(text: string): void {
     this.#messages.push(text);
     this.#messageBytes += text.length;
     while (this.#messageBytes > MESSAGE_BUFFER_BYTES) {
       this.#messageBytes -= this.#messages.shift()!.length;
     }
-    this.write(text);
+    this.screen?.write(text, true);
+    this.#transmit(text);
   }
 
   get messages(): string {
     return this.#messages.join('');
   }
 
-  /** What programs print: to the port only. Latin-1; a line feed becomes CR LF. */
+  /** What programs print: to the screen and the port. Latin-1. */
   write(text: string): void {
+    if (text === '') return;
+    this.screen?.write(text, false);
+    this.#transmit(text);
+  }
+
+  /** A line feed becomes CR LF. */
+  #transmit(text: string): void {
     if (!this.#isPresent) return;
     const whole = this.#backlog === '' ? text : this.#backlog + text;
     this.#backlog = '';
@@ -102,7 +120,7 @@ export class Console {
 
   /** Tries again to send what the transmitter had no room for. */
   flush(): void {
-    this.write('');
+    this.#transmit('');
   }
 
   #send(byte: number): boolean {

@@ -348,6 +348,7 @@ export class Kernel implements KernelApi {
   halt(kind: number): void {
     if (this.#isHalted) return;
     this.#isHalted = true;
+    this.console.screen?.flush();
     this.trace.emit(guestEnd, kind);
     this.scheduler.halt();
   }

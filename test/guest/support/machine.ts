@@ -52,7 +52,11 @@ export class TestMachine {
   readonly clock = new VirtualClock();
   readonly events = new EventQueue(this.clock);
   readonly trace = new Trace(this.clock);
-  readonly memory = new GuestMemory({ ramBytes: 32 << 20, lowGapStart: 0xf800_0000 });
+  readonly memory = new GuestMemory({
+    ramBytes: 32 << 20,
+    lowGapStart: 0xf800_0000,
+    extra: [{ name: 'framebuffer', gpa: 0xf800_0000, bytes: 8 << 20 }],
+  });
   readonly partition: Partition;
   readonly server: VmbusServer;
   readonly guest: ModelGuest;
