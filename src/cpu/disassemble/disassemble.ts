@@ -69,7 +69,7 @@ function renamePrefixes(site: Site): void {
 
 /** CS and DS before a conditional jump are AT&T's `,pn` and `,pt`. */
 function branchHint(bytes: Uint8Array, start: number, { insn, row, use }: Site): string {
-  if (!/^j(?!mp|cxz)/.test(row.mnemonic)) return '';
+  if (!/^(j(?!mp)|loop)/.test(row.mnemonic)) return '';
   let last = 0;
   for (let at = start; at < start + insn.prefixLength; at++) {
     const byte = bytes[at]!;

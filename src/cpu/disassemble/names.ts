@@ -127,7 +127,7 @@ function attName(site: Site): string {
   if (mnemonic === 'sysret' || mnemonic === 'sysexit') {
     use.rex |= Rex.w;
     if (insn.operandSize === 8) return `${mnemonic}q`;
-    return mnemonic === 'sysret' ? 'sysretl' : mnemonic;
+    return mnemonic === 'sysret' || insn.mode === 64 ? `${mnemonic}l` : mnemonic;
   }
   if (STACK.has(mnemonic)) return stackName(site, memory);
   if (row.feature === 'x87' || row.feature === 'x87cmov' || mnemonic === 'fisttp') {
@@ -144,7 +144,7 @@ function attName(site: Site): string {
 function memorySuffix(site: Site): string {
   const { row, insn } = site;
   const { mnemonic, operands } = row;
-  if (mnemonic === 'crc32' || mnemonic.startsWith('cvtsi2s')) {
+  if (mnemonic === 'crc32' || (mnemonic.startsWith('cvtsi2s') && insn.mode === 64)) {
     return SUFFIX[operandBytes(operands[1]!.size, insn)]!;
   }
   const first = operands[0]!;
@@ -169,9 +169,9 @@ function stackName(site: Site, memory: boolean): string {
   if (SEGMENT_TABLES.has(name)) {
     if (insn.mode === 64) return name;
     useOperandSize(insn, use);
-    return name + (insn.operandSize === insn.mode / 8 ? '' : SUFFIX[insn.operandSize]);
+    return name + SUFFIX[insn.operandSize];
   }
-  const register = !memory && /^[EZ]/.test(operands[0]?.letter ?? '');
+  const register = !memory && /^[EZ]$/.test(operands[0]?.letter ?? '');
   touchSize('v', site);
   if (register || insn.operandSize === defaultBytes(site)) return name;
   return name + SUFFIX[insn.operandSize];
@@ -197,14 +197,19 @@ function intelName(site: Site): string {
     return insn.addressSize === 8 ? 'movabs' : 'mov';
   }
   if (row.code === 'b8+r' && insn.operandSize === 8) return 'movabs';
-  if (mnemonic === 'sysret') {
+  if (mnemonic === 'sysret' || mnemonic === 'sysexit') {
     use.rex |= Rex.w;
-    return insn.operandSize === 8 ? 'sysretq' : 'sysretd';
+    if (insn.operandSize === 8) return `${mnemonic}q`;
+    return mnemonic === 'sysret' || insn.mode === 64 ? `${mnemonic}d` : mnemonic;
   }
   if (STRINGS.has(mnemonic) || STRINGS_WITH_REGISTER.has(mnemonic)) return mnemonic;
+  if (SEGMENT_TABLES.has(mnemonic) && insn.mode !== 64) {
+    useOperandSize(insn, use);
+    return mnemonic + INTEL_SUFFIX[insn.operandSize];
+  }
   if (!STACK.has(mnemonic) || SEGMENT_TABLES.has(mnemonic)) return mnemonic;
   touchSize('v', site);
-  if (insn.operandSize === defaultBytes(site) || /^[EMZA]/.test(operands[0]?.letter ?? '')) {
+  if (insn.operandSize === defaultBytes(site) || /^[EMZA]$/.test(operands[0]?.letter ?? '')) {
     return mnemonic;
   }
   return mnemonic + INTEL_SUFFIX[insn.operandSize];

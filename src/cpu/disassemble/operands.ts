@@ -27,7 +27,6 @@ function sized(number: number, operand: Operand, site: Site): string {
   const { insn, use } = site;
   const bytes = operandBytes(operand.size, insn);
   if (bytes === 1 && (number & 0xc) === 4) use.rex |= Rex.byteRegister;
-  if (bytes === 1) use.rex |= Rex.byteRegister;
   touchSize(operand.size, site);
   return register(generalRegister(number, bytes, insn.rex), site);
 }
@@ -117,7 +116,7 @@ function memoryText(site: Site): string {
   const bits = insn.addressSize === 2 ? 16 : insn.mode === 64 ? 64 : 32;
   const absolute = hex(BigInt.asUintN(bits, BigInt(insn.displacement)));
   if (base === '' && index === '') {
-    if (syntax === 'att') return `${segment}${absolute}`;
+    if (syntax === 'att') return segment + (bits === 16 ? signed(insn.displacement) : absolute);
     return `${segment === '' ? 'ds:' : segment}${absolute}`;
   }
   if (syntax === 'att') {
@@ -156,7 +155,8 @@ function pointer(size: string, site: Site): string {
   const { insn, row } = site;
   if (size === 'p') return insn.operandSize === 2 ? 'DWORD PTR ' : 'FWORD PTR ';
   if (size === 'a') return insn.operandSize === 2 ? 'DWORD PTR ' : 'QWORD PTR ';
-  if (size === 'dq' && site.row.mnemonic === 'cmpxchg16b') return 'OWORD PTR ';
+  if (row.mnemonic === 'lddqu') return '';
+  if (size === 'dq' && row.mnemonic === 'cmpxchg16b') return 'OWORD PTR ';
   if (size === '' && row.mnemonic.startsWith('prefetch')) return 'BYTE PTR ';
   if ('vzyn'.includes(size) && size !== '') return `${BY_BYTES[operandBytes(size, insn)]} PTR `;
   const name = POINTERS[size];
@@ -188,7 +188,6 @@ function implied(base: number, segment: number, operand: Operand, site: Site): s
 function absoluteOffset(site: Site): string {
   const { insn } = site;
   const segment = segmentText(site);
-  site.use.addressSize = insn.mode !== 64;
   const text = hex(BigInt.asUintN(64, wide(insn.displacement, insn.displacementHigh)));
   return site.syntax === 'att' ? `${segment}${text}` : `${segment === '' ? 'ds:' : segment}${text}`;
 }

@@ -44,7 +44,7 @@ function prefixName(byte: number, insn: Instruction): string {
 
 /** Prefixes that the encoding itself asks for. */
 export function mandatoryPrefixes(row: Encoding, insn: Instruction, use: PrefixUse): void {
-  if ((row.mask & Select.prefixMask) !== 0) {
+  if ((row.mask & Select.prefixMask) === Select.prefixMask) {
     const wanted = row.value & Select.prefixMask;
     if (wanted === Select.prefix66) use.operandSize = true;
     else if (wanted !== 0) use.repeat = true;

@@ -5,6 +5,7 @@
  * column. The opcode column is `[condition.]...bytes[/digit][:form]`:
  *
  *     np. 66. f3. f2.   mandatory prefix; F2 and F3 win over 66 (SDM volume 2, 2.1.1 and 4.1.4)
+ *     nf.               neither F2 nor F3; 66 is the operand size
  *     o16. o32. o64.    effective operand size
  *     b0.               REX.B absent
  *     /r /0../7         a ModRM byte follows; a digit must equal its reg field
@@ -27,6 +28,8 @@ export const OpcodeMap = { oneByte: 0, twoByte: 1, map38: 2, map3a: 3 } as const
 /** Bits of the number by which rows are told apart; see `selector` in decode/. */
 export const Select = {
   prefixMask: 0x3,
+  /** F2 or F3. */
+  repeatMask: 0x2,
   prefix66: 0x1,
   prefixF3: 0x2,
   prefixF2: 0x3,
@@ -187,6 +190,7 @@ function parseOperand(text: string): Operand {
 
 const CONDITIONS: Readonly<Record<string, readonly [mask: number, value: number]>> = {
   np: [Select.prefixMask, 0],
+  nf: [Select.repeatMask, 0],
   '66': [Select.prefixMask, Select.prefix66],
   f3: [Select.prefixMask, Select.prefixF3],
   f2: [Select.prefixMask, Select.prefixF2],

@@ -107,8 +107,6 @@ f2.0f38f1/r  crc32      Gy,Ev         -                        @sse42
 66.0f3a44/r  pclmulqdq  Vdq,Wdq,Ib    -                        align @pclmulqdq
 
 # MOVBE
-np.0f38f0/r:m movbe      Gv,Mv         -                        @movbe
-66.0f38f0/r:m movbe      Gv,Mv         -                        @movbe
-np.0f38f1/r:m movbe      Mv,Gv         -                        @movbe
-66.0f38f1/r:m movbe      Mv,Gv         -                        @movbe
+nf.0f38f0/r:m movbe      Gv,Mv         -                        @movbe
+nf.0f38f1/r:m movbe      Mv,Gv         -                        @movbe
 `;

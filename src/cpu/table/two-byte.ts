@@ -27,7 +27,7 @@ np.0f01:ca   clac       -             -                        cpl0 @smap
 np.0f01:cb   stac       -             -                        cpl0 @smap
 np.0f01:d0   xgetbv     -             -                        @xsave +ax,cx,dx
 np.0f01:d1   xsetbv     -             -                        cpl0 @xsave +ax,cx,dx
-0f01:d9      vmmcall    -             -                        branch
+np.0f01:d9   vmmcall    -             -                        branch
 0f01:f8      swapgs     -             -                        o64 cpl0
 0f01:f9      rdtscp     -             -                        tsd @rdtscp +ax,cx,dx
 0f02/r:m     lar        Gv,Mw         w=z                      pe
@@ -169,8 +169,8 @@ np.0fc3/r:m  movnti     My,Gy         -                        @sse2
 o64.0fc7/1:m cmpxchg16b Mdq           w=z                      lock align @cx16 +ax,bx,cx,dx
 0fc7/1:m     cmpxchg8b  Mq            w=z                      lock @cx8 +ax,bx,cx,dx
 f3.0fc7/7:r  rdpid      Rn            -                        @rdpid
-0fc7/6:r     rdrand     Rv            w=c,0=oszap              @rdrand
-0fc7/7:r     rdseed     Rv            w=c,0=oszap              @rdseed
+nf.0fc7/6:r  rdrand     Rv            w=c,0=oszap              @rdrand
+nf.0fc7/7:r  rdseed     Rv            w=c,0=oszap              @rdseed
 0fc8+r       bswap      Zv            -
 0fff/r       ud0        Gv,Ev         -
 
