@@ -66,6 +66,13 @@ describe('transmission', () => {
     expect(net.link.sent.at(-1)).toEqual(frame);
   });
 
+  it('a tag beside the frame goes into it, priority and drop bit too', () => {
+    const frame = ipFrame();
+    const { sent } = send(frame, [[VLAN, (100 << 4) | 8 | 4]]);
+    expect(sent).toEqual([tagged(frame, 0x9064)]);
+    expect(send(frame, [[VLAN, (100 << 4) | 3]]).sent).toEqual([tagged(frame, 0x6064)]);
+  });
+
   it('several messages in one packet are several frames', () => {
     const net = new NetvscGuest().start();
     const frames = [1, 2, 3].map((index) => ipFrame({ payload: payload(index * 40) }));
@@ -143,14 +150,29 @@ describe('transmission', () => {
     expect(net.sendSection(good)).toBe(1);
   });
 
+  it('information outside its own message is not taken', () => {
+    const net = new NetvscGuest().start();
+    const plain = rndisPacket(ipFrame());
+    const second = rndisPacket(ipFrame(), [[VLAN, 5 << 4]]);
+    const view = new DataView(plain.buffer);
+    view.setUint32(28, plain.length - 8 + 44, true);
+    view.setUint32(32, 16, true);
+    expect(net.sendSection(join(plain, second))).toBe(5);
+    expect(net.link.sent).toEqual([]);
+  });
+
   it('a message of more pages than the host takes is refused', () => {
     const net = new NetvscGuest().start();
     const gpa = net.guest.allocate(36 * 4096);
+    const message = rndisPacket(ipFrame());
+    new DataView(message.buffer).setUint32(4, 35 * 4096, true);
+    net.guest.memory.writeBytes(gpa, message);
     net.channel.sendGpaDirect(nvsp(107, 0, 0xffff_ffff, 0), [{ gpa, bytes: 35 * 4096 }], {
       transaction: 8,
     });
     net.run();
     expect(net.completions.at(-1)!.view.getUint32(4, true)).toBe(5);
+    expect(net.link.sent).toEqual([]);
   });
 });
 
@@ -357,10 +379,10 @@ describe('reception', () => {
   it('a tag goes beside the frame, or stays in it when the guest knows no tags', () => {
     const frame = ipFrame({ ...toGuest, payload: payload(1446) });
     const net = new NetvscGuest().start();
-    net.link.deliver(tagged(frame, 0xb00a), tagged(frame, 0));
+    net.link.deliver(tagged(frame, 0x900a), tagged(frame, 0));
     net.run();
     expect(net.frames.map((it) => [it.bytes, it.info.get(VLAN)])).toEqual([
-      [frame, (10 << 4) | 8 | 5],
+      [frame, (10 << 4) | 8 | 4],
       [frame, 0],
     ]);
     const plain = new NetvscGuest().start(NvspVersion.v61, { caps: 0 });
@@ -451,6 +473,34 @@ describe('back-pressure', () => {
     expect(net.query(0x0001_0102).status).toBe(0);
   });
 
+  it('a moment of more frames than one packet may tell of is told in several', () => {
+    const net = new NetvscGuest().start();
+    const frames = Array.from({ length: 560 }, (_, index) =>
+      ipFrame({ destination: Array.from(GUEST_MAC), payload: be16(index) }),
+    );
+    net.link.deliver(...frames);
+    net.run();
+    expect(net.frames.map((it) => it.bytes)).toEqual(frames);
+    const transactions = net.frames.map((it) => it.transaction);
+    expect(
+      [...new Set(transactions)].map((id) => transactions.filter((it) => it === id).length),
+    ).toEqual([375, 185]);
+  });
+
+  it('a completion on another channel frees nothing', () => {
+    const net = new NetvscGuest().start();
+    net.addChannels(1);
+    net.releases = false;
+    net.link.deliver(frame);
+    net.run();
+    const { transaction } = net.frames[0]!;
+    net.release(net.channels[1]!, transaction);
+    net.run();
+    net.link.deliver(...Array.from({ length: net.sectionCount }, () => frame));
+    net.run();
+    expect(net.frames.length).toBe(net.sectionCount - 16);
+  });
+
   it('completions of what was never sent, or twice, free nothing', () => {
     const net = new NetvscGuest().start();
     net.releases = false;
@@ -468,9 +518,10 @@ describe('back-pressure', () => {
     net.release(net.channel, transaction);
     net.release(net.channel, transaction);
     net.run();
-    net.link.deliver(frame);
+    // Three of the four are free again.
+    net.link.deliver(...Array.from({ length: net.sectionCount }, () => frame));
     net.run();
-    expect(net.frames.length).toBe(5);
+    expect(net.frames.length).toBe(4 + net.sectionCount - 16 - 1);
   });
 
   it('a full ring parks a batch, and the guest gets all of it when it reads', () => {
@@ -504,5 +555,22 @@ describe('back-pressure', () => {
       Array.from({ length: 400 }, (_, index) => 1000 + index),
     );
     expect(net.link.sent.length).toBe(400);
+  });
+
+  it('a guest that never signals is found by looking, and gets everything', () => {
+    const open = { sendPages: 33, receivePages: 2, pendingSendSize: false };
+    const net = new NetvscGuest({ open }).start();
+    const message = rndisPacket(ipFrame());
+    net.guest.memory.writeBytes(net.sendGpa, message);
+    for (let transaction = 1000; transaction < 1300; transaction += 1) {
+      net.channel.send(nvsp(107, 0, 0, message.length), { transaction, wantsCompletion: true });
+    }
+    net.channel.isSignalling = false;
+    for (let round = 0; round < 40; round += 1) {
+      net.guest.run(300);
+      net.poll();
+    }
+    expect(net.completions.length).toBe(300);
+    expect(net.link.sent.length).toBe(300);
   });
 });
