@@ -9,7 +9,7 @@ import { DeviceClass } from '../src/vmbus/spec/guids.ts';
 import { show } from './support/report.ts';
 import { Run } from './support/run.ts';
 
-const SEEDS = 200;
+const BOOTS = 200;
 /** What an attach takes before the address is known. */
 const ATTACH_NS = 30 * NS_PER_US;
 
@@ -34,27 +34,29 @@ const adapter: GuestDriver = {
   },
 };
 
+/** Every power cycle of a machine draws a seed of its own from the machine's. */
 function boots(offerQueue: 'perChannel' | 'global'): Facts {
+  const run = new Run({
+    preset: 'bis:2015q4',
+    generation: 1,
+    switches: { offerQueue },
+    processors: 2,
+    networkAdapters: 2,
+    drivers: [adapter],
+  });
   let swapped = 0;
   let lines: readonly string[] = [];
-  for (let seed = 0; seed < SEEDS; seed += 1) {
-    const run = new Run({
-      preset: 'bis:2015q4',
-      generation: 1,
-      switches: { offerQueue },
-      processors: 2,
-      networkAdapters: 2,
-      drivers: [adapter],
-      seed,
-    }).powerOn();
-    run.untilText('hn1: Ethernet address: 00:15:5d:00:00:0');
+  for (let boot = 0; boot < BOOTS; boot += 1) {
+    if (boot === 0) run.powerOn();
+    else run.reset();
+    run.untilText('hn1: Ethernet address: ');
     run.forSeconds(0.001);
     const said = run.lines.filter((line) => line.startsWith('hn'));
     const isSwapped = !said.includes('hn0: Ethernet address: 00:15:5d:00:00:01');
-    if (seed === 0 || (isSwapped && swapped === 0)) lines = said;
+    if (boot === 0 || (isSwapped && swapped === 0)) lines = said;
     if (isSwapped) swapped += 1;
   }
-  return { boots: SEEDS, swapped, lines };
+  return { boots: BOOTS, swapped, lines };
 }
 
 export const broken = (): Facts => boots('perChannel');
@@ -62,7 +64,7 @@ export const fixed = (): Facts => boots('global');
 
 if (import.meta.main) {
   show({
-    title: '1.7 Which adapter is hn0: the same machine, 200 seeds',
+    title: '1.7 Which adapter is hn0: one machine, 200 boots',
     broken,
     fixed,
     rows: {

@@ -103,6 +103,14 @@ export class Run {
     return this;
   }
 
+  /** A new power cycle, with a new console. */
+  reset(): this {
+    this.text = '';
+    this.stages.length = 0;
+    this.ending = this.machine.reset();
+    return this;
+  }
+
   /** From power-on to the login prompt. */
   boot(): this {
     this.powerOn();

@@ -5,6 +5,8 @@
 export class Random {
   readonly #seedLo: number;
   readonly #seedHi: number;
+  /** Names of the splits that led here: "guest 1/boot 2". */
+  readonly #path: string;
   #s0: number;
   #s1: number;
   #s2: number;
@@ -15,6 +17,7 @@ export class Random {
     const whole = BigInt.asUintN(64, BigInt(seed));
     this.#seedLo = Number(whole & 0xffff_ffffn);
     this.#seedHi = Number(whole >> 32n);
+    this.#path = name;
     let state = this.#seedLo ^ Math.imul(this.#seedHi, 0x9e37_79b1);
     for (let index = 0; index < name.length; index += 1) {
       state = Math.imul(state ^ name.charCodeAt(index), 0x0100_0193) + 0x9e37_79b9;
@@ -33,9 +36,10 @@ export class Random {
     this.#s3 = next() | 1;
   }
 
-  /** A generator of its own for one named part of the machine. */
+  /** A generator of its own for one named part of the machine, and of that part only. */
   split(name: string): Random {
-    return new Random((BigInt(this.#seedHi) << 32n) | BigInt(this.#seedLo), name);
+    const path = this.#path === '' ? name : `${this.#path}/${name}`;
+    return new Random((BigInt(this.#seedHi) << 32n) | BigInt(this.#seedLo), path);
   }
 
   /** An unsigned 32-bit number. */

@@ -31,6 +31,7 @@ import {
 import { type AdapterConfig, MachineNetwork } from './network.ts';
 import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
+import { Screen } from './screen.ts';
 
 /** The first event of every run: what it is a function of, beside its disks. */
 const configurationEvent = traceType(
@@ -97,7 +98,7 @@ function allocateMemory(generation: 1 | 2, ramBytes: number): GuestMemory {
   const layout = {
     ramBytes,
     lowGapStart: LOW_MMIO_START,
-    extra: generation === 2 ? [{ name: 'framebuffer', ...FRAMEBUFFER }] : [],
+    extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
   };
   try {
     return new GuestMemory(layout);
@@ -133,6 +134,7 @@ export class Machine {
   readonly #network: MachineNetwork;
   readonly #boardEvents: EventQueue;
   #board!: Board;
+  #screen!: Screen;
   #guest!: ModelGuest;
   #storage!: StorageStack;
   #guestNetwork!: NetworkStack;
@@ -179,6 +181,11 @@ export class Machine {
 
   get board(): Board {
     return this.#board;
+  }
+
+  /** The monitor: its picture, and the text on it. */
+  get screen(): Screen {
+    return this.#screen;
   }
 
   get guest(): ModelGuest {
@@ -243,6 +250,14 @@ export class Machine {
     return true;
   }
 
+  /** The host's "Reset": a new power cycle, whatever the guest is at. @returns as `powerOn` does */
+  reset(): Ending | undefined {
+    this.trace.emit(resetEvent);
+    this.#ending = undefined;
+    this.#reset();
+    return this.#ending;
+  }
+
   /** Makes `run` return soon. */
   pause(): void {
     this.#loop.stop();
@@ -255,7 +270,7 @@ export class Machine {
 
   /** Nothing wakes the guest again, but what it printed last is still on its way. */
   #guestHalted(): void {
-    this.events.after(HALT_SETTLE_NS, () => {
+    this.#boardEvents.after(HALT_SETTLE_NS, () => {
       // A guest without crash MSRs panics and halts: nothing else tells of it.
       const message = this.#panicMessage;
       if (message === '') this.#end({ kind: 'halted' });
@@ -302,6 +317,11 @@ export class Machine {
         },
       },
     });
+    this.#screen = new Screen({
+      memory,
+      display: this.#board.video.display,
+      vga: this.#board.chipset.vga,
+    });
     this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
     this.#guestNetwork = createNetworkStack(rcConf === undefined ? {} : { rcConf });
     this.#guest = createModelGuest({
@@ -319,19 +339,23 @@ export class Machine {
       ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
     });
     const virtualProcessors = this.#board.partition.processors;
-    this.#loop = new RunLoop(clock, events, this.#guest.engines, (processor, ns) => {
-      virtualProcessors[processor]!.runtimeNs += ns;
+    this.#loop = new RunLoop(clock, this.events, this.#guest.engines, (processor, busyNs) => {
+      virtualProcessors[processor]!.runtimeNs += busyNs;
+      this.#board.guestRan();
     });
   }
 
   #reset(): void {
     this.#isResetPending = false;
+    this.#panicMessage = '';
     this.#plugIn();
     this.#bootFirmware();
   }
 
   #bootFirmware(): void {
     const { generation, processors, world } = this.#config;
+    // The memory of a new machine is all zeros, which a frame buffer shows as black.
+    if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
     let firmwareNs = 0;
     const result = powerOn({
       generation,
@@ -357,6 +381,7 @@ export class Machine {
       ...(generation === 2 ? { framebuffer: FRAMEBUFFER } : {}),
     });
     if (result.kind === 'stopped') {
+      this.#screen.print(`Boot failed in phase ${result.phase}:\n${result.reason}`);
       this.#end({ kind: 'boot-stopped', phase: result.phase, reason: result.reason });
       return;
     }

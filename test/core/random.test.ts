@@ -20,6 +20,14 @@ describe('seeded chance', () => {
     expect(root.split('netvsc').u32()).not.toBe(before);
   });
 
+  it('splits what was split: equal names of different parts differ', () => {
+    const root = new Random(1);
+    const draw = (part: string): number => root.split(part).split('scheduler').u32();
+    expect(draw('guest 1')).toBe(draw('guest 1'));
+    expect(draw('guest 1')).not.toBe(draw('guest 2'));
+    expect(draw('guest 1')).not.toBe(root.split('scheduler').u32());
+  });
+
   it('is even: 64,000 draws below 64 leave no bucket 15 % off', () => {
     const random = new Random(3);
     const buckets = new Array<number>(64).fill(0);
