@@ -9,6 +9,8 @@ import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
 import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
 import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
 import type { NetvscAdapter } from '../devices/netvsc/adapter.ts';
+import { SyntheticVideo } from '../devices/video/video.ts';
+import { Display } from '../fb/display.ts';
 import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
 import { StorvscController } from '../devices/storvsc/controller.ts';
 import { Partition, type Halves } from '../hypervisor/partition.ts';
@@ -19,7 +21,7 @@ import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
-import { APIC_HZ, TSC_HZ } from './layout.ts';
+import { APIC_HZ, FRAMEBUFFER, TSC_HZ } from './layout.ts';
 import type { MachineNetwork } from './network.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
@@ -75,6 +77,7 @@ export class Board {
   readonly dynamicMemory: DynamicMemory;
   readonly keyboard: SyntheticKeyboard;
   readonly mouse: SyntheticMouse;
+  readonly video: SyntheticVideo;
   /** Network adapters, in the order of their offers. */
   readonly adapters: readonly NetvscAdapter[];
   /** In the order in which firmware looks at them. */
@@ -156,6 +159,8 @@ export class Board {
     this.mouse = mouse;
     for (const device of unbuiltDevices()) this.vmbus.offer(device);
     this.adapters = options.network.plugIn(events, trace, memory, profile.netvsc);
+    this.video = this.#video();
+    offer(this.video);
     for (const adapter of this.adapters) offer(adapter);
   }
 
@@ -210,6 +215,26 @@ export class Board {
 
   #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {
     const status = this.vmbus.receiveMessage(connection, payload, start, length);
+  /** Before a guest says otherwise, the display is what Gen-2 firmware set up. */
+  #video(): SyntheticVideo {
+    const { generation, profile, events, trace, memory } = this.#options;
+    const display = new Display();
+    if (generation === 2) {
+      const { gpa, bytes, width, height, stride } = FRAMEBUFFER;
+      display.setVram(gpa, bytes);
+      display.setMode({ width, height, bitsPerPixel: 32, pitchBytes: stride * 4, offset: 0 });
+    }
+    return new SyntheticVideo({
+      order: OfferOrder.video,
+      events,
+      trace,
+      memory,
+      display,
+      generation,
+      versions: profile.videoVersions,
+    });
+  }
+
     this.#armMonitor();
     return status;
   }

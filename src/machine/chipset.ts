@@ -9,6 +9,7 @@ import { Pit } from '../devices/pit/pit.ts';
 import type { PitAnomaly } from '../devices/pit/spec.ts';
 import { Rtc } from '../devices/rtc/rtc.ts';
 import { Uart, type ByteSink } from '../devices/uart/uart.ts';
+import { Vga } from '../devices/vga/vga.ts';
 import type { Partition } from '../hypervisor/partition.ts';
 import { COM1_IRQ, COM1_PORT, IO_APIC_BYTES, IO_APIC_GPA, LOW_MMIO_START } from './layout.ts';
 
@@ -35,6 +36,8 @@ export interface Chipset {
   readonly ioApic: IoApic;
   readonly com1: Uart;
   readonly acpiPm: AcpiPm;
+  /** Generation 1 only. */
+  readonly vga: Vga | undefined;
 }
 
 const PIT_IRQ = 0;
@@ -46,7 +49,7 @@ const PIT_PIN = 2;
 
 /**
  * The emulated devices of a generation. Both have the I/O APIC, COM1, the clock and ACPI's
- * registers; Gen-1 adds the 8259s, the 8254 and the keyboard controller. A Gen-1 interrupt goes to
+ * registers; Gen-1 adds the 8259s, the 8254, the keyboard controller and VGA text. A Gen-1 interrupt goes to
  * the 8259s and to the I/O APIC, and whichever the guest has programmed delivers it.
  */
 export function buildChipset(options: ChipsetOptions): Chipset {
@@ -76,6 +79,8 @@ export function buildChipset(options: ChipsetOptions): Chipset {
     lowGapStart: LOW_MMIO_START,
   });
   rtc.attach(ports);
+  const vga = generation === 1 ? new Vga() : undefined;
+  vga?.attach(ports);
   if (generation === 1) {
     const anomaly = options.pitAnomaly;
     new Pit({ line: line(PIT_IRQ, PIT_PIN), clock, events, anomaly }).attach(ports);
@@ -83,5 +88,5 @@ export function buildChipset(options: ChipsetOptions): Chipset {
     const keyboardHost = { reset: () => host.reset(), setA20: () => undefined };
     new I8042({ line: line(KEYBOARD_IRQ), events, host: keyboardHost }).attach(ports);
   }
-  return { ioApic, com1, acpiPm };
+  return { ioApic, com1, acpiPm, vga };
 }

@@ -94,7 +94,7 @@ export interface MachineConfig {
 }
 
 /** Guest memory, after a collection of what dropped machines hold when the host says no at first. */
-function allocateMemory(generation: 1 | 2, ramBytes: number): GuestMemory {
+function allocateMemory(ramBytes: number): GuestMemory {
   const layout = {
     ramBytes,
     lowGapStart: LOW_MMIO_START,
@@ -157,7 +157,7 @@ export class Machine {
       config.disks.length > 0 || (config.dvds ?? []).length > 0
         ? config.disks
         : [createDefaultDisk({ generation })];
-    this.memory = allocateMemory(generation, config.memoryBytes);
+    this.memory = allocateMemory(config.memoryBytes);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;

@@ -64,7 +64,6 @@ interface UnbuiltRow {
   readonly instanceId: string;
   /** Packets carry a pipe header of message mode. */
   readonly isPipe: boolean;
-  readonly mmioMegabytes?: number;
 }
 
 /** `instanceId` of devices whose real ones differ from machine to machine: any constant will do. */
@@ -74,13 +73,6 @@ const UNBUILT: readonly UnbuiltRow[] = [
     order: OfferOrder.activation,
     instanceId: DeviceInstance.activation,
     isPipe: true,
-  },
-  {
-    name: 'video',
-    order: OfferOrder.video,
-    instanceId: DeviceInstance.video,
-    isPipe: true,
-    mmioMegabytes: 8,
   },
   {
     name: 'inheritedActivation',
@@ -105,14 +97,14 @@ function pipeUserDefined(): Uint8Array {
 /** The devices that are offered and not built. */
 export function unbuiltDevices(): VmbusDevice[] {
   return UNBUILT.map(
-    ({ name, order, instanceId, isPipe, mmioMegabytes }) =>
+    ({ name, order, instanceId, isPipe }) =>
       new UnbuiltDevice({
         name,
         order,
         interfaceId: DeviceClass[name],
         instanceId,
         flags: OfferFlag.enumerateDeviceInterface | (isPipe ? OfferFlag.namedPipeMode : 0),
-        mmioMegabytes: mmioMegabytes ?? 0,
+        mmioMegabytes: 0,
         mmioMegabytesOptional: 0,
         userDefined: isPipe ? pipeUserDefined() : new Uint8Array(0),
       }),

@@ -13,6 +13,7 @@ import { DEFAULT_NETVSC_PROFILE, type NetvscProfile } from '../devices/netvsc/pr
 import { NvspVersion } from '../devices/netvsc/spec/nvsp.ts';
 import { DEFAULT_STORVSC_PROFILE, type StorvscProfile } from '../devices/storvsc/profile.ts';
 import { VstorVersion } from '../devices/storvsc/spec.ts';
+import { VideoVersion } from '../devices/video/spec.ts';
 import type { HypervisorProfile } from '../hypervisor/profile.ts';
 import { VmbusVersion } from '../vmbus/spec/versions.ts';
 import {
@@ -44,6 +45,8 @@ export interface HostProfile {
   readonly storvsc: StorvscProfile;
   readonly netvsc: NetvscProfile;
   readonly integration: IntegrationProfile;
+  /** Of synthetic video, minor << 16 | major. */
+  readonly videoVersions: readonly number[];
   /** Generation 2 came with Windows Server 2012 R2. */
   readonly hasGeneration2: boolean;
   /** How its emulated i8254 errs, or null for a sound one. */
@@ -104,6 +107,10 @@ const storvsc2012: StorvscProfile = {
 /** `ahead` and `after`: the reads that FreeBSD's commit on the TSC and the i8254 records. */
 const driftingPit: PitAnomaly = { aheadCounts: 306, reanchorAfter: 356, startPhase: 8192 };
 
+/** Synthetic video: up to Windows 8.1, and since Windows 10 "Threshold 2". */
+const videoSince2012 = [VideoVersion.win7, VideoVersion.win8];
+const videoSince2016 = [...videoSince2012, VideoVersion.threshold2];
+
 /** Network adapters differ by the newest protocol. */
 function netvsc(maxVersion: number): NetvscProfile {
   return { ...DEFAULT_NETVSC_PROFILE, maxVersion };
@@ -118,6 +125,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: false,
     netvsc: { ...netvsc(NvspVersion.v4), breaksUdpChecksum: true },
     integration: INTEGRATION_2012,
+    videoVersions: videoSince2012,
     pitAnomaly: driftingPit,
   },
   ws2012r2: {
@@ -128,6 +136,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: true,
     netvsc: netvsc(NvspVersion.v5),
     integration: INTEGRATION_2012R2,
+    videoVersions: videoSince2012,
     pitAnomaly: driftingPit,
   },
   ws2016tp: {
@@ -138,6 +147,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: true,
     netvsc: netvsc(NvspVersion.v5),
     integration: INTEGRATION_2016,
+    videoVersions: videoSince2016,
     pitAnomaly: driftingPit,
   },
   ws2016: {
@@ -148,6 +158,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: true,
     netvsc: netvsc(NvspVersion.v6),
     integration: INTEGRATION_2016,
+    videoVersions: videoSince2016,
     pitAnomaly: null,
   },
   ws2019: {
@@ -165,6 +176,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: true,
     netvsc: netvsc(NvspVersion.v61),
     integration: INTEGRATION_2019,
+    videoVersions: videoSince2016,
     pitAnomaly: null,
   },
   ws2022: {
@@ -182,6 +194,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: true,
     netvsc: netvsc(NvspVersion.v61),
     integration: INTEGRATION_2019,
+    videoVersions: videoSince2016,
     pitAnomaly: null,
   },
   ws2025: {
@@ -199,6 +212,7 @@ export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {
     hasGeneration2: true,
     netvsc: netvsc(NvspVersion.v61),
     integration: INTEGRATION_2019,
+    videoVersions: videoSince2016,
     pitAnomaly: null,
   },
 };

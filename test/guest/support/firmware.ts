@@ -134,6 +134,7 @@ export function writeFirmware(
   handoff.framebufferGpa = 0xf800_0000n;
   handoff.width = 1024;
   handoff.height = 768;
+  handoff.stride = 1024;
   const map = MemoryDescriptor.cursor(view).at(base + 0x300);
   map.type = 4;
   map.pageCount = 0x800n;
