@@ -157,10 +157,10 @@ export class Board {
     offer(this.dynamicMemory);
     this.keyboard = keyboard;
     this.mouse = mouse;
-    for (const device of unbuiltDevices()) this.vmbus.offer(device);
-    this.adapters = options.network.plugIn(events, trace, memory, profile.netvsc);
     this.video = this.#video();
     offer(this.video);
+    for (const device of unbuiltDevices()) this.vmbus.offer(device);
+    this.adapters = options.network.plugIn(events, trace, memory, profile.netvsc);
     for (const adapter of this.adapters) offer(adapter);
   }
 
@@ -213,8 +213,6 @@ export class Board {
     });
   }
 
-  #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {
-    const status = this.vmbus.receiveMessage(connection, payload, start, length);
   /** Before a guest says otherwise, the display is what Gen-2 firmware set up. */
   #video(): SyntheticVideo {
     const { generation, profile, events, trace, memory } = this.#options;
@@ -235,6 +233,8 @@ export class Board {
     });
   }
 
+  #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {
+    const status = this.vmbus.receiveMessage(connection, payload, start, length);
     this.#armMonitor();
     return status;
   }
