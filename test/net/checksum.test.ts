@@ -6,7 +6,10 @@ import { FrameFact, inspectFrame, networkOffset, transportOffset } from '../../s
 import { hex, ipFrame, plainSum, tagged } from './frames.ts';
 
 const run = fc.record({
-  bytes: fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ maxLength: 700 })),
+  bytes: fc.oneof(
+    fc.uint8Array({ maxLength: 60, size: 'max' }),
+    fc.uint8Array({ maxLength: 700, size: 'max' }),
+  ),
   start: fc.nat(40),
   to: fc.nat(40),
 });
@@ -139,7 +142,7 @@ describe('what a frame is', () => {
   it('any bytes give facts that stay within the frame', () => {
     const nearly = fc.tuple(
       fc.constantFrom([8, 0], [0x86, 0xdd], [0x81, 0]),
-      fc.uint8Array({ maxLength: 120 }),
+      fc.uint8Array({ maxLength: 120, size: 'max' }),
     );
     fc.assert(
       fc.property(nearly, ([type, rest]) => {

@@ -39,7 +39,7 @@ const rndisMessage = fc.oneof(
       fc.constantFrom(...oids),
       extreme,
       extreme,
-      fc.uint8Array({ maxLength: 80 }),
+      fc.uint8Array({ maxLength: 80, size: 'max' }),
     )
     .map(([type, length, oid, infoLength, infoOffset, rest]) =>
       join(u32s(type, length, 7, oid, infoLength, infoOffset, 0), rest),
@@ -64,7 +64,7 @@ const rndisMessage = fc.oneof(
       if (word < 10) new DataView(message.buffer).setUint32(word * 4, value, true);
       return message;
     }),
-  fc.uint8Array({ maxLength: 120 }),
+  fc.uint8Array({ maxLength: 120, size: 'max' }),
 );
 
 const packet = fc.record({
@@ -172,7 +172,7 @@ describe('a hostile guest', () => {
   it('any order of opening, closing, signalling and frames comes to rest', () => {
     const action = fc.constantFrom('open', 'close', 'send', 'frame', 'run', 'link', 'sub');
     fc.assert(
-      fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+      fc.property(fc.array(action, { maxLength: 40, size: 'max' }), (actions) => {
         const net = new NetvscGuest().start();
         const frame = ipFrame({ destination: [...GUEST_MAC] });
         const message = rndisPacket(ipFrame());
