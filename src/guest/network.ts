@@ -1,9 +1,10 @@
 /** The guest's network as one part: hn, the stack above it, and what rc.conf says of them. */
-import type { KernelApi } from './kernel/api.ts';
+import type { AddressBook, InterfaceAddress, KernelApi } from './kernel/api.ts';
 import type { GuestDriver } from './vmbus/api.ts';
 import { hnDriver } from './hn/driver.ts';
 import { networkCommands } from './inet/commands.ts';
 import { DEFAULT_RC_CONF, NetworkScripts, type RcConf } from './inet/rc.ts';
+import { ipText, parseIp } from './inet/ip.ts';
 import { NetStack } from './inet/stack.ts';
 
 export interface NetworkOptions {
@@ -44,7 +45,53 @@ class Network implements NetworkStack {
     kernel.userland.addStartScript('beforeDevd', () => scripts.netif());
     kernel.userland.addStartScript('afterDevd', () => scripts.defaultRoute());
     for (const command of networkCommands(stack, scripts, print)) kernel.addCommand(command);
+    kernel.userland.addressBook = new Addresses(stack, this.#rcConf);
     kernel.addSysctl('net.inet.ip.forwarding', () => (stack.isForwarding ? '1' : '0'));
     return stack;
+  }
+}
+
+/** ifconfig(8) and route(8) as the key-value daemon uses them. */
+class Addresses implements AddressBook {
+  readonly #stack: NetStack;
+  readonly #rcConf: RcConf;
+  /** Interfaces whose address was set over that of rc.conf. */
+  readonly #assigned = new Set<string>();
+
+  constructor(stack: NetStack, rcConf: RcConf) {
+    this.#stack = stack;
+    this.#rcConf = rcConf;
+  }
+
+  list(): readonly InterfaceAddress[] {
+    const { interfaces, defaultRouter } = this.#stack;
+    const show = (address: number): string => (address === 0 ? '' : ipText(address));
+    return interfaces.map((ifp) => ({
+      name: ifp.name,
+      address: show(ifp.ip),
+      netmask: ifp.ip === 0 ? '' : ipText(ifp.netmask),
+      router: ifp.reaches(defaultRouter) ? show(defaultRouter) : '',
+      isDhcp: this.#asksForLease(ifp.name),
+    }));
+  }
+
+  #asksForLease(name: string): boolean {
+    if (this.#assigned.has(name)) return false;
+    const setting = this.#rcConf[`ifconfig_${name}`] ?? this.#rcConf['ifconfig_DEFAULT'] ?? '';
+    return setting.includes('DHCP');
+  }
+
+  assign({ name, address, netmask, router }: InterfaceAddress): boolean {
+    const ifp = this.#stack.find(name);
+    const ip = parseIp(address);
+    const mask = parseIp(netmask);
+    const via = router === '' ? 0 : parseIp(router);
+    if (ifp === undefined || ip === undefined || mask === undefined || via === undefined) {
+      return false;
+    }
+    this.#assigned.add(name);
+    this.#stack.setAddress(ifp, ip, mask);
+    if (via !== 0) this.#stack.defaultRouter = via;
+    return true;
   }
 }

@@ -1,5 +1,5 @@
 import { IcStatus } from '../../devices/ic/spec.ts';
-import { AUTO_KEYS, KvpOperation, KvpPool } from '../../devices/kvp/spec.ts';
+import { AddressFamily, AUTO_KEYS, KvpOperation, KvpPool } from '../../devices/kvp/spec.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import type { KvpDriver } from './kvp.ts';
 import type { KvpAnswer, KvpIpFields, KvpRequest } from './kvp-messages.ts';
@@ -101,13 +101,21 @@ export class KvpDaemon {
     return record === undefined ? NO_MORE : { ...NOTHING, key: record[0], value: record[1] };
   }
 
+  #ipv4(): string {
+    const all = this.#kernel.userland.addressBook?.list() ?? [];
+    return all
+      .map(({ address }) => address)
+      .filter((address) => address !== '')
+      .join(';');
+  }
+
   #autoRecords(): (readonly [string, string])[] {
     const { release, version } = this.#facts;
     const [major = '', minor = ''] = release.split(/[.-]/);
     const values: Readonly<Record<(typeof AUTO_KEYS)[number], string>> = {
       FullyQualifiedDomainName: 'synthvm',
       IntegrationServicesVersion: '3.1',
-      NetworkAddressIPv4: '',
+      NetworkAddressIPv4: this.#ipv4(),
       NetworkAddressIPv6: '',
       OSBuildNumber: version,
       OSName: 'FreeBSD',
@@ -119,13 +127,31 @@ export class KvpDaemon {
     return AUTO_KEYS.map((key) => [key, values[key]] as const);
   }
 
+  /** Sets what an adapter is to have, or tells what it has; DHCP is the adapter's already. */
   #addresses(isInjection: boolean, ip: KvpIpFields): KvpAnswer {
+    const book = this.#kernel.userland.addressBook;
+    const name = this.#driver.interfaceOf(ip.adapterId);
     if (isInjection) {
       if (this.injected.size >= MAX_RECORDS) return FAILED;
       this.injected.set(ip.adapterId, ip);
-      return NOTHING;
+      if (book === undefined || ip.isDhcp) return NOTHING;
+      const [address = '', netmask = '', router = ''] = [ip.addresses, ip.subnets, ip.gateways].map(
+        (list) => list.split(';')[0]!,
+      );
+      return book.assign({ name, address, netmask, router, isDhcp: false }) ? NOTHING : FAILED;
     }
-    const known = this.injected.get(ip.adapterId);
-    return known === undefined ? FAILED : { ...NOTHING, ip: known };
+    const injected = this.injected.get(ip.adapterId);
+    const known = book?.list().find((entry) => entry.name === name);
+    if (known === undefined) return injected === undefined ? FAILED : { ...NOTHING, ip: injected };
+    const answer: KvpIpFields = {
+      adapterId: ip.adapterId,
+      family: AddressFamily.is.ipv4,
+      isDhcp: known.isDhcp,
+      addresses: known.address,
+      subnets: known.netmask,
+      gateways: known.router,
+      dnsServers: injected?.dnsServers ?? '',
+    };
+    return { ...NOTHING, ip: answer };
   }
 }

@@ -137,6 +137,12 @@ export class KvpDriver implements IcService {
     this.#isInProgress = false;
   }
 
+  /** "hn0" for the GUID in braces with which the host names an adapter; '' without one. */
+  interfaceOf(adapterId: string): string {
+    const instanceId = adapterId.replaceAll(/[{}]/g, '').toLowerCase();
+    return this.#component.device.sibling(instanceId)?.name ?? '';
+  }
+
   // What the character device gives the daemon.
 
   /** The daemon's first write: it is there, and messages that waited are taken now. */

@@ -55,12 +55,31 @@ export interface ShellCommand {
   run(words: readonly string[]): Task;
 }
 
+/** IPv4 settings of an interface; texts are empty where there is nothing. */
+export interface InterfaceAddress {
+  /** "hn0". */
+  readonly name: string;
+  readonly address: string;
+  readonly netmask: string;
+  readonly router: string;
+  readonly isDhcp: boolean;
+}
+
+/** What programs read and set of the network. */
+export interface AddressBook {
+  list(): readonly InterfaceAddress[];
+  /** @returns false for an interface that is not there, or an address that is none */
+  assign(settings: InterfaceAddress): boolean;
+}
+
 /** Where the kernel and its drivers meet the programs of the system. */
 export interface UserlandApi {
   /** devd starts a program for a device that has appeared: now, or once devd itself runs. */
   startDaemon(name: string, body: () => Task): void;
   /** rc runs it at its place among the scripts: before devd, or after it. */
   addStartScript(place: 'beforeDevd' | 'afterDevd', run: () => Task): void;
+  /** Set once the kernel has a network. */
+  addressBook: AddressBook | undefined;
   /** Output of a program on the console. */
   print(text: string): void;
   /** shutdown_nice(9): asks init to end the system and switch the power off. */

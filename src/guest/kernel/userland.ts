@@ -1,4 +1,4 @@
-import type { Task, ThreadOptions, UserlandApi } from './api.ts';
+import type { AddressBook, Task, ThreadOptions, UserlandApi } from './api.ts';
 import { Priority } from './thread.ts';
 
 interface Daemon {
@@ -15,6 +15,7 @@ export class Userland implements UserlandApi {
   readonly #print: (text: string) => void;
   readonly #waiting: Daemon[] = [];
   readonly #scripts: { readonly place: StartPlace; readonly run: () => Task }[] = [];
+  addressBook: AddressBook | undefined;
   #hasDevd = false;
   #powerOff: (() => void) | undefined;
   #isPowerOffPending = false;

@@ -151,6 +151,8 @@ export interface GuestDevice {
    * offers and rescinds, unless `offerQueue` is fixed.
    */
   createQueue(name: string): WorkQueue;
+  /** Another device of this bus, by its instance GUID. */
+  sibling(instanceId: string): GuestDevice | undefined;
   /** What the driver's attach keeps for its detach. */
   softState: unknown;
 }

@@ -11,10 +11,10 @@ import type { TaskQueue } from '../kernel/taskqueue.ts';
 import { Priority } from '../kernel/thread.ts';
 import { TIMER_SINT } from '../timers/event-timers.ts';
 import { guestDevice } from '../trace.ts';
-import type { GuestDriver } from './api.ts';
+import type { GuestDriver, WorkQueue } from './api.ts';
 import { Channel } from './channel.ts';
 import type { ChannelHost } from './channel.ts';
-import { Device, readOffer } from './child.ts';
+import { Device, type DeviceBus, readOffer } from './child.ts';
 import { build, Connection } from './connection.ts';
 import { ChannelDirectory, queueEvents, runEvents } from './events.ts';
 import { GlobalQueue, PerChannelQueues } from './offers.ts';
@@ -38,7 +38,7 @@ const HIGH_PERFORMANCE: ReadonlySet<string> = new Set([
   DeviceClass.scsi,
 ]);
 
-export class VmBus implements ChannelHost {
+export class VmBus implements ChannelHost, DeviceBus {
   readonly kernel: Kernel;
   readonly synic: Synic;
   readonly connection: Connection;
@@ -82,6 +82,10 @@ export class VmBus implements ChannelHost {
     kernel.addSysctl('dev.vmbus.0.%desc', () =>
       kernel.isLegacy ? 'Vmbus Devices' : 'Hyper-V Vmbus',
     );
+  }
+
+  createQueue(name: string): WorkQueue {
+    return this.#offers.createQueue(name);
   }
 
   nextGpadlId(): number {
@@ -315,9 +319,7 @@ export class VmBus implements ChannelHost {
       if (description === undefined) continue;
       const unit = this.#nextUnit(driver.name);
       const { version } = this.connection;
-      const device = new Device(driver, unit, channel, kernel, version, (name) =>
-        this.#offers.createQueue(name),
-      );
+      const device = new Device(driver, unit, channel, kernel, version, this);
       channel.device = device;
       this.devices.push(device);
       const shown = description === '' ? '' : `: <${description}>`;

@@ -6,13 +6,19 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { ChannelOffer, GuestDevice, GuestDriver, WorkQueue } from './api.ts';
 import type { Channel } from './channel.ts';
 
+/** What a device asks of its bus. */
+export interface DeviceBus {
+  readonly devices: readonly GuestDevice[];
+  createQueue(name: string): WorkQueue;
+}
+
 export class Device implements GuestDevice {
   readonly driver: GuestDriver;
   readonly unit: number;
   readonly channel: Channel;
   readonly kernel: Kernel;
   readonly vmbusVersion: number;
-  readonly #createQueue: (name: string) => WorkQueue;
+  readonly #bus: DeviceBus;
   softState: unknown;
 
   constructor(
@@ -21,18 +27,22 @@ export class Device implements GuestDevice {
     channel: Channel,
     kernel: Kernel,
     vmbusVersion: number,
-    createQueue: (name: string) => WorkQueue,
+    bus: DeviceBus,
   ) {
     this.driver = driver;
     this.unit = unit;
     this.channel = channel;
     this.kernel = kernel;
     this.vmbusVersion = vmbusVersion;
-    this.#createQueue = createQueue;
+    this.#bus = bus;
   }
 
   createQueue(name: string): WorkQueue {
-    return this.#createQueue(name);
+    return this.#bus.createQueue(name);
+  }
+
+  sibling(instanceId: string): GuestDevice | undefined {
+    return this.#bus.devices.find((device) => device.channel.offer.instanceId === instanceId);
   }
 
   get driverName(): string {

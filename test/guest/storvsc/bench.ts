@@ -137,6 +137,7 @@ export class BenchKernel implements KernelApi {
     throw new Error('the storage stack sets no clocks');
   }
   readonly userland = {
+    addressBook: undefined,
     startDaemon: (): void => {},
     requestPowerOff: (): void => {},
     typed: (): void => {},
@@ -443,6 +444,7 @@ export class Bench {
       kernel,
       vmbusVersion: setup.vmbusVersion ?? 0x0004_0000,
       softState: undefined,
+      sibling: () => undefined,
       createQueue: () => {
         throw new Error('storvsc has no work queue');
       },
