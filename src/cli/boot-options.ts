@@ -30,6 +30,7 @@ export interface BootRequest {
   readonly timeoutNs: number;
   readonly wallLimitMs: number;
   readonly traceFile: string | undefined;
+  readonly screenshotFile: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   /** The command again, without `--seed`, for the line that replays a failure. */
@@ -56,6 +57,14 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
       ExitCode.usage,
     );
   }
+  const screenshotFile = one('screenshot');
+  if (screenshotFile !== undefined && !screenshotFile.endsWith('.png')) {
+    throw new InputError(
+      '--screenshot',
+      `"${screenshotFile}" does not end in .png`,
+      ExitCode.usage,
+    );
+  }
   return {
     disks: operands,
     dvds: values.get('dvd') ?? [],
@@ -71,6 +80,7 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     timeoutNs: read('timeout', TIMEOUT_DEFAULT_NS, parseDuration),
     wallLimitMs: read('wall-limit', Infinity, (flag, value) => parseDuration(flag, value) / 1e6),
     traceFile,
+    screenshotFile,
     json: values.has('json'),
     quiet: values.has('quiet'),
     commandLine: commandLineOf(operands, values),

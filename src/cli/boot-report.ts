@@ -23,6 +23,7 @@ export class BootReport {
   readonly #output: Output;
   readonly #startedMs: number;
   #line = '';
+  #isFinished = false;
 
   constructor(request: BootRequest, machine: Machine, output: Output, startedMs: number) {
     this.#request = request;
@@ -72,6 +73,7 @@ export class BootReport {
 
   /** The guest's bytes are text to us: Latin-1, as a serial line carries them. */
   #console(byte: number): void {
+    if (this.#isFinished) return;
     if (!this.#request.json) {
       this.#output.out(String.fromCharCode(byte));
       return;
@@ -86,6 +88,7 @@ export class BootReport {
   }
 
   finish({ ending, exitCode, wallMs }: Outcome): void {
+    this.#isFinished = true;
     const virtualNs = this.#machine.clock.nowNs;
     if (this.#request.json) {
       if (this.#line !== '') this.#consoleLine();

@@ -4,7 +4,7 @@ import { ExitCode, InputError } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import { ndjsonSink, perfettoSink } from '../core/trace-formats.ts';
 import { showValue, switchNames, switchTable, valuesOf } from '../guest/switches.ts';
-import { exitCodeOf } from '../machine/endings.ts';
+import { exitCodeOf, type Ending } from '../machine/endings.ts';
 import { openHostDisk, openHostImage } from '../machine/images.ts';
 import { Machine } from '../machine/machine.ts';
 import { HOST_PROFILES } from '../machine/profiles.ts';
@@ -16,6 +16,7 @@ import { Interrupts } from './interrupts.ts';
 import { runLive } from './live.ts';
 import type { Output } from './output.ts';
 import type { Invocation } from './parse.ts';
+import { ScreenshotFile } from './screenshot.ts';
 
 /** Turns of the run loop between two looks at the wall clock and at signals. */
 const STEPS_PER_SLICE = 20_000;
@@ -31,9 +32,13 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
   const request = readBootRequest(invocation);
   const traceFile = request.traceFile === undefined ? undefined : new TraceFile(request.traceFile);
   const opened: BlockDevice[] = [];
+  let screenshot: ScreenshotFile | undefined;
   const warn = (message: string): void =>
     output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
   try {
+    if (request.screenshotFile !== undefined) {
+      screenshot = new ScreenshotFile(request.screenshotFile);
+    }
     const random = new Random(request.seed, 'images');
     const disks = request.disks.map((path) => {
       const disk = openHostDisk(path, { write: request.write, warn, random });
@@ -69,9 +74,12 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       warn,
     });
     traceFile?.record(machine);
-    return await bootMachine(machine, request, output, startedMs);
+    const { ending, exitCode } = await bootMachine(machine, request, output, startedMs);
+    screenshot?.write(machine, ending);
+    return exitCode;
   } finally {
     traceFile?.close();
+    screenshot?.close();
     for (const device of opened) device.close();
   }
 }
@@ -145,7 +153,7 @@ async function bootMachine(
   request: BootRequest,
   output: Output,
   startedMs: number,
-): Promise<ExitCode> {
+): Promise<{ readonly ending: Ending; readonly exitCode: ExitCode }> {
   const report = new BootReport(request, machine, output, startedMs);
   const interrupts = new Interrupts(machine, (text) => {
     if (!request.quiet) output.error(`\r\nsynthvm: ${text}\r\n`);
@@ -180,7 +188,7 @@ async function bootMachine(
     if (goesLive) ending = await runLive(machine, output, request.quiet, interrupts);
     const exitCode = exitCodeOf(ending);
     report.finish({ ending, exitCode, wallMs: performance.now() - startedMs });
-    return exitCode;
+    return { ending, exitCode };
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onTerminate);

@@ -66,6 +66,11 @@ export const BOOT: Command = {
     { name: 'timeout', value: 'TIME', help: 'most virtual time to get there; default 300s' },
     { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },
     { name: 'verbose-boot', help: 'the guest boots verbosely (boot -v)' },
+    {
+      name: 'screenshot',
+      value: 'FILE',
+      help: 'at the end write what the screen shows, as a .png',
+    },
     { name: 'trace', value: 'FILE', help: 'write every event: .ndjson, or .json for Perfetto' },
     JSON_OPTION,
     QUIET,

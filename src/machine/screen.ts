@@ -110,7 +110,8 @@ export class Screen {
     const bytes = this.#textBuffer;
     const from = this.#memory.resolve(VGA_TEXT_GPA, VGA_TEXT_BYTES);
     const start = this.#vga!.startAddress * CELL_BYTES;
-    for (let index = 0; from >= 0 && index < bytes.length; index += 1) {
+    if (from < 0) throw new Error('a machine without memory at the text buffer');
+    for (let index = 0; index < bytes.length; index += 1) {
       bytes[index] = this.#memory.u8[from + ((start + index) % VGA_TEXT_BYTES)]!;
     }
     return { bytes, offset: 0, columns: VGA_TEXT_COLUMNS, rows: VGA_TEXT_ROWS };
