@@ -11,6 +11,7 @@ import { print, show } from './support/report.ts';
 import { emptyDisk, gen2Switches, legacy, Run, type Setup } from './support/run.ts';
 
 const SECTOR_BYTES = 512;
+const BOOTS = 20;
 
 export interface Facts {
   /** Disks that the guest found: da0, da1, ... */
@@ -87,15 +88,31 @@ export function count(layout: Layout): { readonly real: number; readonly bogus: 
   return { real, bogus: disks.length - real };
 }
 
+export interface MountFailures {
+  readonly boots: number;
+  readonly failed: number;
+  /** What the console says of the first failure. */
+  readonly line: string;
+}
+
 /**
  * The worse half of the bug: on a Generation-1 machine with an empty SCSI controller a bogus disk
- * can take the name that the loader means.
- * @returns how the mount of the root ended, as the console has it
+ * can take the name that the loader means, and the root is not found.
  */
-export function mountFailure(storvscMode: Switches['storvscMode']): string {
-  const run = new Run({ ...legacy, host: 'ws2016tp', switches: { storvscMode } }).powerOn();
-  run.until(() => run.text.endsWith('login: ') || run.text.endsWith('mountroot> '));
-  return run.linesWith('Mounting from')[0] ?? '';
+export function mountFailures(storvscMode: Switches['storvscMode']): MountFailures {
+  const run = new Run({ ...legacy, host: 'ws2016tp', switches: { storvscMode } });
+  let failed = 0;
+  let line = '';
+  for (let boot = 0; boot < BOOTS; boot += 1) {
+    if (boot === 0) run.powerOn();
+    else run.reset();
+    run.until(() => run.text.endsWith('login: ') || run.text.endsWith('mountroot> '));
+    const [failure] = run.linesWith('Mounting from');
+    if (failure === undefined) continue;
+    failed += 1;
+    if (line === '') line = failure;
+  }
+  return { boots: BOOTS, failed, line };
 }
 
 if (import.meta.main) {
@@ -111,6 +128,7 @@ if (import.meta.main) {
     excerpt: (facts) => facts.lastLines,
     lookFor: 'da1 to da15, SCSI-0 disks of no vendor and 0 MB.',
   });
+  const { boots, failed, line } = mountFailures('legacy');
   const rows = LAYOUTS.map((layout) => {
     const { real, bogus } = count(layout);
     return `  ${layout.name.padEnd(36)}${real} + ${bogus}`;
@@ -121,6 +139,6 @@ if (import.meta.main) {
     ...rows,
     '',
     'The legacy driver with the boot disk on IDE and nothing on SCSI:',
-    `  ${mountFailure('legacy')}`,
+    `  ${failed} of ${boots} boots end at the mountroot prompt: ${line}`,
   ]);
 }

@@ -403,7 +403,8 @@ export class VmBus implements ChannelHost, DeviceBus {
     const isScan = kernel.switches.panicUnload === 'allSlots';
     const first = isScan ? 0 : kernel.processor;
     const end = isScan ? kernel.processorCount : first + 1;
-    for (let waitedNs = 0; !isScan || waitedNs < UNLOAD_WAIT_NS; waitedNs += UNLOAD_POLL_NS) {
+    const limitNs = isScan ? UNLOAD_WAIT_NS : Infinity;
+    for (let waitedNs = 0; waitedNs < limitNs; waitedNs += UNLOAD_POLL_NS) {
       for (let processor = first; processor < end; processor += 1) {
         if (synic.messageType(processor, VMBUS_SINT) === 0) continue;
         const bytes = synic.message(processor, VMBUS_SINT);
