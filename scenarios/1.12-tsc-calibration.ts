@@ -5,7 +5,7 @@
  */
 import type { HostProfile } from '../src/machine/profiles.ts';
 import { HOST_PROFILES } from '../src/machine/profiles.ts';
-import { show } from './support/report.ts';
+import { print, show } from './support/report.ts';
 import { legacy, Run } from './support/run.ts';
 
 const HOST = 'ws2012r2';
@@ -55,4 +55,12 @@ if (import.meta.main) {
     excerpt: (facts) => (facts.calcru === '' ? [] : [facts.calcru]),
     lookFor: 'half the rate, and run times that fall to 0.5057 of what they were.',
   });
+  const line = (name: string, { megahertz, calcru }: Facts): string =>
+    `  ${name.padEnd(26)}${megahertz.toFixed(2)} MHz, ${calcru === '' ? 'no calcru line' : calcru}`;
+  print([
+    '',
+    'The legacy guest elsewhere:',
+    line('with a sound i8254', soundTimer()),
+    line('with an invariant TSC', invariantTsc()),
+  ]);
 }

@@ -9,7 +9,7 @@ import { holdOpenResults, Source, Taker } from './support/devices.ts';
 import { show } from './support/report.ts';
 import { Run } from './support/run.ts';
 
-const PATIENCE_SECONDS = 60;
+const PATIENCE_SECONDS = 10;
 
 export interface Facts {
   /** The host's own account: both channels were given back. */

@@ -366,6 +366,16 @@ describe('S37 a failed read', () => {
   });
 });
 
+it.each([
+  ['1.1', interruptGiant.broken],
+  ['1.5', eventTimer.broken],
+  ['1.12', tscCalibration.broken],
+  ['S16', ringSignalRace.broken],
+  ['S17', rescindWhileOpening.fixed],
+] as const)('%s gives the same facts every time', (_, facts) => {
+  expect(facts()).toEqual(facts());
+});
+
 it('README.md lists every scenario', () => {
   const folder = join(import.meta.dirname, '../../scenarios');
   const listed = [
