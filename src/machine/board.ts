@@ -84,6 +84,8 @@ export class Board {
   readonly disks: readonly PluggedDisk[];
   readonly #options: BoardOptions;
   #isMonitorArmed = false;
+  /** How often the host looks at the monitor page; Infinity while no open channel uses it. */
+  #monitorIntervalNs = Infinity;
   #isFlushArmed = false;
 
   constructor(options: BoardOptions) {
@@ -235,7 +237,7 @@ export class Board {
 
   #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {
     const status = this.vmbus.receiveMessage(connection, payload, start, length);
-    this.#armMonitor();
+    this.#monitorIntervalNs = this.vmbus.monitorIntervalNs;
     return status;
   }
 
@@ -265,17 +267,22 @@ export class Board {
     return isTaken;
   }
 
-  /** While a channel uses the monitor page, the host looks at it as often as its latency asks. */
-  #armMonitor(): void {
-    const intervalNs = this.vmbus.monitorIntervalNs;
+  /**
+   * A processor had its turn and may have written the monitor page. While a channel uses that page,
+   * the host looks at it as often as its latency asks; a guest that sleeps has nothing to show.
+   */
+  guestRan(): void {
+    const intervalNs = this.#monitorIntervalNs;
     if (this.#isMonitorArmed || intervalNs === Infinity) return;
     this.#isMonitorArmed = true;
-    this.#options.events.after(intervalNs, () => {
-      this.#isMonitorArmed = false;
-      this.vmbus.pollMonitor();
-      this.#armMonitor();
-    });
+    const { clock, events } = this.#options;
+    events.at((Math.floor(clock.nowNs / intervalNs) + 1) * intervalNs, this.#pollMonitor);
   }
+
+  readonly #pollMonitor = (): void => {
+    this.#isMonitorArmed = false;
+    this.vmbus.pollMonitor();
+  };
 }
 
 function scsiDisk(block: BlockDevice): ScsiDisk {

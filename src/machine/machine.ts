@@ -230,13 +230,27 @@ export class Machine {
   run(deadlineNs: number, maxSteps = Infinity): Ending | undefined {
     if (this.#ending !== undefined) return this.#ending;
     const pause = this.#loop.run(deadlineNs, maxSteps);
-    if (this.#isResetPending) {
-      this.#reset();
-      return this.#ending;
-    }
+    if (this.settle()) return this.#ending;
     if (this.#ending !== undefined) return this.#ending;
     if (pause === 'deadline') return { kind: 'virtual-time', limitNs: deadlineNs };
     return pause === 'idle' ? { kind: 'idle' } : undefined;
+  }
+
+  /** When a processor wants to run next; Infinity while all wait, and once the machine stopped. */
+  get nextWakeNs(): number {
+    return this.#ending === undefined ? this.#loop.nextWakeNs : Infinity;
+  }
+
+  /** Does what has to wait until nothing of the machine runs. @returns whether there was any */
+  settle(): boolean {
+    if (!this.#isResetPending) return false;
+    this.#reset();
+    return true;
+  }
+
+  /** Why the machine stopped for good, if it has. */
+  get ending(): Ending | undefined {
+    return this.#ending;
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Trace } from '../core/trace.ts';
 import { NetvscAdapter } from '../devices/netvsc/adapter.ts';
 import type { NetvscProfile } from '../devices/netvsc/profile.ts';
 import { hypervMac, netmask } from '../net/addresses.ts';
+import { type ByteSink, captureTap, PcapngWriter } from '../net/capture.ts';
 import { Gateway } from '../net/gateway.ts';
 import type { PortOptions, SwitchPort } from '../net/switch-port.ts';
 import { VirtualSwitch } from '../net/switch.ts';
@@ -78,6 +79,16 @@ export class MachineNetwork {
       if (isConnected === false) made.setLink(false);
       return made;
     });
+  }
+
+  /**
+   * Records every frame of the adapters, an interface for each, in place of other taps.
+   * @returns the writer: `flush` it at the end
+   */
+  capture(sink: ByteSink, clock: VirtualClock): PcapngWriter {
+    const writer = new PcapngWriter(sink);
+    for (const port of this.ports) port.tap = captureTap(writer, port, clock);
+    return writer;
   }
 
   /** New adapters on the old ports. */

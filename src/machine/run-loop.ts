@@ -18,19 +18,19 @@ export class RunLoop {
   readonly #engines: readonly ProcessorEngine[];
   /** When each processor wants to run next; Infinity while it waits for an interrupt. */
   readonly #wakeNs: Float64Array;
-  readonly #onBusy: (processor: number, ns: number) => void;
+  readonly #onTurn: (processor: number, busyNs: number) => void;
   #isStopped = false;
   #instantNs = -1;
   #stepsInInstant = 0;
 
-  /** @param onBusy hears how long a processor works, for HV_X64_MSR_VP_RUNTIME */
+  /** @param onTurn hears after each turn how long the processor works, 0 when it idles from now */
   constructor(
     clock: VirtualClock,
     events: EventQueue,
     engines: readonly ProcessorEngine[],
-    onBusy: (processor: number, ns: number) => void = () => undefined,
+    onTurn: (processor: number, busyNs: number) => void = () => undefined,
   ) {
-    this.#onBusy = onBusy;
+    this.#onTurn = onTurn;
     this.#clock = clock;
     this.#events = events;
     this.#engines = engines;
@@ -46,6 +46,11 @@ export class RunLoop {
   /** All processors wait until they are woken. */
   sleepAll(): void {
     this.#wakeNs.fill(Infinity);
+  }
+
+  /** When the first of the processors wants to run; Infinity while all wait. */
+  get nextWakeNs(): number {
+    return this.#wakeNs[this.#earliest()]!;
   }
 
   /** Makes `run` return after the step that it is in. */
@@ -82,7 +87,7 @@ export class RunLoop {
       this.#wakeNs[processor] = Infinity;
       const startNs = this.#clock.nowNs;
       const wishNs = this.#engines[processor]!.run(Math.max(limitNs, startNs));
-      if (wishNs < Infinity) this.#onBusy(processor, wishNs - startNs);
+      this.#onTurn(processor, wishNs < Infinity ? wishNs - startNs : 0);
       this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs);
     }
     return this.#isStopped ? undefined : 'steps';

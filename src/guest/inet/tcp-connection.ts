@@ -12,6 +12,8 @@ const INITIAL_SEGMENTS = 10;
 const FIRST_TIMEOUT_NS = NS_PER_SECOND;
 const MAX_TIMEOUT_NS = 64 * NS_PER_SECOND;
 const MAX_RETRANSMITS = 12;
+/** net.inet.tcp.keepinit: how long a connection may take to be made. */
+const OPEN_LIMIT_NS = 75 * NS_PER_SECOND;
 /** net.inet.tcp.delacktime. */
 const DELAYED_ACK_NS = 40 * NS_PER_MS;
 /** Twice the maximum segment lifetime, shortened as net.inet.tcp.msl allows. */
@@ -75,6 +77,7 @@ export class TcpConnection {
   #isFinSent = false;
   #unackedSegments = 0;
   #attempts = 0;
+  #openLimitNs = 0;
   #timeoutNs = FIRST_TIMEOUT_NS;
   /** When the retransmission, or the end of TIME_WAIT, is due. */
   timerNs = Infinity;
@@ -118,6 +121,7 @@ export class TcpConnection {
 
   /** SYN, or SYN and ACK for one that came. */
   open(peerSequence?: number): void {
+    this.#openLimitNs = this.#tcp.kernel.uptimeNs() + OPEN_LIMIT_NS;
     if (peerSequence !== undefined) this.#receiveNext = (peerSequence + 1) >>> 0;
     this.#sendNext = (this.#sendUnacked + 1) >>> 0;
     this.#emit(this.#sendUnacked, this.#openFlags(), 0, 0, true);
@@ -354,7 +358,10 @@ export class TcpConnection {
   }
 
   #arm(): void {
-    this.#setTimer(this.#timeoutNs);
+    // A connection that cannot be made is given up in time.
+    const isOpening = this.state === 'SYN_SENT' || this.state === 'SYN_RCVD';
+    const left = this.#openLimitNs - this.#tcp.kernel.uptimeNs();
+    this.#setTimer(isOpening ? Math.min(this.#timeoutNs, Math.max(0, left)) : this.#timeoutNs);
   }
 
   #setTimer(delayNs: number): void {
@@ -371,7 +378,8 @@ export class TcpConnection {
       return;
     }
     this.#attempts += 1;
-    if (this.#attempts > MAX_RETRANSMITS) {
+    const isOpening = this.state === 'SYN_SENT' || this.state === 'SYN_RCVD';
+    if (this.#attempts > MAX_RETRANSMITS || (isOpening && nowNs >= this.#openLimitNs)) {
       this.finish('timeout');
       return;
     }
