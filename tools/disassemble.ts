@@ -87,7 +87,7 @@ function main(): void {
 function print(decoder: Decoder, section: Section, mode: CodeSize, syntax: Syntax): void {
   process.stdout.write(`\n${section.name}:\n`);
   let lines: string[] = [];
-  for (let at = 0; at < section.bytes.length; ) {
+  for (let at = 0; at < section.bytes.length;) {
     const address = section.address + BigInt(at);
     const { length, text } = disassemble(decoder, section.bytes, at, mode, address, syntax);
     const bytes = [...section.bytes.subarray(at, at + length)]

@@ -20,6 +20,8 @@ export interface EncodeOptions {
   /** Fixes the ModRM byte's mod and rm fields, and what follows it. */
   readonly operand?: readonly number[];
   readonly rex?: number;
+  /** A legacy prefix to begin with; 0: none. */
+  readonly legacy?: number;
 }
 
 function rowPrefixes(row: Encoding, mode: CodeSize, choose: Choose, odds: number): number[] {
@@ -86,6 +88,7 @@ export function encode(
   options: EncodeOptions,
 ): Uint8Array | undefined {
   const bytes = rowPrefixes(row, mode, choose, options.prefixes);
+  if (options.legacy !== undefined && options.legacy !== 0) bytes.unshift(options.legacy);
   if (mode === 64) {
     const rex = options.rex ?? rexByte(row, choose, options.prefixes);
     if (rex !== 0) bytes.push(rex);

@@ -3,7 +3,7 @@ import type { CodeSize } from '../../src/cpu/decode/instruction.ts';
 import { type Encoding, Trait } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
 import { type Choose, encode, type EncodeOptions, isValidIn } from './encode.ts';
-import { FormFlag, type VectorForm } from './state.ts';
+import { DATA_ADDRESS, FormFlag, type VectorForm } from './state.ts';
 
 const REASONS: readonly (readonly [reason: string, mnemonics: string])[] = [
   [
@@ -32,20 +32,18 @@ export function excluded(row: Encoding): string | undefined {
   if (reason !== undefined && row.mnemonic.startsWith('sys')) return reason;
   const far = row.operands.some(({ text }) => text === 'Ap' || text === 'Mp');
   if (far) return 'it needs selectors';
+  if (row.code.startsWith('0f0d')) return 'Intel and AMD differ';
   if (row.operands.some(({ text, letter }) => letter === 'S' || SEGMENT_OPERANDS.has(text))) {
     return 'it needs selectors';
   }
   return undefined;
 }
 
-const X87_SINGLE = new Set(['fs']);
-const X87_DOUBLE = new Set(['fd']);
-
 function dataFlags(row: Encoding): number {
   const sizes = new Set(row.operands.map(({ size }) => size));
   if (row.feature.startsWith('x87') || row.mnemonic === 'fisttp') {
-    if ([...sizes].some((size) => X87_SINGLE.has(size))) return FormFlag.x87 | FormFlag.single;
-    if ([...sizes].some((size) => X87_DOUBLE.has(size))) return FormFlag.x87 | FormFlag.double;
+    if (sizes.has('fs')) return FormFlag.x87 | FormFlag.single;
+    if (sizes.has('fd')) return FormFlag.x87 | FormFlag.double;
     return FormFlag.x87;
   }
   const letters = new Set(row.operands.map(({ letter }) => letter));
@@ -80,7 +78,7 @@ function behaviourFlags(row: Encoding): number {
   if (name === 'ret') flags |= FormFlag.return;
   if (/^(enter|leave)$/.test(name)) flags |= FormFlag.frame;
   if (name === 'xlat') flags |= FormFlag.table;
-  if (/^(loop|loope|loopne|jcxz)$/.test(name)) flags |= FormFlag.string;
+  if (/^(loop|loope|loopne|jcxz|cld|std)$/.test(name)) flags |= FormFlag.string;
   if (name.startsWith('maskmov')) flags |= FormFlag.memory;
   if (/^(ins|outs|movs|cmps|stos|lods|scas)$/.test(name)) {
     flags |= FormFlag.string | FormFlag.memory;
@@ -100,7 +98,7 @@ function isRegisterOnly(row: Encoding): boolean {
 function memoryOperand(row: Encoding, choose: Choose): readonly number[] {
   const size = row.operands.find(({ letter }) => letter === 'M')?.size ?? '';
   if (size === 'ft') return [0x47, 0];
-  const aligned = choose(2) === 0 || (row.traits & Trait.align) !== 0;
+  const aligned = choose(4) < ((row.traits & Trait.align) === 0 ? 2 : 3);
   return [0x47, aligned ? 16 : choose(24)];
 }
 
@@ -114,6 +112,7 @@ function variants(row: Encoding, mode: CodeSize): readonly { prefix: number; rex
     if (wide || row.code.startsWith('o64')) list.push({ prefix: 0, rex: 0x48 });
     if (row.operands.length > 0 && row.hasModRm) list.push({ prefix: 0, rex: 0x44 });
   }
+  if ((row.traits & Trait.lock) !== 0) list.push({ prefix: 0xf0, rex: 0 });
   if ((row.traits & Trait.rep) !== 0) list.push({ prefix: 0xf3, rex: 0 });
   if ((row.traits & Trait.repc) !== 0) {
     list.push({ prefix: 0xf3, rex: 0 }, { prefix: 0xf2, rex: 0 });
@@ -121,13 +120,16 @@ function variants(row: Encoding, mode: CodeSize): readonly { prefix: number; rex
   return list;
 }
 
-function prefixed(code: Uint8Array, prefix: number): Uint8Array {
-  return prefix === 0 ? code : Uint8Array.of(prefix, ...code);
-}
-
 /** In 64-bit code, relative branches with prefix 66 are an AMD and Intel difference. */
 function splits(row: Encoding, mode: CodeSize, prefix: number): boolean {
   return prefix === 0x66 && mode === 64 && (row.traits & Trait.f64) !== 0;
+}
+
+/** Sends the offset at the end of a MOV to where memory is. */
+function pointOffset(code: Uint8Array, mode: 32 | 64): void {
+  const address = new DataView(code.buffer, code.length - mode / 8);
+  address.setUint32(0, DATA_ADDRESS + 0x400, true);
+  if (mode === 64) address.setUint32(4, 0, true);
 }
 
 function formsOf(row: Encoding, mode: 32 | 64, choose: Choose): VectorForm[] {
@@ -139,14 +141,16 @@ function formsOf(row: Encoding, mode: 32 | 64, choose: Choose): VectorForm[] {
       if (memory ? isRegisterOnly(row) || (row.traits & Trait.modrr) !== 0 : isMemoryOnly(row)) {
         continue;
       }
-      let options: EncodeOptions = { prefixes: 0, rex };
+      let options: EncodeOptions = { prefixes: 0, rex, legacy: prefix };
       if (memory) options = { ...options, operand: memoryOperand(row, choose) };
       else if (row.hasModRm) options = { ...options, operand: [0xc0 | choose(8)] };
       for (let attempt = 0; attempt < 16; attempt++) {
         const code = encode(row, mode, choose, options);
         if (code === undefined) continue;
-        const bytes = prefixed(code, prefix);
-        forms.push({ mode, flags: base | (memory ? FormFlag.memory : 0), bytes });
+        // A frame larger than the data page would be nothing but page faults.
+        if (row.mnemonic === 'enter') code.set([choose(64), 0, choose(5)], code.length - 3);
+        if (row.operands.some(({ letter }) => letter === 'O')) pointOffset(code, mode);
+        forms.push({ mode, flags: base | (memory ? FormFlag.memory : 0), bytes: code });
         break;
       }
     }
@@ -169,9 +173,9 @@ function addressForms(mode: 32 | 64, choose: Choose): VectorForm[] {
 export function vectorForms(choose: Choose): VectorForm[] {
   const modes = [64, 32] as const;
   return modes.flatMap((mode) => [
-    ...encodings().flatMap((row) =>
-      excluded(row) === undefined && isValidIn(row, mode) ? formsOf(row, mode, choose) : [],
-    ),
+    ...encodings()
+      .filter((row) => excluded(row) === undefined && isValidIn(row, mode))
+      .flatMap((row) => [...formsOf(row, mode, choose), ...formsOf(row, mode, choose)]),
     ...addressForms(mode, choose),
   ]);
 }

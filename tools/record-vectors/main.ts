@@ -9,7 +9,7 @@ import { zstdCompressSync, constants } from 'node:zlib';
 import { Random } from '../../src/core/random.ts';
 import { vectorForms } from './forms.ts';
 
-const RESULTS_PER_FORM = 10;
+const RESULTS_PER_FORM = 20;
 
 const [output = join(import.meta.dirname, '../../test/cpu/vectors/user-mode.bin.zst')] =
   process.argv.slice(2);

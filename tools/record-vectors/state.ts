@@ -36,20 +36,76 @@ const WINDOW_BEFORE = 32;
 const WINDOW_CENTRES = [0x400, 0x600, 0x800];
 
 const EDGE_WORDS = Uint32Array.of(
-  0, 1, 0xffffffff, 0x80, 0x7f, 0x8000, 0x7fff, 0x80000000, 0x7fffffff, 0x55555555, 0xaaaaaaaa,
-  0xff, 0xffff, 0x10000, 0x100, 0xfffffffe,
+  0,
+  1,
+  0xffffffff,
+  0x80,
+  0x7f,
+  0x8000,
+  0x7fff,
+  0x80000000,
+  0x7fffffff,
+  0x55555555,
+  0xaaaaaaaa,
+  0xff,
+  0xffff,
+  0x10000,
+  0x100,
+  0xfffffffe,
 );
 const EDGE_SINGLES = Uint32Array.of(
-  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001,
-  0xffa00000, 0x00000001, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000,
+  0,
+  0x80000000,
+  0x3f800000,
+  0xbf800000,
+  0x7f800000,
+  0xff800000,
+  0x7fc00000,
+  0xffc00001,
+  0x7f800001,
+  0xffa00000,
+  0x00000001,
+  0x807fffff,
+  0x00800000,
+  0x7f7fffff,
+  0x4f000000,
+  0xcf000000,
 );
 const EDGE_DOUBLES = Uint32Array.of(
-  0, 0x80000000, 0x3ff00000, 0xbff00000, 0x7ff00000, 0xfff00000, 0x7ff80000, 0xfff80001, 0x7ff00001,
-  0xfff40000, 0x000fffff, 0x80000001, 0x00100000, 0x7fefffff, 0x41e00000, 0xc3e00000,
+  0,
+  0x80000000,
+  0x3ff00000,
+  0xbff00000,
+  0x7ff00000,
+  0xfff00000,
+  0x7ff80000,
+  0xfff80001,
+  0x7ff00001,
+  0xfff40000,
+  0x000fffff,
+  0x80000001,
+  0x00100000,
+  0x7fefffff,
+  0x41e00000,
+  0xc3e00000,
 );
 const EDGE_EXTENDED = Uint32Array.of(
-  0x00000, 0x08000, 0x13fff, 0x1bfff, 0x17fff, 0x1ffff, 0x07fff, 0x0ffff, 0x10000, 0x18000, 0x00001,
-  0x17ffe, 0x10001, 0x1401e, 0x1c03e, 0x04000,
+  0x00000,
+  0x08000,
+  0x13fff,
+  0x1bfff,
+  0x17fff,
+  0x1ffff,
+  0x07fff,
+  0x0ffff,
+  0x10000,
+  0x18000,
+  0x00001,
+  0x17ffe,
+  0x10001,
+  0x1401e,
+  0x1c03e,
+  0x04000,
 );
 
 export interface VectorForm {
@@ -75,6 +131,8 @@ export class VectorState {
   readonly memory = new Uint8Array(DATA_BYTES);
 
   #seed = 0;
+  readonly #window = new Uint32Array(WINDOW_WORDS + 4);
+  readonly #windowBytes = new Uint8Array(this.#window.buffer, 16);
 
   #draw(): number {
     this.#seed = (this.#seed + 0x9e3779b9) | 0;
@@ -88,7 +146,6 @@ export class VectorState {
   draw(index: number, repetition: number, { mode, flags }: VectorForm): void {
     this.xmm.fill(0);
     this.st.fill(0);
-    this.memory.fill(0);
     this.tags = 0;
     this.fsw = 0;
     this.#seed = Math.imul(index, 0x85ebca6b) ^ Math.imul(repetition, 0xc2b2ae35) ^ 0x27d4eb2f;
@@ -108,7 +165,7 @@ export class VectorState {
     this.#drawMemory(mode, flags);
   }
 
-  /** Two words at `at`. The words before them are the previous value, or zero at 0. */
+  /** Two words at `at`. The first general register has no value before it, the others have 0. */
   #integer(words: Uint32Array, at: number, stride: number): void {
     const kind = this.#draw();
     let low = this.#draw();
@@ -129,8 +186,13 @@ export class VectorState {
         high = (low | 0) >> 31;
         break;
       case 7:
-        low = words[at - stride] ?? (stride === 2 ? low : 0);
-        high = words[at - stride + 1] ?? (stride === 2 ? high : 0);
+        if (at >= stride) {
+          low = words[at - stride]!;
+          high = words[at - stride + 1]!;
+        } else if (stride !== 2) {
+          low = 0;
+          high = 0;
+        }
         break;
       default:
     }
@@ -176,8 +238,8 @@ export class VectorState {
         low = 0;
         break;
       case 5:
-        low = words[at - 4] ?? 0;
-        high = words[at - 3] ?? 0;
+        low = at < 4 ? 0 : words[at - 4]!;
+        high = at < 4 ? 0 : words[at - 3]!;
         break;
       default:
     }
@@ -213,9 +275,9 @@ export class VectorState {
         low = 0;
         break;
       case 5:
-        low = words[at - stride] ?? 0;
-        high = words[at - stride + 1] ?? 0;
-        exponent = words[at - stride + 2] ?? 0;
+        low = at < stride ? 0 : words[at - stride]!;
+        high = at < stride ? 0 : words[at - stride + 1]!;
+        exponent = at < stride ? 0 : words[at - stride + 2]!;
         break;
       case 6:
         high &= 0x7fffffff;
@@ -229,7 +291,7 @@ export class VectorState {
 
   #vector(words: Uint32Array, at: number, flags: number): void {
     if ((flags & FormFlag.single) !== 0) {
-      for (let i = at; i < at + 4; i++) words[i] = this.#single(words[i - 4] ?? 0);
+      for (let i = at; i < at + 4; i++) words[i] = this.#single(i < 4 ? 0 : words[i - 4]!);
     } else if ((flags & FormFlag.double) !== 0) {
       this.#double(words, at);
       this.#double(words, at + 2);
@@ -293,19 +355,19 @@ export class VectorState {
   }
 
   #drawMemory(mode: 32 | 64, flags: number): void {
-    for (const [window, centre] of WINDOW_CENTRES.entries()) {
-      const words = new Uint32Array(WINDOW_WORDS + 4);
-      words.set(this.gpr.subarray(0, 4));
+    const words = this.#window;
+    for (let window = 0; window < WINDOW_CENTRES.length; window++) {
+      for (let i = 0; i < 4; i++) words[i] = this.gpr[i]!;
       for (let i = 0; i < WINDOW_WORDS; i += 4) {
         if ((flags & FormFlag.x87) !== 0 && window === 0 && i % 8 === 0) {
           this.#extended(words, 4 + i, 4);
           words[7 + i] = this.#draw();
         } else this.#vector(words, 4 + i, flags);
       }
-      this.memory.set(new Uint8Array(words.buffer, 16), centre - WINDOW_BEFORE);
+      this.memory.set(this.#windowBytes, WINDOW_CENTRES[window]! - WINDOW_BEFORE);
     }
     if ((flags & FormFlag.return) === 0) return;
     const high = mode === 64 ? this.#draw() & 0x7fff : 0;
-    new DataView(this.memory.buffer).setUint32(0x804, high, true);
+    this.memory.set([high & 0xff, high >> 8, 0, 0], 0x804);
   }
 }

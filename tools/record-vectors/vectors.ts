@@ -1,12 +1,7 @@
 /** Reads what record.c wrote. The README has the format. */
-import {
-  CODE_ADDRESS,
-  DATA_ADDRESS,
-  DATA_BYTES,
-  FLAG_MASK,
-  type VectorForm,
-  VectorState,
-} from './state.ts';
+import type { Instruction } from '../../src/cpu/decode/instruction.ts';
+import type { Encoding } from '../../src/cpu/table/row.ts';
+import { CODE_ADDRESS, DATA_BYTES, FLAG_MASK, type VectorForm, VectorState } from './state.ts';
 
 const Has = {
   gpr: 1,
@@ -182,4 +177,25 @@ function copyState(from: VectorState, to: VectorState): void {
   to.tags = from.tags;
 }
 
-export { CODE_ADDRESS, DATA_ADDRESS };
+const OVERFLOW = 0x800;
+const CARRY = 0x1;
+
+/**
+ * EFLAGS bits that the architecture leaves open after this execution (SDM volume 2, the
+ * instructions' own pages), for comparing with another processor. All of {@link FLAG_MASK} for a
+ * double shift by more than the operand's size, which leaves its destination open too.
+ * @param row the row that the vector's bytes decode to; `insn` is that decoding
+ */
+export function undefinedFlags(vector: Vector, row: Encoding, insn: Instruction): number {
+  const { flags, operands, mnemonic } = row;
+  if (flags.byCount === 0) return flags.undefined;
+  const bits = operands[0]!.size === 'b' ? 8 : insn.operandSize * 8;
+  const raw = operands.at(-1)!.text === 'CL' ? vector.before.gpr[2]! : insn.immediate;
+  const count = raw & (bits === 64 ? 63 : 31);
+  if (count === 0) return 0;
+  if (/^sh[lr]d$/.test(mnemonic) && count > bits) return FLAG_MASK;
+  let open = flags.byCount | flags.undefined;
+  if (count === 1) open &= ~OVERFLOW;
+  if (/^sh[lr]$/.test(mnemonic) && count >= bits) open |= CARRY;
+  return open;
+}

@@ -3,13 +3,7 @@
  * volume 2, chapter 2 (formats) and appendix A (operand letters).
  */
 import { Select, Trait } from '../table/row.ts';
-import {
-  BASE_RIP,
-  type CodeSize,
-  type Instruction,
-  NO_REGISTER,
-  Segment,
-} from './instruction.ts';
+import { BASE_RIP, type CodeSize, type Instruction, NO_REGISTER, Segment } from './instruction.ts';
 import { buildLookup, Immediate, type Lookup } from './lookup.ts';
 
 /** What {@link Decoder.decode} returns instead of a length. */

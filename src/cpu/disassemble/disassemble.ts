@@ -83,7 +83,8 @@ function branchHint(bytes: Uint8Array, start: number, { insn, row, use }: Site):
 /** XACQUIRE and XRELEASE (SDM volume 1, 16.3.1). */
 function elisionPrefixes({ insn, row, use }: Site): void {
   const locked = insn.lock || row.mnemonic === 'xchg';
-  const store = row.mnemonic === 'mov' && row.map === 0 && [0x88, 0x89, 0xc6, 0xc7].includes(row.opcode);
+  const store =
+    row.mnemonic === 'mov' && row.map === 0 && [0x88, 0x89, 0xc6, 0xc7].includes(row.opcode);
   if ((row.traits & Trait.lock) !== 0 && locked) {
     use.renamed.set(0xf2, 'xacquire').set(0xf3, 'xrelease');
   } else if (store) use.renamed.set(0xf3, 'xrelease');

@@ -35,7 +35,9 @@ const CARRYLESS: Readonly<Record<number, string>> = {
 };
 /** Take the suffix of an operand size that is not the mode's own. */
 const STACK = new Set(
-  'push pop call jmp ret retf iret pushf popf leave enter pusha popa lgdt lidt sgdt sidt'.split(' '),
+  'push pop call jmp ret retf iret pushf popf leave enter pusha popa lgdt lidt sgdt sidt'.split(
+    ' ',
+  ),
 );
 const STRINGS = new Set(['movs', 'cmps', 'ins', 'outs']);
 const STRINGS_WITH_REGISTER = new Set(['stos', 'lods', 'scas']);

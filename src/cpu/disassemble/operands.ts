@@ -180,9 +180,7 @@ function implied(base: number, segment: number, operand: Operand, site: Site): s
       ? `${register(SEGMENT_NAMES[segment]!, site)}:`
       : segmentText(site);
   const name = register(generalRegister(base, insn.addressSize, insn.rex), site);
-  return syntax === 'att'
-    ? `${where}(${name})`
-    : `${pointer(operand.size, site)}${where}[${name}]`;
+  return syntax === 'att' ? `${where}(${name})` : `${pointer(operand.size, site)}${where}[${name}]`;
 }
 
 function absoluteOffset(site: Site): string {
@@ -232,7 +230,11 @@ export function operandText(operand: Operand, site: Site): string {
       return memory(operand, site);
     case 'I':
     case 'sI':
-      if (operand === site.row.operands[1] && operand.text === 'Ib' && site.row.mnemonic === 'enter') {
+      if (
+        operand === site.row.operands[1] &&
+        operand.text === 'Ib' &&
+        site.row.mnemonic === 'enter'
+      ) {
         return immediate(BigInt(insn.immediate2), 1, site);
       }
       return immediate(

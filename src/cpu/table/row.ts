@@ -157,8 +157,7 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   BIT: 'w=c,u=osap',
 };
 
-const REGISTER_OPERAND =
-  /^(?:AL|CL|AX|DX|rAX|eAX|ES|CS|SS|DS|FS|GS|ST|STi|XMM0|1)$/;
+const REGISTER_OPERAND = /^(?:AL|CL|AX|DX|rAX|eAX|ES|CS|SS|DS|FS|GS|ST|STi|XMM0|1)$/;
 
 function parseFlags(text: string): FlagEffects {
   const found: Record<string, number> = {};
@@ -206,10 +205,9 @@ const MAPS: readonly (readonly [string, number])[] = [
   ['0f', OpcodeMap.twoByte],
 ];
 
-function parseCode(code: string): Pick<
-  Encoding,
-  'map' | 'opcode' | 'opcodes' | 'hasModRm' | 'mask' | 'value'
-> {
+function parseCode(
+  code: string,
+): Pick<Encoding, 'map' | 'opcode' | 'opcodes' | 'hasModRm' | 'mask' | 'value'> {
   const parts = /^((?:\w+\.)*)([0-9a-f]+)(\+r)?(?:\/([r0-7]))?(?::(\w+))?$/.exec(code);
   if (parts === null) throw new Error('opcode column');
   const [, conditions, bytes = '', plus, digit, form] = parts;
@@ -235,7 +233,9 @@ function parseCode(code: string): Pick<
     require(Select.regMask, ((modRm >> 3) & 7) << Select.regShift);
     require(Select.rmMask, (modRm & 7) << Select.rmShift);
   }
-  const [prefix, map] = MAPS.find(([start]) => bytes.length > start.length && bytes.startsWith(start)) ?? ['', 0];
+  const [prefix, map] = MAPS.find(
+    ([start]) => bytes.length > start.length && bytes.startsWith(start),
+  ) ?? ['', 0];
   return {
     map,
     opcode: Number.parseInt(bytes.slice(prefix.length), 16),
