@@ -23,6 +23,7 @@ export class BootReport {
   readonly #output: Output;
   readonly #startedMs: number;
   #line = '';
+  /** The end has been told of; what the machine does later is not part of the report. */
   #isFinished = false;
 
   constructor(request: BootRequest, machine: Machine, output: Output, startedMs: number) {
@@ -45,7 +46,7 @@ export class BootReport {
   }
 
   #json(event: Record<string, unknown>): void {
-    if (this.#request.json) this.#output.out(`${JSON.stringify(event)}\n`);
+    if (this.#request.json && !this.#isFinished) this.#output.out(`${JSON.stringify(event)}\n`);
   }
 
   #phase(timeNs: number, name: Phase): void {
@@ -59,7 +60,7 @@ export class BootReport {
   }
 
   #progress(text: string): void {
-    if (this.#request.quiet || this.#request.json) return;
+    if (this.#request.quiet || this.#request.json || this.#isFinished) return;
     this.#output.error(`${this.#output.errorColors.dim(`synthvm: ${text}`)}\n`);
   }
 
@@ -88,7 +89,6 @@ export class BootReport {
   }
 
   finish({ ending, exitCode, wallMs }: Outcome): void {
-    this.#isFinished = true;
     const virtualNs = this.#machine.clock.nowNs;
     if (this.#request.json) {
       if (this.#line !== '') this.#consoleLine();
@@ -103,6 +103,7 @@ export class BootReport {
           `${formatDuration(wallMs * 1e6)} real; digest ${this.#machine.trace.digest}\n`,
       );
     }
+    this.#isFinished = true;
   }
 
   #summary(

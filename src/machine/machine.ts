@@ -395,7 +395,7 @@ export class Machine {
       ...(generation === 2 ? { framebuffer: FRAMEBUFFER } : {}),
     });
     if (result.kind === 'stopped') {
-      this.#screen.print(`Boot failed in phase ${result.phase}:\n${result.reason}`);
+      this.#screen.print(`Boot failed:\n${result.reason}`);
       this.#end({ kind: 'boot-stopped', phase: result.phase, reason: result.reason });
       return;
     }

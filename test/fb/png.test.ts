@@ -1,55 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32, deflateSync, inflateSync } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import { encodePng } from '../../src/fb/png.ts';
 import { Surface } from '../../src/fb/surface.ts';
+import { decodePng } from '../support/png.ts';
 import { hasTool, inFolder } from '../support/tools.ts';
-
-interface Png {
-  readonly width: number;
-  readonly height: number;
-  /** Red, green and blue of each pixel. */
-  readonly rgb: Uint8Array;
-}
-
-/** A strict decoder of just what is written here; checksums by another implementation. */
-function decode(file: Uint8Array): Png {
-  const view = new DataView(file.buffer, file.byteOffset);
-  expect(Array.from(file.slice(0, 8))).toEqual([137, 80, 78, 71, 13, 10, 26, 10]);
-  const chunks: { type: string; data: Uint8Array }[] = [];
-  let at = 8;
-  while (at < file.length) {
-    const length = view.getUint32(at);
-    const type = new TextDecoder().decode(file.slice(at + 4, at + 8));
-    expect(view.getUint32(at + 8 + length)).toBe(crc32(file.subarray(at + 4, at + 8 + length)));
-    chunks.push({ type, data: file.slice(at + 8, at + 8 + length) });
-    at += 12 + length;
-  }
-  expect(at).toBe(file.length);
-  expect(chunks.map(({ type }) => type)).toEqual(['IHDR', 'IDAT', 'IEND']);
-  const [header, data, end] = chunks.map((chunk) => chunk.data) as [
-    Uint8Array,
-    Uint8Array,
-    Uint8Array,
-  ];
-  expect(end.length).toBe(0);
-  expect(Array.from(header.slice(8))).toEqual([8, 2, 0, 0, 0]);
-  const shape = new DataView(header.buffer);
-  const width = shape.getUint32(0);
-  const height = shape.getUint32(4);
-  const raw = new Uint8Array(inflateSync(data));
-  expect(raw.length).toBe((width * 3 + 1) * height);
-  const rgb = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y += 1) {
-    const row = y * (width * 3 + 1);
-    expect(raw[row]).toBe(0);
-    rgb.set(raw.subarray(row + 1, row + 1 + width * 3), y * width * 3);
-  }
-  return { width, height, rgb };
-}
 
 function noise(width: number, height: number): Surface {
   const surface = new Surface(width, height);
@@ -79,7 +37,7 @@ describe('PNG', () => {
     [640, 400],
   ])('%i by %i: stored, every pixel comes back', (width, height) => {
     const surface = noise(width, height);
-    const { rgb, ...shape } = decode(encodePng(surface));
+    const { rgb, ...shape } = decodePng(encodePng(surface));
     expect(shape).toEqual({ width, height });
     expectSame(rgb, rgbOf(surface));
   });
@@ -89,13 +47,13 @@ describe('PNG', () => {
     surface.u32.fill(0xff20_4060, 0, 90_000);
     const file = encodePng(surface, { deflate: (bytes) => deflateSync(bytes) });
     expect(file.length).toBeLessThan(10_000);
-    expectSame(decode(file).rgb, rgbOf(surface));
+    expectSame(decodePng(file).rgb, rgbOf(surface));
   });
 
   it('writes a part', () => {
     const surface = noise(50, 40);
     const rectangle = { left: 10, top: 20, width: 7, height: 5 };
-    const { rgb, ...shape } = decode(encodePng(surface, { rectangle }));
+    const { rgb, ...shape } = decodePng(encodePng(surface, { rectangle }));
     expect(shape).toEqual({ width: 7, height: 5 });
     for (let y = 0; y < 5; y += 1) {
       const from = ((20 + y) * 50 + 10) * 4;
