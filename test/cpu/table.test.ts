@@ -85,6 +85,23 @@ describe('the decode table', () => {
     expect(encodings()[out.row]!.mnemonic).toBe('tzcnt');
   });
 
+  // SDM volume 2, "Exceptions" of each: what the operands' registers ask of CR0 and CR4.
+  it('knows whose registers an instruction uses', () => {
+    const units = new Map(
+      encodings().map(({ code, mnemonic, unit }) => [`${code} ${mnemonic}`, unit]),
+    );
+    expect(units.get('np.0f2a/r cvtpi2ps')).toBe('sse');
+    expect(units.get('np.0f77 emms')).toBe('mmx');
+    expect(units.get('db/1:m fisttp')).toBe('x87');
+    for (const general of ['np.0fc3/r:m movnti', 'np.0fae/5:r lfence', 'f2.0f38f1/r crc32']) {
+      expect(units.get(general)).toBe('general');
+    }
+    const lost = encodings().filter(
+      ({ feature, unit }) => /^(mmx|x87|ssse3|aes)/.test(feature) && unit === 'general',
+    );
+    expect(lost.map(({ mnemonic }) => mnemonic)).toEqual(['fwait']);
+  });
+
   it('knows x86-64-v2 and nothing of AVX', () => {
     const features = new Set(encodings().map(({ feature }) => feature));
     expect([...BASE_FEATURES].filter((feature) => !features.has(feature))).toEqual([]);

@@ -197,6 +197,7 @@ static void draw_state(struct state *state, uint32_t form, uint32_t repetition, 
   if (flags & (FORM_SINGLE | FORM_DOUBLE)) {
     uint32_t kind = draw();
     if (kind & 1) state->mxcsr |= kind & 0xe07f;
+    if ((kind & 0xe) == 0xe) state->mxcsr &= ~(kind >> 16 & 0x1f80);
   }
   if (flags & (FORM_MMX | FORM_X87)) {
     for (int i = 0; i < 8; i++) {
@@ -215,6 +216,7 @@ static void draw_state(struct state *state, uint32_t form, uint32_t repetition, 
     state->fsw = (uint16_t)(kind & 0x7f00);
     if (kind & 0x10000) state->tags = (uint8_t)(kind >> 24);
     if (kind & 0x20000) state->fcw = (uint16_t)(0x7f | (kind >> 8 & 0xc00) | (kind >> 2 & 0x300));
+    if ((kind & 0x1c) == 0x1c) state->fcw &= (uint16_t)~(kind >> 5 & 0x3f);
   }
   draw_memory(state, mode, flags);
 }

@@ -160,6 +160,7 @@ export class VectorState {
     if ((flags & (FormFlag.single | FormFlag.double)) !== 0) {
       const kind = this.#draw();
       if ((kind & 1) !== 0) this.mxcsr |= kind & 0xe07f;
+      if ((kind & 0xe) === 0xe) this.mxcsr &= ~((kind >>> 16) & 0x1f80);
     }
     if ((flags & (FormFlag.mmx | FormFlag.x87)) !== 0) this.#drawX87(flags);
     this.#drawMemory(mode, flags);
@@ -352,6 +353,7 @@ export class VectorState {
     this.fsw = kind & 0x7f00;
     if ((kind & 0x10000) !== 0) this.tags = kind >>> 24;
     if ((kind & 0x20000) !== 0) this.fcw = 0x7f | ((kind >>> 8) & 0xc00) | ((kind >>> 2) & 0x300);
+    if ((kind & 0x1c) === 0x1c) this.fcw &= ~((kind >>> 5) & 0x3f);
   }
 
   #drawMemory(mode: 32 | 64, flags: number): void {

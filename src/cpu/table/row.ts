@@ -82,33 +82,32 @@ export const Trait = {
   iopl: 1 << 8,
   /** Port access: CPL <= IOPL, or the TSS's permission bitmap. */
   io: 1 << 9,
-  /** #UD in real and virtual-8086 mode (SYSENTER, SYSEXIT and SYSRET: #GP). */
+  /** #UD in real and virtual-8086 mode (SYSENTER, SYSEXIT: #GP(0)). */
   pe: 1 << 10,
   /** In virtual-8086 mode #GP(0) if IOPL < 3. */
   vm: 1 << 11,
   /** A memory operand must be 16-byte aligned, else #GP(0). */
   align: 1 << 12,
-  align16: 1 << 13,
   /** The mod field is ignored: rm is always a register. */
-  modrr: 1 << 14,
+  modrr: 1 << 13,
   /** Leaves the line of execution, always or sometimes. */
-  branch: 1 << 15,
+  branch: 1 << 14,
   /** An encoding that assemblers do not produce. */
-  alias: 1 << 16,
+  alias: 1 << 15,
   /** Decodes, and does nothing. */
-  nop: 1 << 17,
+  nop: 1 << 16,
   /** #GP(0) if CPL > 0 and CR4.UMIP. */
-  umip: 1 << 18,
+  umip: 1 << 17,
   /** #GP(0) if CPL > 0 and CR4.TSD. */
-  tsd: 1 << 19,
+  tsd: 1 << 18,
   /** #GP(0) if CPL > 0 and not CR4.PCE. */
-  pce: 1 << 20,
+  pce: 1 << 19,
   /** #NM if CR0.MP and CR0.TS. */
-  wait: 1 << 21,
+  wait: 1 << 20,
   /** #UD outside SMM. */
-  smm: 1 << 22,
+  smm: 1 << 21,
   /** The layout of the memory operand has a form of its own in 64-bit mode. */
-  x64: 1 << 23,
+  x64: 1 << 22,
 } as const;
 
 export interface FlagEffects {
@@ -128,6 +127,16 @@ export interface Operand {
   readonly size: string;
 }
 
+/**
+ * Whose registers an instruction uses, and so what CR0 and CR4 may refuse (SDM volume 3, 2.5
+ * and chapter 13; volume 2, the instructions' own pages):
+ *
+ *     x87   #NM if CR0.EM or CR0.TS
+ *     mmx   #UD if CR0.EM, #NM if CR0.TS, #MF if an x87 exception waits
+ *     sse   #UD if CR0.EM or not CR4.OSFXSR, #NM if CR0.TS; with an MMX operand #MF as well
+ */
+export type Unit = 'general' | 'x87' | 'mmx' | 'sse';
+
 export interface Encoding {
   readonly index: number;
   readonly map: number;
@@ -145,6 +154,7 @@ export interface Encoding {
   readonly traits: number;
   /** CPUID feature, or the empty string. */
   readonly feature: string;
+  readonly unit: Unit;
   readonly implicit: readonly string[];
   /** The opcode column. */
   readonly code: string;
@@ -246,6 +256,18 @@ function parseCode(
   };
 }
 
+const USES_SSE = new Set(['ldmxcsr', 'stmxcsr']);
+const USES_X87 = new Set(['fisttp', 'fxsave', 'fxrstor']);
+
+function unitOf(mnemonic: string, feature: string, operands: readonly Operand[]): Unit {
+  const uses = (letters: string): boolean =>
+    operands.some(({ letter }) => letter.length === 1 && letters.includes(letter));
+  if (uses('VWU') || USES_SSE.has(mnemonic)) return 'sse';
+  if (uses('PQN') || mnemonic === 'emms') return 'mmx';
+  const x87 = feature === 'x87' || feature === 'x87cmov' || USES_X87.has(mnemonic);
+  return x87 && mnemonic !== 'fwait' ? 'x87' : 'general';
+}
+
 /** @throws Error naming the column, if the text is no row: the table's own test runs over all. */
 export function parseRow(line: string, index: number): Encoding {
   const [code = '', mnemonic = '', operands = '-', flags = '-', ...attributes] = line
@@ -269,16 +291,18 @@ export function parseRow(line: string, index: number): Encoding {
     mask |= Select.longMode;
     if ((traits & Trait.o64) !== 0) value |= Select.longMode;
   }
+  const parsedOperands = operands === '-' ? [] : operands.split(',').map(parseOperand);
   return {
     ...parsed,
     index,
     mask,
     value,
     mnemonic,
-    operands: operands === '-' ? [] : operands.split(',').map(parseOperand),
+    operands: parsedOperands,
     flags: parseFlags(flags),
     traits,
     feature,
+    unit: unitOf(mnemonic, feature, parsedOperands),
     implicit,
     code,
   };

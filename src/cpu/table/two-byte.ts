@@ -175,8 +175,8 @@ nf.0fc7/7:r  rdseed     Rv            w=c,0=oszap              @rdseed
 0fff/r       ud0        Gv,Ev         -
 
 # group 15: saved state, fences, segment bases
-np.0fae/0:m  fxsave     Mfx           -                        align16 x64 @fxsr
-np.0fae/1:m  fxrstor    Mfx           -                        align16 x64 @fxsr
+np.0fae/0:m  fxsave     Mfx           -                        align x64 @fxsr
+np.0fae/1:m  fxrstor    Mfx           -                        align x64 @fxsr
 np.0fae/2:m  ldmxcsr    Md            -                        @sse
 np.0fae/3:m  stmxcsr    Md            -                        @sse
 np.0fae/4:m  xsave      M             -                        x64 @xsave
