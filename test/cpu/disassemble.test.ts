@@ -120,6 +120,14 @@ describe.skipIf(!binutils)('beside objdump', () => {
     expect(found.map(({ text, ours }) => `${text} | ${ours}`)).toEqual([]);
   });
 
+  it('finds the code of an ELF file by itself', () => {
+    const tool = join(import.meta.dirname, '../../tools/disassemble.ts');
+    const addresses = (text: string): string[] =>
+      [...text.matchAll(/^ *([0-9a-f]+):\t/gm)].map((match) => match[1]!);
+    const theirs = run('objdump', ['-d', '--insn-width=15', '/bin/true']);
+    expect(addresses(run(process.execPath, [tool, '/bin/true']))).toEqual(addresses(theirs));
+  });
+
   it.each(MODES)('reads chance bytes the same way in %i-bit code', (mode) => {
     const random = new Random(mode, 'chance');
     const bytes = Uint8Array.from({ length: 40_000 }, () => random.below(256));

@@ -212,6 +212,14 @@ function fixed(operand: Operand, site: Site): string {
   }
 }
 
+function immediateText(operand: Operand, site: Site): string {
+  const { insn, row } = site;
+  const nesting = row.mnemonic === 'enter' && operand.text === 'Ib';
+  if (nesting) return immediate(BigInt(insn.immediate2), 1, site);
+  const value = wide(insn.immediate, insn.immediateHigh);
+  return immediate(value, immediateBytes(operand, site), site);
+}
+
 export function operandText(operand: Operand, site: Site): string {
   const { insn, use } = site;
   switch (operand.letter) {
@@ -230,18 +238,7 @@ export function operandText(operand: Operand, site: Site): string {
       return memory(operand, site);
     case 'I':
     case 'sI':
-      if (
-        operand === site.row.operands[1] &&
-        operand.text === 'Ib' &&
-        site.row.mnemonic === 'enter'
-      ) {
-        return immediate(BigInt(insn.immediate2), 1, site);
-      }
-      return immediate(
-        wide(insn.immediate, insn.immediateHigh),
-        immediateBytes(operand, site),
-        site,
-      );
+      return immediateText(operand, site);
     case 'J':
       return target(site);
     case 'O':
