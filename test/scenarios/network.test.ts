@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as receiveSideScaling from '../../scenarios/1.4-receive-side-scaling.ts';
 import * as natChecksum from '../../scenarios/1.6-nat-checksum.ts';
+import * as gpadlTeardown from '../../scenarios/S11-gpadl-teardown.ts';
 import * as dhcpAtBoot from '../../scenarios/1.10-dhcp-at-boot.ts';
 
 /** The key of Microsoft's "Verifying the RSS Hash Calculation". */
@@ -109,5 +110,25 @@ describe('1.10 DHCP at boot', () => {
       address: '192.168.100.10',
       addressWithSync: '192.168.100.10',
     });
+  });
+});
+
+describe('S11 buffers of an adapter', () => {
+  it('broken: the driver waits five seconds for each of two answers', () => {
+    const { seconds, mtu, canPing } = gpadlTeardown.broken();
+    expect(seconds).toBeGreaterThan(10);
+    expect(seconds).toBeLessThan(11);
+    expect({ mtu, canPing }).toEqual({ mtu: 9000, canPing: true });
+  });
+
+  it('fixed: no wait', () => {
+    const { seconds, mtu, canPing } = gpadlTeardown.fixed();
+    expect(seconds).toBeLessThan(1);
+    expect({ mtu, canPing }).toEqual({ mtu: 9000, canPing: true });
+  });
+
+  it('keeps the old order on a host before 2016', () => {
+    expect(gpadlTeardown.changeMtu('byVersion', 'ws2012r2').seconds).toBeLessThan(1);
+    expect(gpadlTeardown.changeMtu('beforeClose', 'ws2012r2').seconds).toBeLessThan(1);
   });
 });

@@ -36,6 +36,7 @@ const NETWORK_CHANGE_NS = 5 * NS_PER_SECOND;
 const BATCH = 16;
 const FRAME_NS = 450;
 const COMPLETION_NS = 120;
+const DEFAULT_MTU = 1500;
 const MTU_LIMIT = 9216 - 18;
 
 /** One channel with what it counted. */
@@ -52,7 +53,7 @@ export class HnController implements InterfaceDriver {
   readonly device: GuestDevice;
   readonly kernel: KernelApi;
   readonly stack: NetStack;
-  readonly nvs: NvsControl;
+  nvs: NvsControl;
   readonly rings: HnRing[] = [];
   readonly receiver: Receiver;
   rndis!: RndisControl;
@@ -61,6 +62,10 @@ export class HnController implements InterfaceDriver {
   /** Entries of the indirection table in use; 0 without RSS. */
   rssEntries = 0;
   rssHash = 0;
+  #nextProcessor: () => number = () => 0;
+  #mac: Uint8Array | undefined;
+  /** ChecksumFlag bits that the adapter takes over. */
+  #assist = 0;
   #chimney: Chimney | undefined;
   #currentRing: HnRing | undefined;
   /** Frames that came before there was an interface. */
@@ -92,20 +97,42 @@ export class HnController implements InterfaceDriver {
    * @returns 0 or an errno
    */
   *attach(nextProcessor: () => number): Task<number> {
+    this.#nextProcessor = nextProcessor;
+    if (!this.#isLegacy) this.device.channel.assignProcessor(nextProcessor());
+    const error = yield* this.#connect(DEFAULT_MTU, () => this.#attachInterface());
+    if (error === 0) addHnSysctls(this);
+    return error;
+  }
+
+  /** Opens the channel and agrees with the host on everything. @returns 0 or an errno */
+  *#connect(mtu: number, finish: () => Task<number>): Task<number> {
     const { channel } = this.device;
     this.rndis = new RndisControl(this.kernel, channel);
-    if (!this.#isLegacy) channel.assignProcessor(nextProcessor());
     let error = yield* this.#open(channel);
     if (error !== 0) {
       this.rndis.free();
       return error;
     }
-    error = yield* this.#attachAdapter(nextProcessor);
-    if (error !== 0) {
-      yield* this.#close();
-      return error;
-    }
-    addHnSysctls(this);
+    error = yield* this.#attachAdapter(mtu);
+    if (error === 0) error = yield* finish();
+    if (error !== 0) yield* this.#close();
+    return error;
+  }
+
+  /** A new MTU means a new adapter: everything is taken down and agreed on again (SIOCSIFMTU). */
+  *setMtu(mtu: number): Task<number> {
+    const { ifp } = this;
+    if (ifp === undefined || !(mtu >= 68 && mtu <= MTU_LIMIT)) return Errno.EINVAL;
+    if (mtu === ifp.mtu) return 0;
+    ifp.isRunning = false;
+    const filter = this.filter;
+    yield* this.#close();
+    this.nvs = new NvsControl(this.kernel, this.device.channel, this.device.name);
+    this.filter = 0;
+    const error = yield* this.#connect(mtu, () => this.#quiet());
+    if (error !== 0) return error;
+    ifp.mtu = mtu;
+    if (filter !== 0) yield* this.configure(ifp.isUp, ifp.isPromiscuous);
     return 0;
   }
 
@@ -128,10 +155,10 @@ export class HnController implements InterfaceDriver {
     this.rings.push({ channel, transmit, packetsIn: 0, bytesIn: 0, owedCompletions: [] });
   }
 
-  *#attachAdapter(nextProcessor: () => number): Task<number> {
+  *#attachAdapter(mtu: number): Task<number> {
     const { nvs, rndis, kernel } = this;
     const { channel } = this.device;
-    let error = yield* nvs.attach(1500);
+    let error = yield* nvs.attach(mtu);
     if (nvs.receive !== undefined) {
       const { gpa, bytes } = nvs.receive;
       this.receiver.useBuffer(kernel.hardware.memory.resolve(gpa, bytes), bytes);
@@ -144,13 +171,13 @@ export class HnController implements InterfaceDriver {
     this.#addRing(channel);
     error = yield* rndis.initialize();
     if (error !== 0) return error;
-    const mac = this.#isLegacy ? yield* rndis.query(Oid.is.permanentAddress) : undefined;
-    const assist = this.#isLegacy ? this.#legacyAssist() : yield* queryOffload(rndis);
-    error = yield* setOffload(rndis, assist | (this.#isLegacy ? ChecksumFlag.ip : 0));
+    if (this.#isLegacy) this.#mac = yield* rndis.query(Oid.is.permanentAddress);
+    this.#assist = this.#isLegacy ? this.#legacyAssist() : yield* queryOffload(rndis);
+    error = yield* setOffload(rndis, this.#assist | (this.#isLegacy ? ChecksumFlag.ip : 0));
     if (error !== 0) kernel.bootverbose(`${this.device.name}: set offload params failed\n`);
     // 10.2's queue of offers waits for this attach: sub-channels would wait behind it.
-    if (!this.#isLegacy) yield* this.#attachSubChannels(nextProcessor);
-    return yield* this.#attachInterface(mac, assist, nextProcessor);
+    if (!this.#isLegacy) yield* this.#attachSubChannels();
+    return 0;
   }
 
   /** 10.2 asks the host nothing: UDP from VMBus 3.0 on, TCP always, headers never. */
@@ -159,33 +186,33 @@ export class HnController implements InterfaceDriver {
     return ChecksumFlag.tcp | ChecksumFlag.tso | udp;
   }
 
-  *#attachInterface(
-    knownMac: Uint8Array | undefined,
-    assist: number,
-    nextProcessor: () => number,
-  ): Task<number> {
+  /** A host may have left the filter open: nothing is to come before there is an interface. */
+  *#quiet(): Task<number> {
+    if (this.#isLegacy) return 0;
+    yield* this.rndis.setWord(Oid.is.currentPacketFilter, 0);
+    yield* this.kernel.tsleep({}, DRAIN_NS);
+    return 0;
+  }
+
+  *#attachInterface(): Task<number> {
     const { rndis, kernel } = this;
-    if (!this.#isLegacy) {
-      // A host may have left the filter open: nothing is to come before there is an interface.
-      yield* rndis.setWord(Oid.is.currentPacketFilter, 0);
-      yield* kernel.tsleep({}, DRAIN_NS);
-    }
-    const mac = knownMac ?? (yield* rndis.query(Oid.is.permanentAddress));
+    yield* this.#quiet();
+    const mac = this.#mac ?? (yield* rndis.query(Oid.is.permanentAddress));
     if (mac === undefined || mac.length < 6) return Errno.EIO;
     const ifp = new NetInterface(kernel, this.device.name, mac.slice(0, 6), this);
     if (!this.#isLegacy) {
       const mtu = yield* rndis.queryWord(Oid.is.maximumFrameSize);
-      if (mtu !== undefined && mtu >= 576 && mtu <= MTU_LIMIT) ifp.mtu = Math.min(1500, mtu);
+      if (mtu !== undefined && mtu >= 576 && mtu <= MTU_LIMIT) ifp.mtu = Math.min(DEFAULT_MTU, mtu);
     }
     const link = yield* rndis.queryWord(Oid.is.mediaConnectStatus);
-    ifp.hwassist = assist;
+    ifp.hwassist = this.#assist;
     ifp.hasMedia = kernel.switches.ifmedia;
-    ifp.capabilities = this.#capabilities(assist);
+    ifp.capabilities = this.#capabilities(this.#assist);
     this.ifp = ifp;
     this.stack.attach(ifp);
     this.#showLink(link === 0);
     if (this.#isLegacy && kernel.switches.vrss) {
-      kernel.spawn(`${this.device.name} subch`, () => this.#attachSubChannels(nextProcessor));
+      kernel.spawn(`${this.device.name} subch`, () => this.#attachSubChannels());
     }
     return 0;
   }
@@ -197,7 +224,7 @@ export class HnController implements InterfaceDriver {
     return common | large | (this.kernel.switches.ifmedia ? linkstate : 0);
   }
 
-  *#attachSubChannels(nextProcessor: () => number): Task {
+  *#attachSubChannels(): Task {
     const { kernel, nvs, rndis, device } = this;
     const wanted = Math.min(kernel.processorCount, MAX_CHANNELS);
     if (!kernel.switches.vrss || wanted < 2) return;
@@ -211,7 +238,7 @@ export class HnController implements InterfaceDriver {
     const offered = yield* device.channel.waitSubChannels(granted, Infinity);
     for (const channel of offered) {
       channel.assignProcessor(
-        this.#isLegacy ? device.channel.processor + this.rings.length : nextProcessor(),
+        this.#isLegacy ? device.channel.processor + this.rings.length : this.#nextProcessor(),
       );
       if ((yield* this.#open(channel)) !== 0) break;
       this.#addRing(channel);

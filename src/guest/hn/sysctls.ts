@@ -14,12 +14,15 @@ const ASSIST_NAMES: readonly (readonly [number, string])[] = [
 ];
 
 export function addHnSysctls(controller: HnController): void {
-  const { kernel, device, nvs } = controller;
+  const { kernel, device } = controller;
   const tree = `dev.hn.${device.unit}`;
   const description = kernel.switches.release === 'legacy' ? 'Synthetic' : 'Hyper-V';
   kernel.addSysctl(`${tree}.%desc`, () => `${description} Network Interface`);
-  kernel.addSysctl(`${tree}.nvs_version`, () => String(nvs.version));
-  kernel.addSysctl(`${tree}.ndis_version`, () => `${nvs.ndisMajor}.${nvs.ndisMinor}`);
+  kernel.addSysctl(`${tree}.nvs_version`, () => String(controller.nvs.version));
+  kernel.addSysctl(
+    `${tree}.ndis_version`,
+    () => `${controller.nvs.ndisMajor}.${controller.nvs.ndisMinor}`,
+  );
   kernel.addSysctl(`${tree}.caps`, () => capsText(controller.ifp?.hwassist ?? 0));
   kernel.addSysctl(`${tree}.hwassist`, () => assistText(controller.ifp?.hwassist ?? 0));
   kernel.addSysctl(`${tree}.rxfilter`, () => `0x${controller.filter.toString(16)}`);

@@ -13,6 +13,8 @@ export interface InterfaceDriver {
   transmit(packet: Packet): boolean;
   /** Brings the adapter up or down, or changes its filter. */
   configure(isUp: boolean, isPromiscuous: boolean): Task;
+  /** @returns 0 or an errno */
+  setMtu(mtu: number): Task<number>;
 }
 
 /** IFF_ flags as ifconfig names them, with their bits. */

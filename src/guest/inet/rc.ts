@@ -164,6 +164,10 @@ export function* configureInterface(
       ip = address;
       netmask = maskOf(prefix === undefined ? 24 : Number(prefix));
       isUp = true;
+    } else if (word === 'mtu') {
+      index += 1;
+      const error = yield* ifp.driver.setMtu(Number(words[index]));
+      if (error !== 0) return `ifconfig: ioctl SIOCSIFMTU (set mtu): error ${error}`;
     } else if (word in OFFLOAD_WORDS || word.slice(1) in OFFLOAD_WORDS) {
       setCapability(ifp, word);
     }
