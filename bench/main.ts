@@ -3,6 +3,7 @@
  * name begins so; `--json` writes one object a line. How to read them: docs/performance.md.
  */
 import { bootBench } from './boot.ts';
+import { framebufferBench } from './framebuffer.ts';
 import { processBench } from './process.ts';
 import type { BenchResult } from './result.ts';
 import { ringBench } from './ring.ts';
@@ -10,6 +11,7 @@ import { storvscBench } from './storvsc.ts';
 
 const SUITES: Readonly<Record<string, () => BenchResult[]>> = {
   boot: bootBench,
+  framebuffer: framebufferBench,
   process: processBench,
   ring: ringBench,
   storvsc: storvscBench,

@@ -82,4 +82,3 @@ export const BiosDataArea = struct(
 /** Equipment word: FPU, PS/2 mouse absent, 80x25 colour, two serial ports. */
 export const EQUIPMENT = 0x0422;
 export const TEXT_MODE_80X25 = 3;
-export const CRTC_PORT = 0x3d4;

@@ -1,5 +1,6 @@
 import { NS_PER_SECOND } from '../core/clock.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import { CRTC_PORT } from '../devices/vga/spec.ts';
 import { BIOS_HANDOFF_GPA, BIOS_HANDOFF_SIGNATURE, BiosHandoff, E820Entry } from '../guest/spec.ts';
 import { DiskRange } from '../storage/disk-range.ts';
 import { findBootImage, readBootCatalog } from '../storage/iso9660/el-torito.ts';
@@ -14,7 +15,6 @@ import {
   BIOS_SEGMENT,
   BiosDataArea,
   BOOT_SECTOR_GPA,
-  CRTC_PORT,
   E820_OFFSET,
   EBDA_BYTES,
   EBDA_GPA,

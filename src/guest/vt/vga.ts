@@ -8,7 +8,10 @@ const CELL_BYTES = 2;
 /** Bit 7 of an attribute makes a cell blink, unless the mode says otherwise. */
 const NO_BLINK = 0x7fff;
 
-/** vt_vga with hw.vga.textmode=1, which it chooses by itself in a virtual machine. */
+/**
+ * vt_vga in text mode, which newer releases choose by themselves in a virtual machine; FreeBSD 10.2
+ * is taken to have hw.vga.textmode=1 from its loader.
+ */
 export class VgaText implements Painter {
   readonly name = 'vga';
   readonly isText = true;
