@@ -100,6 +100,12 @@ export const switchTable = {
     "when hn takes its buffers back: before the channel's close, or after it from VMBus 4.0 on",
   ),
   relidReleased: onOff(false, false, true, 'give the channel id back after a rescind'),
+  postBackoff: onOff(
+    false,
+    false,
+    true,
+    'a message that the host has no buffer for is posted again for seconds, not for 16 ms',
+  ),
   openPollsRescind: onOff(
     false,
     false,

@@ -14,6 +14,7 @@ import { Display } from '../fb/display.ts';
 import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
 import { StorvscController } from '../devices/storvsc/controller.ts';
 import { Partition, type Halves } from '../hypervisor/partition.ts';
+import { HvStatus } from '../hypervisor/spec/hypercalls.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type { VmbusDevice } from '../vmbus/device.ts';
 import { VmbusServer } from '../vmbus/server.ts';
@@ -22,6 +23,7 @@ import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, FRAMEBUFFER, TSC_HZ } from './layout.ts';
+import { MessageBuffers } from './message-buffers.ts';
 import type { MachineNetwork } from './network.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
@@ -83,6 +85,7 @@ export class Board {
   /** In the order in which firmware looks at them. */
   readonly disks: readonly PluggedDisk[];
   readonly #options: BoardOptions;
+  readonly #messageBuffers: MessageBuffers | undefined;
   #isMonitorArmed = false;
   /** How often the host looks at the monitor page; Infinity while no open channel uses it. */
   #monitorIntervalNs = Infinity;
@@ -90,6 +93,8 @@ export class Board {
 
   constructor(options: BoardOptions) {
     this.#options = options;
+    const { messageRate } = options.profile;
+    if (messageRate !== undefined) this.#messageBuffers = new MessageBuffers(messageRate);
     const { clock, events, trace, memory, profile, host } = options;
     const ports = new PortBus();
     const mmio = new MmioBus();
@@ -236,6 +241,9 @@ export class Board {
   }
 
   #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {
+    if (this.#messageBuffers?.take(this.#options.clock.nowNs) === false) {
+      return HvStatus.is.insufficientBuffers;
+    }
     const status = this.vmbus.receiveMessage(connection, payload, start, length);
     this.#monitorIntervalNs = this.vmbus.monitorIntervalNs;
     return status;

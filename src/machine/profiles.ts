@@ -23,6 +23,7 @@ import {
   INTEGRATION_2019,
   type IntegrationProfile,
 } from './integration.ts';
+import type { MessageRate } from './message-buffers.ts';
 
 export const HOST_NAMES = [
   'ws2012',
@@ -51,6 +52,8 @@ export interface HostProfile {
   readonly hasGeneration2: boolean;
   /** How its emulated i8254 errs, or null for a sound one. */
   readonly pitAnomaly: PitAnomaly | null;
+  /** How fast it takes messages; undefined: as fast as they come. */
+  readonly messageRate?: MessageRate;
 }
 
 /** Every host so far: post messages and signal events. */

@@ -21,6 +21,7 @@ import * as srbFlagMask from '../../scenarios/S25-srb-flag-mask.ts';
 import * as hotplugRejected from '../../scenarios/S3-hotplug-rejected.ts';
 import * as checkConditionIgnored from '../../scenarios/S37-check-condition-ignored.ts';
 import * as shortInquiry from '../../scenarios/S5-short-inquiry-detach.ts';
+import * as gpadlPostThrottle from '../../scenarios/S6-gpadl-post-throttle.ts';
 import * as lunAbove7 from '../../scenarios/S7-lun-above-7.ts';
 
 describe('1.1 INTR_MPSAFE', () => {
@@ -241,6 +242,30 @@ describe('S5 a short INQUIRY', () => {
 
   it('fixed: it is there', () => {
     expect(shortInquiry.fixed().disks).toEqual(['da0', 'da1']);
+  });
+});
+
+describe('S6 a host that is short of message buffers', () => {
+  it('broken: eight tries in 11.3 ms are not enough for a host that needs 20 ms', () => {
+    const { isAttached, mostInARow, longestRowMs, seconds, lines } = gpadlPostThrottle.broken();
+    expect(isAttached).toBe(false);
+    expect(mostInARow).toBe(8);
+    expect(longestRowMs).toBeCloseTo(11.3, 1);
+    expect(seconds).toBeLessThan(0.05);
+    expect(lines).toContain('hn0: rxbuf GPADL connect failed');
+  });
+
+  it('fixed: 285 messages but for the 128 buffers, 20 ms each', () => {
+    const { isAttached, refused, seconds } = gpadlPostThrottle.fixed();
+    expect(isAttached).toBe(true);
+    expect(refused).toBeGreaterThan(285);
+    expect(seconds).toBeGreaterThan((285 - 128) * 0.02);
+    expect(seconds).toBeLessThan(4);
+  });
+
+  it('broken gets through while a buffer is free within its last try', () => {
+    expect(gpadlPostThrottle.attach(false, 11).isAttached).toBe(true);
+    expect(gpadlPostThrottle.attach(false, 12).isAttached).toBe(false);
   });
 });
 

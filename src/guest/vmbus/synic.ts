@@ -141,18 +141,18 @@ export class Synic {
    * @returns the hypercall status of the last try
    */
   *post(connectionId: number, message: Uint8Array): Task<number> {
-    const isLegacy = this.#kernel.isLegacy;
-    const tries = isLegacy ? LEGACY_POST_DELAYS_US.length : MODERN_POST_TRIES;
+    const backsOff = this.#kernel.switches.postBackoff;
+    const tries = backsOff ? MODERN_POST_TRIES : LEGACY_POST_DELAYS_US.length;
     let waitUs = MODERN_POST_FIRST_US;
     let status = 0;
     for (let attempt = 0; attempt < tries; attempt += 1) {
       status = this.#postOnce(connectionId, message);
       if (status !== HvStatus.is.insufficientBuffers) return status;
-      if (isLegacy) {
-        yield* this.#kernel.delay(LEGACY_POST_DELAYS_US[attempt]!);
-      } else {
+      if (backsOff) {
         yield* this.#kernel.tsleep({}, waitUs * 1_000);
         waitUs = Math.min(waitUs * 2, MODERN_POST_MOST_US);
+      } else {
+        yield* this.#kernel.delay(LEGACY_POST_DELAYS_US[attempt]!);
       }
     }
     return status;
