@@ -31,6 +31,7 @@ export interface BootRequest {
   readonly wallLimitMs: number;
   readonly traceFile: string | undefined;
   readonly screenshotFile: string | undefined;
+  readonly pcapFile: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   /** The command again, without `--seed`, for the line that replays a failure. */
@@ -81,6 +82,7 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     wallLimitMs: read('wall-limit', Infinity, (flag, value) => parseDuration(flag, value) / 1e6),
     traceFile,
     screenshotFile,
+    pcapFile: one('pcap'),
     json: values.has('json'),
     quiet: values.has('quiet'),
     commandLine: commandLineOf(operands, values),

@@ -1,6 +1,5 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { guessGeneration } from '../boot/guess-generation.ts';
-import { ExitCode, InputError } from '../core/errors.ts';
+import { ExitCode } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import { ndjsonSink, perfettoSink } from '../core/trace-formats.ts';
 import { showValue, switchNames, switchTable, valuesOf } from '../guest/switches.ts';
@@ -14,13 +13,13 @@ import { asksForSwitches, readBootRequest, type BootRequest } from './boot-optio
 import { BootReport } from './boot-report.ts';
 import { Interrupts } from './interrupts.ts';
 import { runLive } from './live.ts';
+import { OutputFile } from './output-file.ts';
 import type { Output } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { ScreenshotFile } from './screenshot.ts';
 
 /** Turns of the run loop between two looks at the wall clock and at signals. */
 const STEPS_PER_SLICE = 20_000;
-const TRACE_BUFFER_CHARACTERS = 1 << 20;
 
 /** `synthvm boot`. */
 export async function bootCommand(invocation: Invocation, output: Output): Promise<ExitCode> {
@@ -30,12 +29,20 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
   }
   const startedMs = performance.now();
   const request = readBootRequest(invocation);
-  const traceFile = request.traceFile === undefined ? undefined : new TraceFile(request.traceFile);
+  const files: OutputFile[] = [];
   const opened: BlockDevice[] = [];
   let screenshot: ScreenshotFile | undefined;
   const warn = (message: string): void =>
     output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
   try {
+    const open = (path: string | undefined): OutputFile | undefined => {
+      if (path === undefined) return undefined;
+      const file = new OutputFile(path);
+      files.push(file);
+      return file;
+    };
+    const traceFile = open(request.traceFile);
+    const pcapFile = open(request.pcapFile);
     if (request.screenshotFile !== undefined) {
       screenshot = new ScreenshotFile(request.screenshotFile);
     }
@@ -73,12 +80,14 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       switches: request.switches,
       warn,
     });
-    traceFile?.record(machine);
+    if (traceFile !== undefined) recordTrace(machine, traceFile);
+    const pcap = pcapFile && machine.network.capture(pcapFile.writeBytes, machine.clock);
     const { ending, exitCode } = await bootMachine(machine, request, output, startedMs);
     screenshot?.write(machine, ending);
+    pcap?.flush();
     return exitCode;
   } finally {
-    traceFile?.close();
+    for (const file of files) file.close();
     screenshot?.close();
     for (const device of opened) device.close();
   }
@@ -111,41 +120,12 @@ function printSwitches(output: Output): void {
   }
 }
 
-/** The file of `--trace`, opened before anything is booted. */
-class TraceFile {
-  readonly #path: string;
-  readonly #descriptor: number;
-  #buffer = '';
-
-  constructor(path: string) {
-    this.#path = path;
-    try {
-      this.#descriptor = openSync(path, 'w');
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new InputError(path, `cannot be written (${code ?? String(error)})`);
-    }
-  }
-
-  /** Lets a machine's trace flow into the file. */
-  record(machine: Machine): void {
-    const write = (text: string): void => {
-      this.#buffer += text;
-      if (this.#buffer.length >= TRACE_BUFFER_CHARACTERS) this.#flush();
-    };
-    const isNdjson = this.#path.endsWith('.ndjson');
-    machine.trace.subscribe(isNdjson ? ndjsonSink(write) : perfettoSink(write, 'synthvm'));
-  }
-
-  close(): void {
-    this.#flush();
-    closeSync(this.#descriptor);
-  }
-
-  #flush(): void {
-    writeSync(this.#descriptor, this.#buffer);
-    this.#buffer = '';
-  }
+/** Lets a machine's trace flow into the file of `--trace`. */
+function recordTrace(machine: Machine, file: OutputFile): void {
+  const isNdjson = file.path.endsWith('.ndjson');
+  machine.trace.subscribe(
+    isNdjson ? ndjsonSink(file.writeText) : perfettoSink(file.writeText, 'synthvm'),
+  );
 }
 
 async function bootMachine(

@@ -67,6 +67,11 @@ export const BOOT: Command = {
     { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },
     { name: 'verbose-boot', help: 'the guest boots verbosely (boot -v)' },
     {
+      name: 'pcap',
+      value: 'FILE',
+      help: "write the network adapters' frames as pcapng, for Wireshark",
+    },
+    {
       name: 'screenshot',
       value: 'FILE',
       help: 'at the end write what the screen shows, as a .png',
