@@ -32,7 +32,10 @@ export class Topology implements World {
     const serial = FIRST_MAC + this.machines.length * MACS_PER_MACHINE;
     const asked: readonly AdapterConfig[] =
       config.adapters ?? Array.from({ length: config.networkAdapters ?? 1 }, () => ({}));
-    const adapters = asked.map((adapter, index) => ({ mac: hypervMac(serial + index), ...adapter }));
+    const adapters = asked.map((adapter, index) => ({
+      mac: hypervMac(serial + index),
+      ...adapter,
+    }));
     const machine = new Machine({ ...config, adapters, world: this });
     this.machines.push(machine);
     return machine;
