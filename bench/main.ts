@@ -4,6 +4,8 @@
  */
 import { bootBench } from './boot.ts';
 import { framebufferBench } from './framebuffer.ts';
+import { natBench } from './nat.ts';
+import { netvscBench } from './netvsc.ts';
 import { processBench } from './process.ts';
 import type { BenchResult } from './result.ts';
 import { ringBench } from './ring.ts';
@@ -12,6 +14,8 @@ import { storvscBench } from './storvsc.ts';
 const SUITES: Readonly<Record<string, () => BenchResult[]>> = {
   boot: bootBench,
   framebuffer: framebufferBench,
+  nat: natBench,
+  netvsc: netvscBench,
   process: processBench,
   ring: ringBench,
   storvsc: storvscBench,
