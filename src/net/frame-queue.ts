@@ -1,9 +1,16 @@
 import { copyBytes, wordsOf } from './copy.ts';
 
-/** Frames on their way out of one port, in order of arrival, in memory made once. */
+/** What a queue begins with: most ports never hold more than a few frames. */
+const FIRST_BYTES = 64 * 1024;
+
+/**
+ * Frames on their way out of one port, in order of arrival. Its memory becomes its full size when
+ * frames stand in the way of each other for the first time.
+ */
 export class FrameQueue {
-  readonly bytes: Uint8Array;
-  readonly words: Uint32Array;
+  bytes: Uint8Array;
+  words: Uint32Array;
+  readonly #capacityBytes: number;
   readonly #starts: Int32Array;
   readonly #lengths: Int32Array;
   readonly #facts: Uint32Array;
@@ -19,7 +26,10 @@ export class FrameQueue {
    * @param maxFrames a power of two
    */
   constructor(capacityBytes: number, maxFrames: number) {
-    this.bytes = new Uint8Array(capacityBytes);
+    this.#capacityBytes = capacityBytes;
+    // Growing needs twice the space at the least.
+    const isLarge = capacityBytes >= 2 * FIRST_BYTES;
+    this.bytes = new Uint8Array(isLarge ? FIRST_BYTES : capacityBytes);
     this.words = wordsOf(this.bytes);
     this.#starts = new Int32Array(maxFrames);
     this.#lengths = new Int32Array(maxFrames);
@@ -53,7 +63,11 @@ export class FrameQueue {
    */
   push(length: number, facts: number, dueNs: number): number {
     if (this.#count > this.#mask) return -1;
-    const start = this.#room((length + 7) & ~7);
+    let start = this.#room((length + 7) & ~7);
+    if (start < 0 && this.bytes.length < this.#capacityBytes) {
+      this.#grow();
+      start = this.#room((length + 7) & ~7);
+    }
     if (start < 0) return -1;
     const slot = (this.#first + this.#count) & this.#mask;
     this.#starts[slot] = start;
@@ -74,6 +88,23 @@ export class FrameQueue {
       return length <= begin ? 0 : -1;
     }
     return this.#end + length <= begin ? this.#end : -1;
+  }
+
+  /** Frames that had begun again at 0 move behind the others, so that the new space is one piece. */
+  #grow(): void {
+    const old = this.bytes;
+    const { length } = old;
+    this.bytes = new Uint8Array(this.#capacityBytes);
+    this.words = wordsOf(this.bytes);
+    this.bytes.set(old);
+    if (this.#count === 0 || this.#end > this.firstStart) return;
+    const begin = this.firstStart;
+    this.bytes.set(old.subarray(0, this.#end), length);
+    for (let index = 0; index < this.#count; index += 1) {
+      const slot = (this.#first + index) & this.#mask;
+      if (this.#starts[slot]! < begin) this.#starts[slot] = this.#starts[slot]! + length;
+    }
+    this.#end += length;
   }
 
   copyIn(
