@@ -10,6 +10,8 @@ const MEMORY_MIN_BYTES = 64 * MIB;
 const MEMORY_MAX_BYTES = 3840 * MIB;
 const MEMORY_DEFAULT_BYTES = 512 * MIB;
 const PROCESSORS_MAX = 64;
+/** As many synthetic adapters as Hyper-V takes. */
+const NETWORK_ADAPTERS_MAX = 8;
 const TIMEOUT_DEFAULT_NS = 300e9;
 
 /** What `synthvm boot` was asked for, checked. */
@@ -23,6 +25,7 @@ export interface BootRequest {
   readonly switches: Partial<Switches>;
   readonly memoryBytes: number;
   readonly processors: number;
+  readonly networkAdapters: number;
   readonly seed: bigint;
   readonly write: boolean;
   /** A phase, or text on the console. */
@@ -75,6 +78,9 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     switches: values.has('verbose-boot') ? { ...switches, verbose: true } : switches,
     memoryBytes: read('memory', MEMORY_DEFAULT_BYTES, parseMemory),
     processors: read('cpus', 1, (flag, value) => parseInteger(flag, value, 1, PROCESSORS_MAX)),
+    networkAdapters: read('nics', 1, (flag, value) =>
+      parseInteger(flag, value, 0, NETWORK_ADAPTERS_MAX),
+    ),
     seed: read('seed', 1n, parseSeed),
     write: values.has('write'),
     until: one('until'),

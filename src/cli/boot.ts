@@ -73,6 +73,7 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       host: request.host,
       memoryBytes: request.memoryBytes,
       processors: request.processors,
+      networkAdapters: request.networkAdapters,
       seed: request.seed,
       disks,
       dvds,

@@ -66,6 +66,7 @@ export const BOOT: Command = {
     { name: 'timeout', value: 'TIME', help: 'most virtual time to get there; default 300s' },
     { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },
     { name: 'verbose-boot', help: 'the guest boots verbosely (boot -v)' },
+    { name: 'nics', value: 'N', help: 'network adapters, 0 to 8; default 1' },
     {
       name: 'pcap',
       value: 'FILE',
