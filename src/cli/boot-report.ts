@@ -41,10 +41,6 @@ export class BootReport {
     machine.console.listen((byte) => this.#console(byte));
   }
 
-  warning(message: string): void {
-    this.#output.error(`${this.#output.errorColors.yellow('warning:')} ${message}\n`);
-  }
-
   #json(event: Record<string, unknown>): void {
     if (this.#request.json && !this.#isFinished) this.#output.out(`${JSON.stringify(event)}\n`);
   }

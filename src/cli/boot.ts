@@ -14,7 +14,7 @@ import { BootReport } from './boot-report.ts';
 import { Interrupts } from './interrupts.ts';
 import { runLive } from './live.ts';
 import { OutputFile } from './output-file.ts';
-import type { Output } from './output.ts';
+import { warnTo, type Output } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { ScreenshotFile } from './screenshot.ts';
 
@@ -32,8 +32,7 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
   const files: OutputFile[] = [];
   const opened: BlockDevice[] = [];
   let screenshot: ScreenshotFile | undefined;
-  const warn = (message: string): void =>
-    output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
+  const warn = warnTo(output);
   try {
     const open = (path: string | undefined): OutputFile | undefined => {
       if (path === undefined) return undefined;

@@ -4,13 +4,12 @@ import { openHostImage } from '../machine/images.ts';
 import type { ImageInfo } from '../storage/image.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import type { PartitionTable } from '../storage/partitions/spec.ts';
-import type { Output } from './output.ts';
+import { warnTo, type Output } from './output.ts';
 import { formatSize } from './values.ts';
 
 /** `synthvm disk info FILE`: the image, its parents, its partitions, and what would boot it. */
 export function diskInfo(path: string, json: boolean, output: Output): ExitCode {
-  const warn = (message: string): void =>
-    output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
+  const warn = warnTo(output);
   const image = openHostImage(path, { readOnly: true, warn });
   try {
     const info = image.info();

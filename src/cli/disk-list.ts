@@ -6,7 +6,7 @@ import { FatVolume } from '../storage/fat/volume.ts';
 import { IsoVolume } from '../storage/iso9660/volume.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import type { Partition } from '../storage/partitions/spec.ts';
-import type { Output } from './output.ts';
+import { warnTo, type Output } from './output.ts';
 import type { Invocation } from './parse.ts';
 
 /** What both kinds of volume can tell of a file. */
@@ -41,7 +41,7 @@ export function diskList({ operands, values }: Invocation, output: Output): Exit
   const index = match === null ? undefined : Number(match[2]);
   const image = openHostImage(file, {
     readOnly: true,
-    warn: (message) => output.error(`${output.errorColors.yellow('warning:')} ${message}\n`),
+    warn: warnTo(output),
   });
   try {
     const volume = openVolume(image, index);

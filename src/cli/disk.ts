@@ -11,7 +11,7 @@ import { createImage, type CreateImageOptions } from '../storage/create-image.ts
 import type { ImageFormat } from '../storage/image.ts';
 import { diskInfo } from './disk-info.ts';
 import { diskList } from './disk-list.ts';
-import type { Output } from './output.ts';
+import { warnTo, type Output } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { formatSize, parseChoice, parseSeed, parseSize } from './values.ts';
 
@@ -112,10 +112,6 @@ function commonOptions(
       ? {}
       : { sectorBytes: Number(parseChoice('--sector', sector, ['512', '4096'])) }),
   };
-}
-
-function warnTo(output: Output): (message: string) => void {
-  return (message) => output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
 }
 
 function createDisk(operands: readonly string[], invocation: Invocation, output: Output): ExitCode {

@@ -4,6 +4,16 @@ import { InputError } from '../core/errors.ts';
 /** Bytes that wait before they are written, so that an event is not a system call. */
 const BUFFER_BYTES = 1 << 20;
 
+/** @throws InputError naming the file when what touches it fails */
+export function writingTo<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new InputError(path, `cannot be written (${code ?? String(error)})`);
+  }
+}
+
 /** A file that a run writes, opened before anything is booted. */
 export class OutputFile {
   readonly path: string;
@@ -15,12 +25,7 @@ export class OutputFile {
   /** @throws InputError when it cannot be written */
   constructor(path: string) {
     this.path = path;
-    try {
-      this.#descriptor = openSync(path, 'w');
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new InputError(path, `cannot be written (${code ?? String(error)})`);
-    }
+    this.#descriptor = writingTo(path, () => openSync(path, 'w'));
   }
 
   readonly writeText = (text: string): void => this.writeBytes(this.#encoder.encode(text));

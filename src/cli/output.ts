@@ -46,3 +46,8 @@ export class ProcessOutput implements Output {
     this.#pending = '';
   }
 }
+
+/** Prints what is odd but stops nothing, on standard error. */
+export function warnTo(output: Output): (message: string) => void {
+  return (message) => output.error(`${output.errorColors.yellow('warning:')} ${message}\n`);
+}

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
-import { InputError } from '../core/errors.ts';
 import type { Ending } from '../machine/endings.ts';
 import type { Machine } from '../machine/machine.ts';
+import { writingTo } from './output-file.ts';
 
 /** Until a guest's screen shows what the guest has written: FreeBSD draws 25 times a second. */
 const SETTLE_NS = 80_000_000;
@@ -15,7 +15,7 @@ export class ScreenshotFile {
   constructor(path: string) {
     this.#path = path;
     this.#isPlaceholder = !existsSync(path);
-    this.#try(() => closeSync(openSync(path, 'a')));
+    writingTo(this.#path, () => closeSync(openSync(path, 'a')));
   }
 
   /** Writes what the machine shows at the end of its run, once the guest's last words are drawn. */
@@ -25,21 +25,12 @@ export class ScreenshotFile {
       while (machine.run(endNs) === undefined);
     }
     const png = machine.screen.png();
-    this.#try(() => writeFileSync(this.#path, png));
+    writingTo(this.#path, () => writeFileSync(this.#path, png));
     this.#isPlaceholder = false;
   }
 
   /** Leaves no empty file behind when nothing came to be shown. */
   close(): void {
     if (this.#isPlaceholder) unlinkSync(this.#path);
-  }
-
-  #try(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new InputError(this.#path, `cannot be written (${code ?? String(error)})`);
-    }
   }
 }

@@ -252,3 +252,13 @@ export function writeGuid(view: DataView, at: number, text: string): void {
   view.setUint16(at + 6, part(12, 4), true);
   for (let index = 8; index < 16; index += 1) view.setUint8(at + index, part(index * 2, 2));
 }
+
+/** A 64-bit number from its halves. Above 2^53 it is inexact, which every range check rejects. */
+export function wide(low: number, high: number): number {
+  return high * 0x1_0000_0000 + low;
+}
+
+/** A view of exactly these bytes, wherever they lie in their buffer. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

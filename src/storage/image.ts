@@ -78,15 +78,6 @@ export function readPart(
   return part;
 }
 
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** A 64-bit number from its halves. Above 2^53 it is inexact, which every range check rejects. */
-export function wide(high: number, low: number): number {
-  return high * 0x1_0000_0000 + low;
-}
-
 export function hex32(value: number): string {
   return `0x${(value >>> 0).toString(16).padStart(8, '0')}`;
 }

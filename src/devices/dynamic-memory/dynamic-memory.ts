@@ -3,7 +3,7 @@ import { InputError } from '../../core/errors.ts';
 import type { EventHandle } from '../../core/events.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { traceType } from '../../core/trace.ts';
-import { type Field, type Struct, u32, u64 } from '../../core/wire.ts';
+import { type Field, type Struct, u32, u64, wide } from '../../core/wire.ts';
 import { DeviceClass } from '../../vmbus/spec/guids.ts';
 import { buildBytes } from '../pipe/build.ts';
 import {
@@ -453,8 +453,4 @@ export class DynamicMemory extends MessageDevice {
     }
     return message;
   }
-}
-
-function wide(low: number, high: number): number {
-  return high * 0x1_0000_0000 + low;
 }

@@ -1,4 +1,5 @@
 /** Which offloads are switched on, and how NDIS says so. */
+import { viewOf } from '../../core/wire.ts';
 import { isNdisObject } from './ndis.ts';
 import {
   ENCAPSULATION_ETHERNET,
@@ -93,10 +94,6 @@ export class OffloadConfig {
     }
     return bytes;
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function allOn(): Record<Checksum, boolean> {

@@ -1,4 +1,5 @@
 /** RNDIS SET: what a guest may change. */
+import { viewOf } from '../../core/wire.ts';
 import { ETHERNET_BYTES, MAC_BYTES } from '../../net/spec/ethernet.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { isNdisObject } from './ndis.ts';
@@ -19,10 +20,6 @@ import {
 import { NdisObjectType, NdisStatus } from './spec/rndis.ts';
 
 const { is: status } = NdisStatus;
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
 
 /** @param info the guest's information buffer, a copy. @returns an NDIS status */
 export function setOid(state: AdapterState, oid: number, info: Uint8Array): number {

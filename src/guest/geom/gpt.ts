@@ -1,4 +1,5 @@
 /** Reading a GPT as g_part_gpt.c does, with the two headers and what it says of a bad one. */
+import { wide } from '../../core/wire.ts';
 import { crc32 } from '../../core/crc32.ts';
 import {
   EMPTY_TYPE,
@@ -15,7 +16,6 @@ import type { TasteBuffer } from './taste-buffer.ts';
 
 /** More entries than this are not read: 512 of the usual size. */
 const MAX_TABLE_BYTES = 65_536;
-const TWO_32 = 0x1_0000_0000;
 
 /** A header that is right, with its entries. */
 interface GptCopy {
@@ -119,9 +119,4 @@ function listProviders(disk: Disk, copy: GptCopy): Provider[] {
     });
   }
   return providers;
-}
-
-/** Exact below 2^53; a larger LBA is outside every disk anyway. */
-function wide(low: number, high: number): number {
-  return high * TWO_32 + low;
 }

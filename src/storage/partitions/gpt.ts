@@ -1,3 +1,4 @@
+import { wide } from '../../core/wire.ts';
 import { crc32 } from '../../core/crc32.ts';
 import { InputError } from '../../core/errors.ts';
 import { type BlockDevice, DiskFault } from '../block.ts';
@@ -16,7 +17,6 @@ import {
 /** 128 entries take 16 KiB; this leaves room for every table that tools can make. */
 const MAX_ENTRIES_BYTES = 1 << 20;
 const MAX_ENTRY_BYTES = 4096;
-const FOUR_GIB = 0x1_0000_0000;
 
 interface GptCopy {
   readonly lba: number;
@@ -28,11 +28,6 @@ interface GptCopy {
   readonly entryCount: number;
   readonly entriesCrc32: number;
   readonly entries: Uint8Array;
-}
-
-/** Above 2^53 the sum is not exact, but still larger than any disk. */
-function wide(low: number, high: number): number {
-  return high * FOUR_GIB + low;
 }
 
 function hex(value: number): string {

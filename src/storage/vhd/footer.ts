@@ -1,8 +1,8 @@
 /** Reading, checking and making the footer and the dynamic disk header. */
 import { InputError } from '../../core/errors.ts';
-import { writeGuid } from '../../core/wire.ts';
+import { writeGuid, viewOf, wide } from '../../core/wire.ts';
 import type { ByteStore } from '../block.ts';
-import { hex32, readPart, viewOf, wide } from '../image.ts';
+import { hex32, readPart } from '../image.ts';
 import { chsGeometry } from './geometry.ts';
 import {
   DiskType,
@@ -115,7 +115,7 @@ function parse(store: ByteStore, raw: Uint8Array, position: number): FoundFooter
       `the VHD footer at byte ${position} has disk type ${type}; 2 (fixed), 3 (dynamic) and 4 (differencing) are supported`,
     );
   }
-  const currentSize = wide(footer.currentSizeHi, footer.currentSizeLo);
+  const currentSize = wide(footer.currentSizeLo, footer.currentSizeHi);
   if (currentSize === 0 || currentSize % sectorBytes !== 0 || currentSize > 2 ** 46) {
     throw new InputError(
       store.name,
@@ -126,7 +126,7 @@ function parse(store: ByteStore, raw: Uint8Array, position: number): FoundFooter
     raw,
     position,
     type,
-    dataOffset: wide(footer.dataOffsetHi, footer.dataOffsetLo),
+    dataOffset: wide(footer.dataOffsetLo, footer.dataOffsetHi),
     currentSize,
     timeStamp: footer.timeStamp,
     uniqueId: footer.uniqueId,
@@ -212,7 +212,7 @@ export function readDynamicHeader(store: ByteStore, footer: FoundFooter): FoundH
   }
   return {
     raw,
-    tableOffset: wide(header.tableOffsetHi, header.tableOffsetLo),
+    tableOffset: wide(header.tableOffsetLo, header.tableOffsetHi),
     entries: needed,
     blockBytes,
     parentUniqueId: header.parentUniqueId,

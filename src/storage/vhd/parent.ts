@@ -1,7 +1,8 @@
 /** How a differencing VHD names its parent. */
+import { viewOf, wide } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
-import { readPart, viewOf, wide } from '../image.ts';
+import { readPart } from '../image.ts';
 import { ascii, fromAscii } from './footer.ts';
 import { DynamicHeader, ParentLocator, parentLocatorCount, sectorBytes } from './spec.ts';
 
@@ -42,7 +43,7 @@ export function parentCandidates(store: ByteStore, header: Uint8Array): string[]
     const code = ascii(locator.platformCode);
     if (code !== 'W2ru' && code !== 'W2ku' && code !== 'MacX') continue;
     const length = locator.platformDataLength;
-    const position = wide(locator.platformDataOffsetHi, locator.platformDataOffsetLo);
+    const position = wide(locator.platformDataOffsetLo, locator.platformDataOffsetHi);
     if (length > maximumPathBytes) {
       throw new InputError(
         store.name,

@@ -1,6 +1,7 @@
+import { viewOf } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
-import { ImageBase, readParent, readPart, viewOf } from '../image.ts';
+import { ImageBase, readParent, readPart } from '../image.ts';
 import type { Image, ImageFormat, ImageInfo } from '../image.ts';
 import { guidBytes, timeStampsOf } from './footer.ts';
 import type { FoundFooter, FoundHeader } from './footer.ts';

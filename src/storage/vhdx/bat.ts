@@ -1,7 +1,8 @@
 /** The block allocation table, [MS-VHDX] 2.5. */
+import { viewOf, wide } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
-import { readPart, viewOf, wide } from '../image.ts';
+import { readPart } from '../image.ts';
 import type { VhdxMetadata } from './metadata.ts';
 import type { Extent } from './region.ts';
 import {
@@ -99,13 +100,13 @@ export class BlockTable {
   ): void {
     const at = this.region.offset + number * batEntryBytes;
     const state = low & 7;
-    const mib = Math.floor(wide(high, low) / mebibyte);
+    const mib = Math.floor(wide(low, high) / mebibyte);
     const isBitmap = within === this.chunkRatio;
     const known = isBitmap ? state === 0 || state === bitmapPresent : state <= 3 || state >= 6;
     if (!known || (low & 0xf_fff8) !== 0) {
       throw new InputError(
         store.name,
-        `entry ${number} of the VHDX block allocation table, at byte ${at}, is 0x${wide(high, low).toString(16)}, which is no ${isBitmap ? 'sector bitmap' : 'payload'} block state`,
+        `entry ${number} of the VHDX block allocation table, at byte ${at}, is 0x${wide(low, high).toString(16)}, which is no ${isBitmap ? 'sector bitmap' : 'payload'} block state`,
       );
     }
     const present = state >= BlockState.is.fullyPresent;

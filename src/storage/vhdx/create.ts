@@ -1,8 +1,8 @@
+import { viewOf } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { Random } from '../../core/random.ts';
 import type { ByteStore } from '../block.ts';
 import { newGuid } from '../guid.ts';
-import { viewOf } from '../image.ts';
 import { BlockTable, entriesPerPage, packEntry } from './bat.ts';
 import { putHeader } from './header.ts';
 import { buildMetadata } from './metadata.ts';

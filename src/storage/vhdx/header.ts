@@ -1,7 +1,8 @@
 /** The file identifier and the two headers, [MS-VHDX] 2.2.1 and 2.2.2. */
+import { viewOf, wide } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
-import { hex32, readPart, viewOf, wide } from '../image.ts';
+import { hex32, readPart } from '../image.ts';
 import { structureChecksum } from './crc32c.ts';
 import {
   FileIdentifier,
@@ -63,7 +64,7 @@ function readOne(store: ByteStore, position: number): Candidate {
     fileWriteGuid: fields.fileWriteGuid,
     dataWriteGuid: fields.dataWriteGuid,
     logGuid: fields.logGuid,
-    logOffset: wide(fields.logOffsetHi, fields.logOffsetLo),
+    logOffset: wide(fields.logOffsetLo, fields.logOffsetHi),
     logLength: fields.logLength,
     position,
   };

@@ -1,8 +1,8 @@
 import { Random } from '../../core/random.ts';
-import { writeGuid } from '../../core/wire.ts';
+import { writeGuid, viewOf } from '../../core/wire.ts';
 import type { ByteStore } from '../block.ts';
 import { newGuid } from '../guid.ts';
-import { ImageBase, readParent, viewOf } from '../image.ts';
+import { ImageBase, readParent } from '../image.ts';
 import type { Image, ImageFormat, ImageInfo } from '../image.ts';
 import { packEntry } from './bat.ts';
 import type { BlockTable } from './bat.ts';

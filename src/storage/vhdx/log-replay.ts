@@ -1,7 +1,7 @@
 /** Finding and applying what the log holds, [MS-VHDX] 2.3.2 and 2.3.3. */
+import { viewOf, wide } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
-import { viewOf, wide } from '../image.ts';
 import { structureChecksum } from './crc32c.ts';
 import type { VhdxHeader } from './header.ts';
 import {
@@ -80,8 +80,8 @@ class LogReader {
       tail,
       sequenceNumber,
       descriptors,
-      flushedFileOffset: wide(fields.flushedFileOffsetHi, fields.flushedFileOffsetLo),
-      lastFileOffset: wide(fields.lastFileOffsetHi, fields.lastFileOffsetLo),
+      flushedFileOffset: wide(fields.flushedFileOffsetLo, fields.flushedFileOffsetHi),
+      lastFileOffset: wide(fields.lastFileOffsetLo, fields.lastFileOffsetHi),
       bytes,
     };
   }
@@ -97,7 +97,7 @@ class LogReader {
     for (let index = 0; index < descriptors; index += 1) {
       zero.at(descriptorAt(index));
       if (zero.sequenceNumberLo !== low || zero.sequenceNumberHi !== high) return false;
-      const place = wide(zero.fileOffsetHi, zero.fileOffsetLo);
+      const place = wide(zero.fileOffsetLo, zero.fileOffsetHi);
       let length = logSectorBytes;
       if (zero.signature === dataDescriptorSignature) {
         if (sector + logSectorBytes > bytes.length) return false;
@@ -106,7 +106,7 @@ class LogReader {
         if (data.sequenceLow !== low || data.sequenceHigh !== high) return false;
         sector += logSectorBytes;
       } else if (zero.signature === zeroDescriptorSignature) {
-        length = wide(zero.zeroLengthHi, zero.zeroLengthLo);
+        length = wide(zero.zeroLengthLo, zero.zeroLengthHi);
         if (length % logSectorBytes !== 0) return false;
       } else {
         return false;
@@ -207,10 +207,10 @@ function apply(entry: LogEntry, target: ByteStore): void {
   for (let index = 0; index < entry.descriptors; index += 1) {
     const at = descriptorAt(index);
     descriptor.at(at);
-    const place = wide(descriptor.fileOffsetHi, descriptor.fileOffsetLo);
+    const place = wide(descriptor.fileOffsetLo, descriptor.fileOffsetHi);
     if (descriptor.signature === zeroDescriptorSignature) {
       // What lies behind the end of the file reads as zeros once the file has grown.
-      const length = wide(descriptor.zeroLengthHi, descriptor.zeroLengthLo);
+      const length = wide(descriptor.zeroLengthLo, descriptor.zeroLengthHi);
       const end = Math.min(place + length, target.sizeBytes);
       for (let from = place; from < end; from += zeros.length) {
         target.write(from, zeros, 0, Math.min(zeros.length, end - from));

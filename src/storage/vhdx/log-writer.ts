@@ -1,4 +1,4 @@
-import { viewOf } from '../image.ts';
+import { viewOf } from '../../core/wire.ts';
 import type { ByteStore } from '../block.ts';
 import { structureChecksum } from './crc32c.ts';
 import type { VhdxHeader } from './header.ts';

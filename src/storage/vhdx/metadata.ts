@@ -1,8 +1,8 @@
 /** The metadata region, [MS-VHDX] 2.6. */
 import { InputError } from '../../core/errors.ts';
-import { readGuid, writeGuid } from '../../core/wire.ts';
+import { readGuid, writeGuid, viewOf, wide } from '../../core/wire.ts';
 import type { ByteStore } from '../block.ts';
-import { readPart, viewOf, wide } from '../image.ts';
+import { readPart } from '../image.ts';
 import {
   FileParameters,
   maximumBlockBytes,
@@ -129,7 +129,7 @@ export function readMetadata(store: ByteStore, region: Extent): VhdxMetadata {
   const sectorBytes = readSectorSize(reader, MetadataItem.logicalSectorSize);
   const physicalSectorBytes = readSectorSize(reader, MetadataItem.physicalSectorSize);
   const size = reader.item(MetadataItem.virtualDiskSize, 8);
-  const sizeBytes = wide(size.getUint32(4, true), size.getUint32(0, true));
+  const sizeBytes = wide(size.getUint32(0, true), size.getUint32(4, true));
   if (sizeBytes === 0 || sizeBytes > maximumDiskBytes || sizeBytes % sectorBytes !== 0) {
     throw reader.value(
       MetadataItem.virtualDiskSize,

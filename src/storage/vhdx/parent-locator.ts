@@ -1,6 +1,6 @@
 /** The parent locator of a differencing disk, [MS-VHDX] 2.6.2.6. */
+import { viewOf } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
-import { viewOf } from '../image.ts';
 import { ParentLocatorEntry, ParentLocatorHeader, vhdxParentLocator } from './spec.ts';
 
 /**

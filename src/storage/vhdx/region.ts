@@ -1,7 +1,8 @@
 /** The two region tables, [MS-VHDX] 2.2.3. */
+import { viewOf, wide } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
-import { hex32, readPart, viewOf, wide } from '../image.ts';
+import { hex32, readPart } from '../image.ts';
 import { structureChecksum } from './crc32c.ts';
 import {
   maximumRegions,
@@ -71,7 +72,7 @@ function parse(store: ByteStore, table: Uint8Array, position: number): Regions {
   for (let index = 0; index < count; index += 1) {
     entry.at(RegionTableHeader.size + index * RegionTableEntry.size);
     const id = entry.guid;
-    const offset = wide(entry.fileOffsetHi, entry.fileOffsetLo);
+    const offset = wide(entry.fileOffsetLo, entry.fileOffsetHi);
     const length = entry.length;
     const known = id === Region.bat || id === Region.metadata;
     if (!known && (entry.required & 1) !== 0) {

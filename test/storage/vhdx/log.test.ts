@@ -1,6 +1,6 @@
 /** Logs made by hand, entry by entry, after [MS-VHDX] 2.3. */
+import { viewOf } from '../../../src/core/wire.ts';
 import { describe, expect, it } from 'vitest';
-import { viewOf } from '../../../src/storage/image.ts';
 import type { MemoryStore } from '../../../src/storage/memory-store.ts';
 import { structureChecksum } from '../../../src/storage/vhdx/crc32c.ts';
 import { putHeader, readHeader } from '../../../src/storage/vhdx/header.ts';
