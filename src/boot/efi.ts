@@ -13,6 +13,7 @@ import type { Framebuffer, VendorTable } from '../uefi/system-table.ts';
 import { FirmwareTables } from '../uefi/system-table.ts';
 import { VariableStore } from '../uefi/variables.ts';
 import { acpiRun } from './acpi/build.ts';
+import type { LongModeTables } from './long-mode.ts';
 import { writeLongModeTables } from './long-mode.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
@@ -86,6 +87,7 @@ class EfiPlatform {
   readonly #tables: FirmwareTables;
   readonly #framebuffer: Framebuffer | undefined;
   readonly #handoffGpa: number;
+  readonly #longMode: LongModeTables;
   readonly #mapGpa: number;
   readonly #stackGpa: number;
 
@@ -101,7 +103,7 @@ class EfiPlatform {
     pages.setType(0, PAGE_BYTES, is.BootServicesData);
     pages.setType(FIRMWARE_CODE_GPA, FIRMWARE_CODE_BYTES, is.BootServicesCode);
     pages.setType(FIRMWARE_DATA_GPA, FIRMWARE_DATA_BYTES, is.BootServicesData);
-    writeLongModeTables(pages, FIRMWARE_DATA_GPA);
+    this.#longMode = writeLongModeTables(pages, FIRMWARE_DATA_GPA);
     const configurationTables: VendorTable[] = [
       { guid: EfiGuid.acpi20Table, gpa: this.#writeAcpi(options) },
     ];
@@ -143,6 +145,7 @@ class EfiPlatform {
       // The entry point finds its stack as after a CALL: 8 below a multiple of 16, and above that
       // the 32 bytes that its convention lets it store its register arguments in.
       stackGpa: this.#stackGpa + STACK_BYTES - 0x28,
+      ...this.#longMode,
     } as const;
   }
 

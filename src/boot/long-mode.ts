@@ -1,4 +1,5 @@
 import { PAGE_BYTES } from '../core/memory.ts';
+import type { FlatSegments } from '../hypervisor/processor.ts';
 import type { FirmwareMemory } from '../uefi/memory-map.ts';
 import { EfiMemoryType } from '../uefi/spec/memory.ts';
 
@@ -18,13 +19,21 @@ const TABLE = 0x03;
 const LARGE_PAGE = 0x83;
 /** Null, 64-bit code, data (SDM volume 3, 3.4.5): flat, ring 0. */
 const GDT = [0n, 0x00af_9b00_0000_ffffn, 0x00cf_9300_0000_ffffn];
+const CODE_SELECTOR = 0x08;
+const DATA_SELECTOR = 0x10;
+
+/** What CR3 and the segment registers get. */
+export interface LongModeTables {
+  readonly pageTablesGpa: number;
+  readonly segments: FlatSegments;
+}
 
 /**
- * Writes the identity map and the GDT that an EFI application is entered with. CR3 is `gpa`; an
- * application keeps running on them after ExitBootServices() until it has its own.
+ * Writes the identity map and the GDT that an EFI application is entered with. It keeps running on
+ * them after ExitBootServices() until it has its own.
  * @param gpa start of the firmware's data; the first seven pages are taken
  */
-export function writeLongModeTables(pages: FirmwareMemory, gpa: number): void {
+export function writeLongModeTables(pages: FirmwareMemory, gpa: number): LongModeTables {
   const { memory } = pages;
   const { u32 } = memory;
   const mappedBytes = Math.max(LEAST_MAPPED_BYTES, Math.ceil(pages.topOfMemory / GIB) * GIB);
@@ -50,4 +59,13 @@ export function writeLongModeTables(pages: FirmwareMemory, gpa: number): void {
   for (const [index, descriptor] of GDT.entries()) {
     memory.view.setBigUint64(gdt + index * ENTRY_BYTES, descriptor, true);
   }
+  return {
+    pageTablesGpa: gpa,
+    segments: {
+      gdtGpa: gpa + GDT_PAGE * PAGE_BYTES,
+      gdtBytes: GDT.length * ENTRY_BYTES,
+      codeSelector: CODE_SELECTOR,
+      dataSelector: DATA_SELECTOR,
+    },
+  };
 }

@@ -1,10 +1,10 @@
-import type { ProcessorStart } from '../hypervisor/processor.ts';
+import type { FirmwareStart } from '../hypervisor/processor.ts';
 import type { BootFailure, FirmwareDisk } from '../uefi/boot-devices.ts';
 import type { BootPhase } from './phases.ts';
 
 /** How firmware of either kind ends; `powerOn` adds the time. */
 export type FirmwareOutcome =
-  | { readonly start: ProcessorStart; readonly device: FirmwareDisk; readonly loader: string }
+  | { readonly start: FirmwareStart; readonly device: FirmwareDisk; readonly loader: string }
   | { readonly phase: BootPhase; readonly reason: string };
 
 /**

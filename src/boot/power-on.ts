@@ -1,6 +1,6 @@
 import { ExitCode } from '../core/errors.ts';
 import type { GuestMemory } from '../core/memory.ts';
-import type { ProcessorStart } from '../hypervisor/processor.ts';
+import type { FirmwareStart } from '../hypervisor/processor.ts';
 import type { FirmwareDisk } from '../uefi/boot-devices.ts';
 import type { Framebuffer } from '../uefi/system-table.ts';
 import type { VariableStore } from '../uefi/variables.ts';
@@ -29,7 +29,7 @@ export interface PowerOnOptions extends PhaseOptions {
 
 export interface BootStarted {
   readonly kind: 'started';
-  readonly start: ProcessorStart;
+  readonly start: FirmwareStart;
   readonly device: BootDisk;
   /** What was loaded and from where, for people. */
   readonly loader: string;

@@ -61,6 +61,9 @@ class Model implements ModelGuest {
 
   /** Power-on or reset: a new kernel, which only knows what firmware left. */
   begin(start: ProcessorStart): void {
+    if (start.mode !== 'real' && start.mode !== 'efi') {
+      throw new Error(`the model guest is started by firmware, not in ${start.mode} mode`);
+    }
     this.#boots += 1;
     const kernel = new Kernel({
       processors: this.#options.processors,

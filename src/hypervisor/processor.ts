@@ -63,18 +63,72 @@ export type ProcessorSignal =
   /** Real mode at `vector << 12`. */
   | { readonly kind: 'startup'; readonly vector: number };
 
-/** Where firmware lets the bootstrap processor begin. Other processors wait for INIT and SIPI. */
+/**
+ * A descriptor table in guest memory with the flat segments that a start loads: base 0, limit 4 GiB,
+ * ring 0. SS, DS, ES, FS and GS get the data selector.
+ */
+export interface FlatSegments {
+  readonly gdtGpa: number;
+  /** Size of the table; the limit in GDTR is one less. */
+  readonly gdtBytes: number;
+  readonly codeSelector: number;
+  readonly dataSelector: number;
+}
+
+/**
+ * Where firmware or a loader lets the bootstrap processor begin. Other processors wait for INIT and
+ * SIPI. What a start does not name is as after reset (SDM volume 3, table 10-1), general registers
+ * that it does not name are 0, EFLAGS is 2 (interrupts off), IDTR has base 0 and limit 0.
+ */
 export type ProcessorStart =
-  /** Gen-1: a boot sector in real mode; `drive` is what BIOS leaves in DL. */
+  /**
+   * Gen-1: a boot sector in real mode; `drive` is what BIOS leaves in DL. CS:IP is segment:ip, the
+   * other segments are 0, IDTR is the vector table at 0 with limit 3FFh.
+   */
   | { readonly mode: 'real'; readonly segment: number; readonly ip: number; readonly drive: number }
-  /** Gen-2: an EFI application in long mode, with the two arguments of its entry point. */
+  /**
+   * Gen-2: an EFI application in long mode as below, with the two arguments of its entry point:
+   * RCX is the image handle, RDX the system table.
+   */
   | {
       readonly mode: 'efi';
       readonly entryGpa: number;
       readonly imageHandle: number;
       readonly systemTableGpa: number;
       readonly stackGpa: number;
+      readonly pageTablesGpa: number;
+      readonly segments: FlatSegments;
+    }
+  /**
+   * 64-bit mode: CR0 is PE, MP, ET, NE, WP and PG (80010033h), CR4 is PAE, EFER is LME and LMA, CR3 is
+   * `pageTablesGpa` (four levels), the code segment has L set. Linux's 64-bit entry finds its
+   * boot_params in RSI.
+   */
+  | {
+      readonly mode: 'long';
+      readonly entryGpa: number;
+      readonly stackGpa: number;
+      readonly pageTablesGpa: number;
+      readonly segments: FlatSegments;
+      readonly rsi: number;
+    }
+  /**
+   * 32-bit protected mode: CR0 is PE and ET (11h), CR4 and EFER are 0, so paging is off. Multiboot 1
+   * puts 2BADB002h into EAX and its information structure into EBX; Linux's 32-bit entry finds its
+   * boot_params in ESI.
+   */
+  | {
+      readonly mode: 'protected';
+      readonly entryGpa: number;
+      readonly stackGpa: number;
+      readonly segments: FlatSegments;
+      readonly eax: number;
+      readonly ebx: number;
+      readonly esi: number;
     };
+
+/** A start that leaves firmware's tables behind: the only way that the model guest is loaded. */
+export type FirmwareStart = Extract<ProcessorStart, { readonly mode: 'real' | 'efi' }>;
 
 /** What the machine sees of an engine. One object for each processor. */
 export interface ProcessorEngine {

@@ -5,7 +5,7 @@ import { crc32 } from '../../src/core/crc32.ts';
 import { GuestMemory } from '../../src/core/memory.ts';
 import { AcpiTables } from '../../src/guest/boot/acpi.ts';
 import { readFirmware } from '../../src/guest/boot/firmware.ts';
-import type { ProcessorStart } from '../../src/hypervisor/processor.ts';
+import type { FirmwareStart } from '../../src/hypervisor/processor.ts';
 import {
   BOOT_SERVICES,
   LoadedImage,
@@ -18,12 +18,12 @@ import { boot, disk, MIB, type RigResult } from './rig.ts';
 const GIB = 1024 * MIB;
 const FRAMEBUFFER = { gpa: 0xf800_0000, bytes: 8 * MIB, width: 1024, height: 768, stride: 1024 };
 
-function start(rig: RigResult): ProcessorStart {
+function start(rig: RigResult): FirmwareStart {
   if (rig.result.kind !== 'started') throw new Error(rig.result.reason);
   return rig.result.start;
 }
 
-function gen2(memory?: GuestMemory): RigResult & { entry: ProcessorStart & { mode: 'efi' } } {
+function gen2(memory?: GuestMemory): RigResult & { entry: FirmwareStart & { mode: 'efi' } } {
   const rig = boot({
     generation: 2,
     disks: [disk(createDefaultDisk({ generation: 2 }))],
@@ -133,9 +133,12 @@ describe('what a Generation 2 loader finds', () => {
 
   it('is a page table that maps every address to itself', () => {
     const memory = new GuestMemory({ ramBytes: 128 * MIB, lowGapStart: 96 * MIB });
-    gen2(memory);
+    const { pageTablesGpa, segments } = gen2(memory).entry;
+    const gdt = memory.resolve(segments.gdtGpa, segments.gdtBytes);
+    expect(memory.view.getBigUint64(gdt + segments.codeSelector, true)).toBe(0xaf_9b00_0000_ffffn);
+    expect(memory.view.getBigUint64(gdt + segments.dataSelector, true)).toBe(0xcf_9300_0000_ffffn);
     const walk = (address: number): number => {
-      let table = 0x70_0000;
+      let table = pageTablesGpa;
       for (const shift of [39, 30, 21]) {
         const index = Math.floor(address / 2 ** shift) % 512;
         const low = memory.view.getUint32(memory.resolve(table + index * 8, 8), true);

@@ -9,7 +9,7 @@ import {
 } from '../../core/spec/efi.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { PAGE_BYTES } from '../../core/memory.ts';
-import type { ProcessorStart } from '../../hypervisor/processor.ts';
+import type { FirmwareStart } from '../../hypervisor/processor.ts';
 import type { MemoryRange } from '../kernel/pages.ts';
 import {
   BIOS_HANDOFF_GPA,
@@ -50,7 +50,7 @@ export interface FirmwareFacts {
   readonly descriptors: readonly EfiDescriptor[];
 }
 
-export function readFirmware(memory: GuestMemory, start: ProcessorStart): FirmwareFacts {
+export function readFirmware(memory: GuestMemory, start: FirmwareStart): FirmwareFacts {
   return start.mode === 'real' ? readBios(memory) : readEfi(memory, start.systemTableGpa);
 }
 

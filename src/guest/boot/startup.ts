@@ -1,5 +1,5 @@
 /** From the loader's hand-over to a mounted root: the order of FreeBSD's SYSINITs. */
-import type { ProcessorStart } from '../../hypervisor/processor.ts';
+import type { FirmwareStart } from '../../hypervisor/processor.ts';
 import { Msr } from '../../hypervisor/spec/msrs.ts';
 import type { Task } from '../kernel/api.ts';
 import { IoApic, Vector } from '../kernel/apic.ts';
@@ -44,7 +44,7 @@ const MODERN_RELEASE = 1_401_000;
 const PROBE_NS = 300_000;
 
 export interface StartupOptions {
-  readonly start: ProcessorStart;
+  readonly start: FirmwareStart;
   readonly drivers: readonly GuestDriver[];
 }
 

@@ -16,7 +16,7 @@ import {
   LOADER_HANDOFF_GUID,
   LoaderHandoff,
 } from '../../../src/guest/spec.ts';
-import type { ProcessorStart } from '../../../src/hypervisor/processor.ts';
+import type { FirmwareStart } from '../../../src/hypervisor/processor.ts';
 
 const TABLES = 0xf_0000;
 const EFI_DATA = 0x10_0000;
@@ -98,7 +98,7 @@ export function writeFirmware(
   memory: GuestMemory,
   generation: 1 | 2,
   processors: number,
-): ProcessorStart {
+): FirmwareStart {
   const rsdp = writeAcpi(memory, generation, processors);
   const { view } = memory;
   if (generation === 1) {
@@ -148,5 +148,8 @@ export function writeFirmware(
     imageHandle: 1,
     systemTableGpa: EFI_DATA,
     stackGpa: 0x8_0000,
+    // The model guest runs no instructions and looks at neither.
+    pageTablesGpa: 0,
+    segments: { gdtGpa: 0, gdtBytes: 24, codeSelector: 8, dataSelector: 16 },
   };
 }
