@@ -24,7 +24,7 @@ export interface MemoryLayout {
     readonly gpa: number;
     readonly bytes: number;
   }[];
-  /** Bytes after all regions, for a processor's own state and TLB. */
+  /** Bytes before all regions, for the processors' own state: short offsets make short generated code. */
   readonly privateBytes?: number;
 }
 
@@ -41,15 +41,13 @@ export class GuestMemory {
   readonly view: DataView;
   readonly ramBytes: number;
   readonly regions: readonly MemoryRegion[];
-  /** Start of the bytes kept for processors. */
-  readonly privateOffset: number;
 
   constructor(layout: MemoryLayout) {
     if (layout.ramBytes <= 0 || layout.ramBytes % WASM_PAGE_BYTES !== 0) {
       throw new Error(`RAM of ${layout.ramBytes} bytes is not a multiple of 64 KiB`);
     }
     const regions: MemoryRegion[] = [];
-    let offset = 0;
+    let offset = Math.ceil((layout.privateBytes ?? 0) / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
     const place = (name: string, gpa: number, bytes: number): void => {
       regions.push({ name, gpa, bytes, offset });
       offset += Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
@@ -58,8 +56,7 @@ export class GuestMemory {
     place('ram', 0, lowBytes);
     if (layout.ramBytes > lowBytes) place('ram-high', FOUR_GIB, layout.ramBytes - lowBytes);
     for (const { name, gpa, bytes } of layout.extra ?? []) place(name, gpa, bytes);
-    this.privateOffset = offset;
-    const pages = Math.ceil((offset + (layout.privateBytes ?? 0)) / WASM_PAGE_BYTES);
+    const pages = offset / WASM_PAGE_BYTES;
     this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.u8 = new Uint8Array(this.wasm.buffer);
     this.u16 = new Uint16Array(this.wasm.buffer);

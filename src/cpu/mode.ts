@@ -1,0 +1,36 @@
+/**
+ * The part of a processor's state that decoding and generated code take as given. A block is made for
+ * one value of it; whatever changes it ends the block and calls `Cpu.updateMode`.
+ */
+
+/** Fields of the mode word. */
+export const Mode = {
+  /** Code segment size: 0 for 16 bits, 1 for 32, 2 for 64. */
+  codeSizeMask: 3,
+  code32: 1,
+  code64: 2,
+  cplShift: 2,
+  cplMask: 0xc,
+  /** SS.B: PUSH and its like use ESP; always set in 64-bit mode. */
+  stack32: 0x10,
+  /** Outside 64-bit mode: CS, DS, ES and SS have base 0, limit 4 GiB and allow reading and, but for CS, writing. */
+  flat: 0x20,
+  /** Protected mode and not virtual-8086. */
+  protected: 0x40,
+  /** EFER.LMA. */
+  long: 0x80,
+  /** CR0.EM or CR0.TS, or SSE without CR4.OSFXSR: each floating point instruction looks before it acts. */
+  floatChecks: 0x100,
+  /** MXCSR: anything but round to nearest, all exceptions masked, no DAZ, no FTZ. */
+  simdExact: 0x200,
+} as const;
+
+export function cplOf(mode: number): number {
+  return (mode & Mode.cplMask) >> Mode.cplShift;
+}
+
+/** 16, 32 or 64. */
+export function codeSizeOf(mode: number): 16 | 32 | 64 {
+  const code = mode & Mode.codeSizeMask;
+  return code === Mode.code64 ? 64 : code === Mode.code32 ? 32 : 16;
+}
