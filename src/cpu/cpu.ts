@@ -273,7 +273,7 @@ export class Cpu {
   }
 
   #isFlat(): boolean {
-    for (let segment = SegmentIndex.es; segment <= SegmentIndex.ds; segment += 1) {
+    for (let segment: number = SegmentIndex.es; segment <= SegmentIndex.ds; segment += 1) {
       if (this.segmentBase(segment) !== 0) return false;
       const read = (SegmentState.readBounds >> 2) + 2 * segment;
       const write = (SegmentState.writeBounds >> 2) + 2 * segment;

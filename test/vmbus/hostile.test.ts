@@ -28,7 +28,7 @@ class BoundedDevice extends EchoDevice {
       const { bytes, payloadStart, payloadLength, ranges } = channel.packet;
       for (let run = 0; run < ranges.count; run += 1) {
         const end = ranges.offsets[run]! + ranges.lengths[run]!;
-        if (end > channel.memory.privateOffset) throw new Error('a range leaves the memory');
+        if (end > channel.memory.u8.length) throw new Error('a range leaves the memory');
       }
       if (payloadStart + payloadLength > bytes.length)
         throw new Error('a payload leaves its buffer');
