@@ -17,6 +17,8 @@ export class EventQueue {
   readonly #sequences: number[] = [];
   readonly #pending = new Map<number, { handler: EventHandler; argument: number }>();
   #nextSequence = 1;
+  #watchedNs = -Infinity;
+  #onEarlier: () => void = () => undefined;
 
   constructor(clock: VirtualClock) {
     this.#clock = clock;
@@ -34,7 +36,18 @@ export class EventQueue {
     this.#nextSequence += 1;
     this.#pending.set(sequence, { handler, argument });
     this.#push(Math.ceil(Math.max(deadlineNs, this.#clock.nowNs)), sequence);
+    if (deadlineNs < this.#watchedNs) this.#onEarlier();
     return sequence;
+  }
+
+  /** @param onEarlier hears of every event scheduled from now on for before `deadlineNs` */
+  watch(deadlineNs: number, onEarlier: () => void): void {
+    this.#watchedNs = deadlineNs;
+    this.#onEarlier = onEarlier;
+  }
+
+  unwatch(): void {
+    this.#watchedNs = -Infinity;
   }
 
   /** Does nothing if the event has run or was cancelled. */

@@ -65,6 +65,8 @@ export interface PartitionCallbacks {
     controlHigh: number,
   ): void;
   onTripleFault(vpIndex: number): void;
+  /** The engine lacks what the guest asked for, which is said in one clause. */
+  onUnimplemented(vpIndex: number, what: string): void;
   /** The guest wrote the RESET register. */
   onReset(): void;
   /** A level-triggered interrupt ended: the I/O APIC looks for its pins. */
@@ -85,6 +87,7 @@ const defaultCallbacks: PartitionCallbacks = {
   onSignalEvent: () => 0x12,
   onCrash: () => undefined,
   onTripleFault: () => undefined,
+  onUnimplemented: () => undefined,
   onReset: () => undefined,
   onEoi: () => undefined,
   onFlush: () => undefined,

@@ -55,6 +55,11 @@ export interface VirtualProcessor {
 
   /** The guest has no way on: triple fault or shutdown. The machine stops with that reason. */
   tripleFault(): void;
+  /**
+   * The guest is right to ask for something that the engine does not have. The machine stops.
+   * @param what one clause: an instruction's bytes, its disassembly and its address
+   */
+  unimplemented(what: string): void;
 }
 
 export type ProcessorSignal =
@@ -142,4 +147,18 @@ export interface ProcessorEngine {
    * it waits for an interrupt. The machine calls again no later than when an interrupt is pending.
    */
   run(deadlineNs: number): number;
+
+  /**
+   * Called from within `run`, by what the instruction in progress touched: the machine stops, an event
+   * is now due before the deadline, another processor is to run, or an interrupt became pending
+   * here. `run` returns after that instruction, and is called again when there is time left. Absent
+   * where `run` never moves the clock.
+   */
+  endTurn?(): void;
+
+  /** Drops cached translations before the next instruction (HvCallFlushVirtualAddressSpace). */
+  flushTranslations?(): void;
+
+  /** The registers as lines of text, for the report of a triple fault. */
+  describe?(): string;
 }

@@ -258,6 +258,10 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
     this.partition.callbacks.onTripleFault(this.index);
   }
 
+  unimplemented(what: string): void {
+    this.partition.callbacks.onUnimplemented(this.index, what);
+  }
+
   isAutoEoi(vector: number): boolean {
     return this.synic.isAutoEoi(vector);
   }

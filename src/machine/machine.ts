@@ -353,9 +353,14 @@ export class Machine {
       ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
     });
     const virtualProcessors = this.#board.partition.processors;
-    this.#loop = new RunLoop(clock, this.events, this.#guest.engines, (processor, busyNs) => {
-      virtualProcessors[processor]!.runtimeNs += busyNs;
-      this.#board.guestRan();
+    this.#loop = new RunLoop({
+      clock,
+      events: this.events,
+      engines: this.#guest.engines,
+      onTurn: (processor, busyNs) => {
+        virtualProcessors[processor]!.runtimeNs += busyNs;
+        this.#board.guestRan();
+      },
     });
   }
 

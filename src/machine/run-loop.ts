@@ -7,6 +7,20 @@ export type Pause = 'deadline' | 'steps' | 'idle';
 
 /** A guest that runs this often in one instant makes no progress: our fault, not the guest's. */
 const MAX_STEPS_IN_ONE_INSTANT = 10_000_000;
+const NOBODY = -1;
+
+export interface RunLoopOptions {
+  readonly clock: VirtualClock;
+  readonly events: EventQueue;
+  readonly engines: readonly ProcessorEngine[];
+  /**
+   * Processors that execute instructions move the clock while they run, so they take turns: each at
+   * most as long as this says when its turn begins. Absent: a turn is an instant.
+   */
+  readonly quantumNs?: () => number;
+  /** Hears after each turn how long the processor worked, 0 when it idles from now. */
+  readonly onTurn?: (processor: number, busyNs: number) => void;
+}
 
 /**
  * Takes the processors and the event queue forward in virtual time. Whoever is due first runs;
@@ -18,29 +32,29 @@ export class RunLoop {
   readonly #engines: readonly ProcessorEngine[];
   /** When each processor wants to run next; Infinity while it waits for an interrupt. */
   readonly #wakeNs: Float64Array;
+  readonly #quantumNs: (() => number) | undefined;
   readonly #onTurn: (processor: number, busyNs: number) => void;
+  /** The processor whose turn it is, or -1. */
+  #running = NOBODY;
+  #lastTurn = NOBODY;
   #isStopped = false;
   #instantNs = -1;
   #stepsInInstant = 0;
 
-  /** @param onTurn hears after each turn how long the processor works, 0 when it idles from now */
-  constructor(
-    clock: VirtualClock,
-    events: EventQueue,
-    engines: readonly ProcessorEngine[],
-    onTurn: (processor: number, busyNs: number) => void = () => undefined,
-  ) {
-    this.#onTurn = onTurn;
-    this.#clock = clock;
-    this.#events = events;
-    this.#engines = engines;
-    this.#wakeNs = new Float64Array(engines.length).fill(Infinity);
+  constructor(options: RunLoopOptions) {
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#engines = options.engines;
+    this.#quantumNs = options.quantumNs;
+    this.#onTurn = options.onTurn ?? (() => undefined);
+    this.#wakeNs = new Float64Array(options.engines.length).fill(Infinity);
   }
 
   /** An interrupt may be deliverable to this processor. */
   wake(processor: number): void {
     const nowNs = this.#clock.nowNs;
     if (this.#wakeNs[processor]! > nowNs) this.#wakeNs[processor] = nowNs;
+    this.#endTurn();
   }
 
   /** All processors wait until they are woken. */
@@ -56,7 +70,12 @@ export class RunLoop {
   /** Makes `run` return after the step that it is in. */
   stop(): void {
     this.#isStopped = true;
+    this.#endTurn();
   }
+
+  readonly #endTurn = (): void => {
+    if (this.#running !== NOBODY) this.#engines[this.#running]!.endTurn?.();
+  };
 
   /**
    * @param deadlineNs virtual time beyond which nothing runs
@@ -72,7 +91,10 @@ export class RunLoop {
       const eventNs = this.#events.nextDeadlineNs;
       const nextNs = Math.min(wakeNs, eventNs);
       if (nextNs === Infinity) return 'idle';
-      if (nextNs > deadlineNs) {
+      // Instructions take time: a turn that would begin at the deadline is for the next call.
+      const isTooLate =
+        this.#quantumNs !== undefined && wakeNs < eventNs && this.#clock.nowNs >= deadlineNs;
+      if (nextNs > deadlineNs || isTooLate) {
         this.#clock.set(Math.max(deadlineNs, this.#clock.nowNs));
         return 'deadline';
       }
@@ -81,21 +103,39 @@ export class RunLoop {
         this.#events.runNext();
         continue;
       }
-      this.#clock.set(Math.max(wakeNs, this.#clock.nowNs));
-      const limitNs = Math.min(eventNs, deadlineNs, this.#secondWakeNs(processor));
-      // The engine may be woken while it runs; only a later wish of its own replaces that.
-      this.#wakeNs[processor] = Infinity;
-      const startNs = this.#clock.nowNs;
-      const wishNs = this.#engines[processor]!.run(Math.max(limitNs, startNs));
-      this.#onTurn(processor, wishNs < Infinity ? wishNs - startNs : 0);
-      this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs);
+      this.#turn(processor, Math.min(eventNs, deadlineNs));
     }
     return this.#isStopped ? undefined : 'steps';
   }
 
+  #turn(processor: number, deadlineNs: number): void {
+    this.#clock.set(Math.max(this.#wakeNs[processor]!, this.#clock.nowNs));
+    const startNs = this.#clock.nowNs;
+    const othersNs =
+      this.#quantumNs === undefined
+        ? this.#secondWakeNs(processor)
+        : startNs + Math.max(1, this.#quantumNs());
+    const limitNs = Math.max(startNs, Math.min(deadlineNs, othersNs));
+    // The engine may be woken while it runs; only a later wish of its own replaces that.
+    this.#wakeNs[processor] = Infinity;
+    this.#running = processor;
+    this.#events.watch(limitNs, this.#endTurn);
+    const wishNs = this.#engines[processor]!.run(limitNs);
+    this.#events.unwatch();
+    this.#running = NOBODY;
+    this.#lastTurn = processor;
+    const busyUntilNs = this.#quantumNs === undefined ? wishNs : this.#clock.nowNs;
+    this.#onTurn(processor, busyUntilNs < Infinity ? busyUntilNs - startNs : 0);
+    this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs);
+  }
+
+  /** Among equals the lowest index, or after a turn of a quantum the next in the round. */
   #earliest(): number {
-    let best = 0;
-    for (let index = 1; index < this.#wakeNs.length; index += 1) {
+    const { length } = this.#wakeNs;
+    let best = this.#quantumNs === undefined ? 0 : (this.#lastTurn + 1) % length;
+    let index = best;
+    for (let seen = 1; seen < length; seen += 1) {
+      index = index + 1 === length ? 0 : index + 1;
       if (this.#wakeNs[index]! < this.#wakeNs[best]!) best = index;
     }
     return best;

@@ -27,7 +27,7 @@ function rig(costs: readonly number[], turns: number): Rig {
       },
     };
   });
-  const loop = new RunLoop(clock, events, engines);
+  const loop = new RunLoop({ clock, events, engines });
   return { clock, events, loop, log };
 }
 
@@ -88,7 +88,7 @@ describe('the run loop', () => {
         return deadlines.length < 3 ? deadlineNs : Infinity;
       },
     };
-    const loop = new RunLoop(clock, events, [eager]);
+    const loop = new RunLoop({ clock, events, engines: [eager] });
     events.at(40, () => void 0);
     events.at(70, () => void 0);
     loop.wake(0);
@@ -100,18 +100,108 @@ describe('the run loop', () => {
     const clock = new VirtualClock();
     const events = new EventQueue(clock);
     let runs = 0;
-    const loop: RunLoop = new RunLoop(clock, events, [
-      {
-        reset: () => void 0,
-        run: () => {
-          runs += 1;
-          if (runs === 1) loop.wake(0);
-          return Infinity;
+    const loop: RunLoop = new RunLoop({
+      clock,
+      events,
+      engines: [
+        {
+          reset: () => void 0,
+          run: () => {
+            runs += 1;
+            if (runs === 1) loop.wake(0);
+            return Infinity;
+          },
         },
-      },
-    ]);
+      ],
+    });
     loop.wake(0);
     expect(loop.run(Infinity, 10)).toBe('idle');
     expect(runs).toBe(2);
+  });
+});
+
+/** Executes one instruction a nanosecond, and at some of them does something. */
+class Executor implements ProcessorEngine {
+  readonly turns: [number, number][] = [];
+  readonly #clock: VirtualClock;
+  readonly #at: ReadonlyMap<number, () => void>;
+  #isEnding = false;
+
+  constructor(clock: VirtualClock, at: readonly (readonly [number, () => void])[] = []) {
+    this.#clock = clock;
+    this.#at = new Map(at);
+  }
+
+  reset(): void {}
+
+  run(deadlineNs: number): number {
+    const startNs = this.#clock.nowNs;
+    this.#isEnding = false;
+    while (this.#clock.nowNs < deadlineNs && !this.#isEnding) {
+      const nowNs = this.#clock.nowNs;
+      this.#clock.set(nowNs + 1);
+      this.#at.get(nowNs)?.();
+    }
+    this.turns.push([startNs, this.#clock.nowNs]);
+    return this.#clock.nowNs;
+  }
+
+  endTurn(): void {
+    this.#isEnding = true;
+  }
+}
+
+describe('processors that execute instructions', () => {
+  function executors(quantumNs: number, ...scripts: (readonly [number, () => void])[][]) {
+    const clock = new VirtualClock();
+    const events = new EventQueue(clock);
+    const engines = scripts.map((script) => new Executor(clock, script));
+    const loop = new RunLoop({ clock, events, engines, quantumNs: () => quantumNs });
+    return { clock, events, engines, loop };
+  }
+
+  it('take turns of a quantum', () => {
+    const { engines, loop } = executors(100, [], []);
+    loop.wake(0);
+    loop.wake(1);
+    loop.run(400, 100);
+    expect(engines[0]!.turns).toEqual([
+      [0, 100],
+      [200, 300],
+    ]);
+    expect(engines[1]!.turns).toEqual([
+      [100, 200],
+      [300, 400],
+    ]);
+  });
+
+  it('stop for an event that was scheduled during the turn', () => {
+    const ran: number[] = [];
+    const { clock, events, engines, loop } = executors(100, [
+      [10, () => void events.at(30, () => ran.push(clock.nowNs))],
+    ]);
+    loop.wake(0);
+    loop.run(100, 100);
+    expect(ran).toEqual([30]);
+    expect(engines[0]!.turns.slice(0, 3)).toEqual([
+      [0, 11],
+      [11, 30],
+      [30, 100],
+    ]);
+  });
+
+  it('give way at once to a processor that they wake', () => {
+    const { engines, loop } = executors(100, [[10, () => loop.wake(1)]], []);
+    loop.wake(0);
+    loop.run(150, 100);
+    expect(engines[0]!.turns[0]).toEqual([0, 11]);
+    expect(engines[1]!.turns[0]).toEqual([11, 111]);
+  });
+
+  it('execute nothing after the machine was stopped', () => {
+    const { clock, loop } = executors(100, [[42, () => loop.stop()]]);
+    loop.wake(0);
+    expect(loop.run(1_000, 100)).toBeUndefined();
+    expect(clock.nowNs).toBe(43);
   });
 });

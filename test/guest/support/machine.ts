@@ -149,7 +149,7 @@ export class TestMachine {
       mountRoot: options.mountRoot ?? mountAtOnce,
       ...(options.switches === undefined ? {} : { switches: options.switches }),
     });
-    this.loop = new RunLoop(clock, events, this.guest.engines);
+    this.loop = new RunLoop({ clock, events, engines: this.guest.engines });
     const start = writeFirmware(memory, generation, processors);
     this.guest.engines.forEach((engine, index) => engine.reset(index === 0 ? start : undefined));
     this.loop.wake(0);
