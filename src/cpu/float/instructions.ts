@@ -1,0 +1,46 @@
+/** Every floating point instruction by row of the decode table: what the core calls. */
+import { encodings } from '../table/table.ts';
+import type { FloatContext, FloatInstruction } from './context.ts';
+import { SSE_INSTRUCTIONS } from './sse-table.ts';
+
+let byRow: readonly (FloatInstruction | undefined)[] | undefined;
+
+/**
+ * By row index; undefined for rows that are no floating point arithmetic (moves, logic, shuffles).
+ *
+ * The caller has checked #UD and #NM, alignment, and #MF for rows of unit `mmx` and for SSE rows
+ * with an MMX operand; it has translated memory operands and copied what is loaded to a scratch
+ * buffer in the linear memory. After -1 it copies what was stored from there. All operands are
+ * byte offsets in the linear memory:
+ *
+ *     SSE     destination: the first operand (a register of the state block); source: the second
+ *             (register or scratch); argument: the immediate, or for CVTSI2SS, CVTSS2SI and their
+ *             kin the size of the general register or memory operand, 4 or 8. A general register
+ *             as destination gets 8 bytes.
+ *     x87     destination: where memory (or AX) is written; source: where memory is read, or
+ *             EFLAGS for FCMOVcc; argument: the instruction's 11-bit opcode (low 3 bits of the
+ *             first byte, then ModRM), which names ST(i), and for FNSTENV, FLDENV, FNSAVE, FRSTOR,
+ *             FXSAVE and FXRSTOR a bit of `Layout`. The caller fills `FloatTransfer` with the
+ *             instruction's and the memory operand's address first.
+ *     COMISS  and its kin, FCOMI: destination and source are both read; CF, PF, AF, ZF, SF and OF are
+ *             left in `FloatTransfer.flags`, for the caller to merge.
+ *
+ * An exception leaves the destination as it was, with MXCSR's sticky flags set.
+ */
+export function floatInstructions(): readonly (FloatInstruction | undefined)[] {
+  byRow ??= encodings().map(({ unit, mnemonic }) =>
+    unit === 'sse' ? SSE_INSTRUCTIONS.get(mnemonic) : undefined,
+  );
+  return byRow;
+}
+
+/** @returns an exception vector, or -1. @throws if the row has no function. */
+export function floatInstruction(
+  context: FloatContext,
+  row: number,
+  destination: number,
+  source: number,
+  argument: number,
+): number {
+  return floatInstructions()[row]!(context, destination, source, argument);
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { FloatReplay } from '../../../tools/record-vectors/replay-float.ts';
+import { VectorFile } from '../../../tools/record-vectors/vectors.ts';
+
+const path = join(import.meta.dirname, '../vectors/user-mode.bin.zst');
+
+describe('floating point instructions', () => {
+  it('do what a real processor did, bit for bit, with its flags and exceptions', () => {
+    const replay = new FloatReplay();
+    const rows = new Set<number>();
+    const wrong: string[] = [];
+    let count = 0;
+    let traps = 0;
+    new VectorFile(zstdDecompressSync(readFileSync(path))).forEach((vector) => {
+      if (!replay.accepts(vector)) return;
+      const { row } = replay;
+      rows.add(row.index);
+      count++;
+      if (vector.exception >= 0) traps++;
+      const differences = replay.run(vector);
+      if (differences.length === 0) return;
+      const bytes = Buffer.from(vector.form.bytes).toString('hex');
+      wrong.push(`${row.mnemonic} ${bytes} ${vector.repetition}: ${differences.join('; ')}`);
+    });
+    expect(wrong).toEqual([]);
+    expect(rows.size).toBe(76);
+    expect(count).toBeGreaterThan(17_000);
+    expect(traps).toBeGreaterThan(500);
+  });
+});
