@@ -18,7 +18,7 @@ type Words = readonly [number, number, number, number];
 const NOTHING: Words = [0, 0, 0, 0];
 
 /** Text as register words, four little-endian bytes each. */
-function words(text: string): number[] {
+export function registerWords(text: string): number[] {
   const result: number[] = [];
   for (let at = 0; at < text.length; at += 4) {
     let word = 0;
@@ -36,9 +36,8 @@ function words(text: string): number[] {
  */
 export function modelCpuid(tscHz: number, processorCount: number, brand = ''): BaseCpuid {
   const text = brand || `Virtual x86-64 CPU @ ${(tscHz / 1e9).toFixed(2)}GHz`;
-  const brandWords = words(text.padEnd(48, '\0'));
-  const [vendorB, vendorD, vendorC] = words('GenuineIntel') as [number, number, number];
-  const shift = Math.ceil(Math.log2(Math.max(1, processorCount)));
+  const brandWords = registerWords(text.padEnd(48, '\0'));
+  const [vendorB, vendorD, vendorC] = registerWords('GenuineIntel') as [number, number, number];
   const leaves = new Map<number, Words>([
     [0x0, [0xb, vendorB, vendorC, vendorD]],
     // Family 6, model 0x3F, stepping 2; CLFLUSH line of 64 bytes.
@@ -57,21 +56,43 @@ export function modelCpuid(tscHz: number, processorCount: number, brand = ''): B
     // 40 bits of physical, 48 of linear address.
     [0x8000_0008, [0x3028, 0, 0, 0]],
   ]);
-  // Deterministic cache parameters: L1 data, L1 code, L2, L3.
-  const caches: readonly Words[] = [
-    [0x0000_0121, 0x01c0_003f, 0x3f, 0],
-    [0x0000_0122, 0x01c0_003f, 0x3f, 0],
-    [0x0000_0143, 0x01c0_003f, 0x1ff, 0],
-    [0x0000_0163, 0x04c0_003f, 0x5fff, 0],
-  ];
   return (leaf, subleaf, out) => {
-    let row = leaves.get(leaf) ?? NOTHING;
-    if (leaf === 0x4) row = caches[subleaf] ?? NOTHING;
-    if (leaf === 0xb && subleaf === 0) row = [0, 1, 0x100, 0];
-    if (leaf === 0xb && subleaf === 1) row = [shift, processorCount, 0x201, 0];
-    if (leaf === 0xb && subleaf > 1) row = [0, 0, subleaf & 0xff, 0];
-    out.set(row);
+    if (!topologyLeaf(leaf, subleaf, processorCount, out)) out.set(leaves.get(leaf) ?? NOTHING);
   };
+}
+
+/** Deterministic cache parameters: L1 data, L1 code, L2, L3, of a package with one core. */
+const CACHES: readonly Words[] = [
+  [0x0000_0121, 0x01c0_003f, 0x3f, 0],
+  [0x0000_0122, 0x01c0_003f, 0x3f, 0],
+  [0x0000_0143, 0x01c0_003f, 0x1ff, 0],
+  [0x0000_0163, 0x04c0_003f, 0x5fff, 0],
+];
+
+/**
+ * Leaf 4 (caches) and leaf 0xB (one package, a core for each processor, no threads).
+ * @returns whether it is one of these
+ */
+export function topologyLeaf(
+  leaf: number,
+  subleaf: number,
+  processorCount: number,
+  out: Uint32Array,
+): boolean {
+  if (leaf !== 0x4 && leaf !== 0xb) return false;
+  const shift = Math.ceil(Math.log2(Math.max(1, processorCount)));
+  if (leaf === 0x4) {
+    out.set(CACHES[subleaf] ?? NOTHING);
+    const others = 2 ** shift - 1;
+    // Cores in the package less one; the last level serves all of them.
+    if (subleaf < CACHES.length) out[0]! |= Math.min(others, 0x3f) << 26;
+    if (subleaf === CACHES.length - 1) out[0]! |= others << 14;
+    return true;
+  }
+  if (subleaf === 0) out.set([0, 1, 0x100, 0]);
+  else if (subleaf === 1) out.set([shift, processorCount, 0x201, 0]);
+  else out.set([0, 0, subleaf & 0xff, 0]);
+  return true;
 }
 
 /** Per-processor state that shows in CPUID. */

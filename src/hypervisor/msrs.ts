@@ -285,7 +285,7 @@ function readArchitectural(vp: PartitionProcessor, msr: number, out: Uint32Array
       if (!vp.partition.hasTscDeadline) return false;
       return set(out, vp.apic.timer!.deadlineLow, vp.apic.timer!.deadlineHigh);
     default:
-      return false;
+      return vp.architectural.read(msr, out);
   }
 }
 
@@ -311,7 +311,7 @@ function writeArchitectural(
       vp.apic.timer!.writeDeadline(low, high);
       return true;
     default:
-      return false;
+      return vp.architectural.write(msr, low, high);
   }
 }
 

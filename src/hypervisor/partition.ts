@@ -5,6 +5,7 @@ import type { GuestMemory } from '../core/memory.ts';
 import { PAGE_BYTES } from '../core/memory.ts';
 import type { Trace } from '../core/trace.ts';
 import type { BaseCpuid } from './cpuid.ts';
+import type { DeviceWindow } from './architectural-msrs.ts';
 import { modelCpuid } from './cpuid.ts';
 import { Hypercalls } from './hypercalls.ts';
 import { InterruptRouter } from './interrupt-router.ts';
@@ -115,6 +116,8 @@ export interface PartitionOptions extends Partial<PartitionCallbacks> {
   readonly apicHz: number;
   /** Default: `modelCpuid`. */
   readonly baseCpuid?: BaseCpuid;
+  /** Addresses of devices, which firmware makes uncacheable by the MTRRs; at most 8. */
+  readonly deviceWindows?: readonly DeviceWindow[];
   /** Firmware's doing: at reset each local APIC is enabled in virtual-wire mode. Default true. */
   readonly virtualWire?: boolean;
 }
@@ -139,6 +142,7 @@ export class Partition {
   readonly hypercalls: Hypercalls;
   readonly router: InterruptRouter;
   readonly processors: readonly PartitionProcessor[];
+  readonly deviceWindows: readonly DeviceWindow[];
   readonly hasX2Apic: boolean;
   readonly hasTscDeadline: boolean;
   /** Page numbers from here on are beyond the guest physical address space. */
@@ -181,6 +185,7 @@ export class Partition {
     this.hasTscDeadline = (out[2]! & TSC_DEADLINE_PRESENT) !== 0;
     this.baseCpuid(0x8000_0008, 0, out);
     this.pageNumberLimit = 2 ** ((out[0]! & 0xff) - 12);
+    this.deviceWindows = options.deviceWindows ?? [];
     this.#virtualWire = options.virtualWire ?? true;
     const processors: PartitionProcessor[] = [];
     this.processors = processors;

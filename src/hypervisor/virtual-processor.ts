@@ -5,6 +5,7 @@ import type { Trace } from '../core/trace.ts';
 import { ApicRegisters } from './apic-registers.ts';
 import { ApicTimer } from './apic-timer.ts';
 import { LocalApic } from './apic.ts';
+import { ArchitecturalMsrs } from './architectural-msrs.ts';
 import type { CpuidState } from './cpuid.ts';
 import { adjustCpuid, hypervisorCpuid } from './cpuid.ts';
 import { readMsr, writeMsr } from './msrs.ts';
@@ -41,6 +42,7 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
   readonly apic: LocalApic;
   readonly apicRegisters: ApicRegisters;
   readonly timers: readonly SyntheticTimer[];
+  readonly architectural: ArchitecturalMsrs;
   readonly assistPage = new OverlayPage('vp-assist');
 
   /** Set by what runs the processor: time spent in guest code, for VP_RUNTIME. */
@@ -77,6 +79,7 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
       (source, low, destination) => partition.router.send(source, low, destination),
       partition.hasTscDeadline,
     );
+    this.architectural = new ArchitecturalMsrs(partition.deviceWindows);
     const hasDirectMode = partition.has(Privileges.directTimers);
     this.timers = Array.from(
       { length: TIMER_COUNT },
@@ -90,6 +93,7 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
     for (const timer of this.timers) timer.reset();
     this.synic.reset();
     this.apic.reset();
+    this.architectural.reset();
     this.overlays.unmap(this.assistPage);
     this.assistPage.clear();
     this.assistLow = 0;

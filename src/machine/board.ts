@@ -22,7 +22,7 @@ import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
-import { APIC_HZ, FRAMEBUFFER, TSC_HZ } from './layout.ts';
+import { APIC_HZ, DEVICE_WINDOWS, FRAMEBUFFER, TSC_HZ } from './layout.ts';
 import { MessageBuffers } from './message-buffers.ts';
 import type { MachineNetwork } from './network.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
@@ -109,6 +109,7 @@ export class Board {
       processorCount: options.processors,
       tscHz: TSC_HZ,
       apicHz: APIC_HZ,
+      deviceWindows: DEVICE_WINDOWS,
       onInterruptPending: (processor) => host.onInterruptPending(processor),
       onPostMessage: (connection, _type, payload, start, length) =>
         this.#receiveMessage(connection, payload, start, length),

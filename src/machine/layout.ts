@@ -12,6 +12,12 @@ export const HIGH_MMIO_BYTES = 512 * MIB;
 export const IO_APIC_GPA = 0xfec0_0000;
 export const IO_APIC_BYTES = 0x1000;
 
+/** What is not memory: the low window up to 4 GiB, and the high one. */
+export const DEVICE_WINDOWS = [
+  { gpa: LOW_MMIO_START, bytes: 128 * MIB },
+  { gpa: HIGH_MMIO_START, bytes: HIGH_MMIO_BYTES },
+] as const;
+
 /** The frame buffer that Gen-2 firmware sets up, at the start of the low window. */
 export const FRAMEBUFFER: Framebuffer = {
   gpa: LOW_MMIO_START,

@@ -1,4 +1,5 @@
 /** The decode table: every encoding that this processor may know, in one list. */
+import { encodedFeatureNames } from '../../hypervisor/x86-cpuid.ts';
 import { MMX_SSE_INTEGER } from './mmx-sse-integer.ts';
 import { ONE_BYTE } from './one-byte.ts';
 import { type Encoding, parseRow } from './row.ts';
@@ -19,32 +20,7 @@ export function encodings(): readonly Encoding[] {
 }
 
 /**
- * The features of the table's `@` attributes that the processor has by design: x86-64-v2 with AES
- * and RDRAND. VEX and EVEX encodings have no rows and raise #UD.
+ * The features of the table's `@` attributes that the processor has by design, which its CPUID shows.
+ * VEX and EVEX encodings have no rows and raise #UD.
  */
-export const BASE_FEATURES: ReadonlySet<string> = new Set([
-  'x87',
-  'x87cmov',
-  'cmov',
-  'cx8',
-  'cx16',
-  'mmx',
-  'fxsr',
-  'sep',
-  'syscall',
-  'lahf',
-  'clflush',
-  'sse',
-  'sse2',
-  'sse3',
-  'ssse3',
-  'sse41',
-  'sse42',
-  'popcnt',
-  'movbe',
-  'aes',
-  'pclmulqdq',
-  'rdrand',
-  'rdtscp',
-  'fsgsbase',
-]);
+export const BASE_FEATURES: ReadonlySet<string> = encodedFeatureNames();
