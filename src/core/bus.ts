@@ -32,6 +32,14 @@ export class PortBus {
     }
   }
 
+  /** Whether no device has any of the ports. */
+  isFree(first: number, count: number): boolean {
+    for (let port = first; port < first + count; port += 1) {
+      if (this.#devices.has(port)) return false;
+    }
+    return true;
+  }
+
   detach(first: number, count: number): void {
     for (let port = first; port < first + count; port += 1) this.#devices.delete(port);
   }

@@ -1,10 +1,13 @@
 import { MmioBus, PortBus } from '../core/bus.ts';
 import type { VirtualClock } from '../core/clock.ts';
+import { InputError } from '../core/errors.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import type { Trace } from '../core/trace.ts';
 import { ScsiDisk } from '../devices/scsi/disk.ts';
+import type { IdeController } from '../devices/ide/controller.ts';
 import { ScsiDvd } from '../devices/scsi/dvd.ts';
+import { MICROSOFT_IDE_DVD } from '../devices/scsi/inquiry.ts';
 import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
 import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
 import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
@@ -18,6 +21,7 @@ import { HvStatus } from '../hypervisor/spec/hypercalls.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type { VmbusDevice } from '../vmbus/device.ts';
 import { VmbusServer } from '../vmbus/server.ts';
+import { ideInstance } from '../vmbus/spec/guids.ts';
 import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
@@ -28,8 +32,10 @@ import type { MachineNetwork } from './network.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
 
-/** IDE places of a Gen-1 machine: two channels of two devices. */
-const IDE_PLACES = 4;
+/** IDE places of a Gen-1 machine, channel * 2 + device. */
+const IDE_PLACES = [0, 1, 2, 3];
+/** Which of them DVD drives take: the second channel first, as Hyper-V does. */
+const DVD_PLACES = [2, 3, 1, 0];
 
 const MESSAGE_RETRY_NS = 1_000_000;
 
@@ -138,7 +144,8 @@ export class Board {
       ports,
       mmio,
       partition: this.partition,
-      ramBytes: memory.ramBytes,
+      memory,
+      trace,
       pitAnomaly: profile.pitAnomaly,
       console: options.console,
       host: { powerOff: () => host.onPowerOff(), reset: () => host.onReset() },
@@ -173,15 +180,20 @@ export class Board {
   }
 
   /**
-   * Gen-2: everything on the SCSI controller. Gen-1: the first disks on IDE, each with its
-   * accelerator channel, and what is left on the SCSI controller.
+   * Gen-2: everything on the SCSI controller. Gen-1: DVD drives are on IDE, always one at least where
+   * there is room; the first disks are on IDE and each on its accelerator channel too, and what is
+   * left is on the SCSI controller.
    */
   #plugDisks(): { readonly scsi: StorvscController; readonly disks: readonly PluggedDisk[] } {
-    const { generation, disks, dvds } = this.#options;
-    const ideCount = generation === 1 ? Math.min(disks.length, IDE_PLACES) : 0;
-    const plugged: PluggedDisk[] = disks
-      .slice(0, ideCount)
-      .map((block, place) => this.#plugIde(block, place >> 1, place & 1));
+    const { disks, dvds } = this.#options;
+    const { ide } = this.chipset;
+    const plugged: PluggedDisk[] = [];
+    const dvdPlaces = ide === undefined ? [] : this.#plugDrives(ide, plugged);
+    const diskPlaces = ide === undefined ? [] : IDE_PLACES.filter((at) => !dvdPlaces.includes(at));
+    const onIde = disks.slice(0, diskPlaces.length);
+    const drives = plugged.splice(0);
+    for (const [index, disk] of onIde.entries())
+      plugged.push(this.#plugIde(disk, diskPlaces[index]!));
     const controllerId = scsiInstance(0);
     const scsi = this.#controller({ type: 'scsi', instanceId: controllerId }, OfferOrder.scsi);
     let lun = 0;
@@ -190,15 +202,44 @@ export class Board {
       plugged.push({ block, kind, controllerId, target: 0, lun });
       lun += 1;
     };
-    for (const disk of disks.slice(ideCount)) plug(disk, 'disk', scsiDisk(disk));
-    for (const dvd of dvds) plug(dvd, 'dvd', new ScsiDvd(dvd.name, dvd));
+    for (const disk of disks.slice(onIde.length)) plug(disk, 'disk', scsiDisk(disk));
+    if (ide === undefined) for (const dvd of dvds) plug(dvd, 'dvd', new ScsiDvd(dvd.name, dvd));
     this.vmbus.offer(scsi);
-    return { scsi, disks: plugged };
+    return { scsi, disks: [...plugged, ...drives] };
   }
 
-  #plugIde(block: BlockDevice, channel: number, device: number): PluggedDisk {
-    const order = OfferOrder.ide + channel * 2 + device;
-    const controller = this.#controller({ type: 'ide', channel, device }, order);
+  /** @returns the IDE places of the DVD drives, of which the one of a machine without DVDs is empty */
+  #plugDrives(ide: IdeController, plugged: PluggedDisk[]): readonly number[] {
+    const { disks, dvds } = this.#options;
+    const most = IDE_PLACES.length - Math.min(disks.length, 1);
+    if (dvds.length > most) {
+      throw new InputError(
+        'DVD drives',
+        `${dvds.length} do not fit: Generation 1 has four IDE places, of which ${most} are free for them`,
+      );
+    }
+    const free = IDE_PLACES.length - Math.min(disks.length, IDE_PLACES.length);
+    const drives = Math.max(dvds.length, Math.min(free, 1));
+    const places = DVD_PLACES.slice(0, drives);
+    for (const [index, place] of places.entries()) {
+      const dvd = dvds[index];
+      const channel = place >> 1;
+      const device = place & 1;
+      const name = dvd?.name ?? 'empty DVD drive';
+      ide.plugInUnit(channel, device, new ScsiDvd(name, dvd, MICROSOFT_IDE_DVD));
+      if (dvd === undefined) continue;
+      const controllerId = ideInstance(channel, device);
+      plugged.push({ block: dvd, kind: 'dvd', controllerId, target: device, lun: 0 });
+    }
+    return places;
+  }
+
+  /** A disk on an emulated channel, and the same disk on its accelerator. */
+  #plugIde(block: BlockDevice, place: number): PluggedDisk {
+    const channel = place >> 1;
+    const device = place & 1;
+    this.chipset.ide?.plugInDisk(channel, device, block);
+    const controller = this.#controller({ type: 'ide', channel, device }, OfferOrder.ide + place);
     controller.attach({ path: channel, target: device, lun: 0 }, scsiDisk(block));
     this.vmbus.offer(controller);
     const controllerId = controller.offer.instanceId;

@@ -1,9 +1,21 @@
 import type { InterruptLine, MmioBus, PortBus } from '../core/bus.ts';
 import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
+import type { GuestMemory } from '../core/memory.ts';
+import type { Trace } from '../core/trace.ts';
 import { AcpiPm } from '../devices/acpi-pm/acpi-pm.ts';
+import { ACPI_PM_PORT } from '../devices/acpi-pm/spec.ts';
 import { I8042 } from '../devices/i8042/i8042.ts';
+import { IdeController } from '../devices/ide/controller.ts';
 import { IoApic } from '../devices/ioapic/ioapic.ts';
+import {
+  hostBridge,
+  isaBridge,
+  powerManagement,
+  videoFunction,
+} from '../devices/pci/board-functions.ts';
+import { PciBus } from '../devices/pci/bus.ts';
+import { BoardSlot } from '../devices/pci/spec.ts';
 import { DualPic } from '../devices/pic/pic.ts';
 import { Pit } from '../devices/pit/pit.ts';
 import type { PitAnomaly } from '../devices/pit/spec.ts';
@@ -26,7 +38,8 @@ export interface ChipsetOptions {
   readonly ports: PortBus;
   readonly mmio: MmioBus;
   readonly partition: Partition;
-  readonly ramBytes: number;
+  readonly memory: GuestMemory;
+  readonly trace: Trace;
   readonly pitAnomaly: PitAnomaly | null;
   readonly console: ByteSink;
   readonly host: ChipsetHost;
@@ -38,6 +51,8 @@ export interface Chipset {
   readonly acpiPm: AcpiPm;
   /** Generation 1 only. */
   readonly vga: Vga | undefined;
+  /** Generation 1 only. */
+  readonly ide: IdeController | undefined;
 }
 
 const PIT_IRQ = 0;
@@ -49,8 +64,9 @@ const PIT_PIN = 2;
 
 /**
  * The emulated devices of a generation. Both have the I/O APIC, COM1, the clock and ACPI's
- * registers; Gen-1 adds the 8259s, the 8254, the keyboard controller and VGA text. A Gen-1 interrupt goes to
- * the 8259s and to the I/O APIC, and whichever the guest has programmed delivers it.
+ * registers; Gen-1 adds the 8259s, the 8254, the keyboard controller, VGA text, and a PCI bus with the
+ * PIIX4 and its IDE channels. A Gen-1 interrupt goes to the 8259s and to the I/O APIC, and whichever
+ * the guest has programmed delivers it.
  */
 export function buildChipset(options: ChipsetOptions): Chipset {
   const { generation, clock, events, ports, mmio, partition, host } = options;
@@ -75,7 +91,7 @@ export function buildChipset(options: ChipsetOptions): Chipset {
     line: line(RTC_IRQ),
     clock,
     events,
-    ramBytes: options.ramBytes,
+    ramBytes: options.memory.ramBytes,
     lowGapStart: LOW_MMIO_START,
   });
   rtc.attach(ports);
@@ -88,5 +104,23 @@ export function buildChipset(options: ChipsetOptions): Chipset {
     const keyboardHost = { reset: () => host.reset(), setA20: () => undefined };
     new I8042({ line: line(KEYBOARD_IRQ), events, host: keyboardHost }).attach(ports);
   }
-  return { ioApic, com1, acpiPm, vga };
+  const ide = generation === 1 ? buildPci(options, line) : undefined;
+  return { ioApic, com1, acpiPm, vga, ide };
+}
+
+/** Bus 0 of a Gen-1 board. */
+function buildPci(
+  { ports, events, memory, trace, host }: ChipsetOptions,
+  line: (irq: number) => InterruptLine,
+): IdeController {
+  const pci = new PciBus(() => host.reset());
+  pci.attach(ports);
+  pci.plugIn(BoardSlot.hostBridge, hostBridge());
+  pci.plugIn(BoardSlot.isaBridge, isaBridge());
+  const ide = new IdeController({ line, events, memory, trace });
+  ide.attach(ports);
+  pci.plugIn(BoardSlot.ide, ide);
+  pci.plugIn(BoardSlot.powerManagement, powerManagement(ACPI_PM_PORT));
+  pci.plugIn(BoardSlot.video, videoFunction(LOW_MMIO_START));
+  return ide;
 }

@@ -7,6 +7,8 @@ const BOUNCE_BYTES = 65_536;
 /** Below this, a loop beats the cost of making a view. */
 const SMALL_COPY_BYTES = 64;
 
+const FROM_START = new Float64Array(1);
+
 /**
  * The data of one request: scattered guest memory, cut to the length that the request declared.
  * Nothing ever moves beyond that length. Reused for every request; no allocation on the block path.
@@ -14,12 +16,14 @@ const SMALL_COPY_BYTES = 64;
 export class DataBuffer {
   readonly #u8: Uint8Array;
   readonly #bounce = new Uint8Array(BOUNCE_BYTES);
+  readonly #hostLength = new Float64Array(1);
   #offsets: Float64Array = new Float64Array(0);
   #lengths: Float64Array = new Float64Array(0);
   #count = 0;
   #length = 0;
 
-  constructor(memory: GuestMemory) {
+  /** @param memory where the data lies: guest memory, or a drive's own buffer */
+  constructor(memory: Pick<GuestMemory, 'u8'>) {
     this.#u8 = memory.u8;
   }
 
@@ -34,6 +38,15 @@ export class DataBuffer {
     this.#lengths = ranges.lengths;
     this.#count = ranges.count;
     this.#length = Math.min(length, ranges.totalBytes);
+  }
+
+  /** The first `length` bytes of the memory. */
+  attachHost(length: number): void {
+    this.#offsets = FROM_START;
+    this.#hostLength[0] = length;
+    this.#lengths = this.#hostLength;
+    this.#count = 1;
+    this.#length = length;
   }
 
   /** Copies host bytes into the guest, cut to what fits. @returns bytes copied */

@@ -12,7 +12,7 @@ import {
 import { EventReporter } from './dvd-events.ts';
 import { dvdModeSelect, dvdModeSense } from './dvd-mode.ts';
 import { FaultTable } from './faults.ts';
-import { dvdInquiry } from './inquiry.ts';
+import { dvdInquiry, MICROSOFT_DVD, type InquiryIdentity } from './inquiry.ts';
 import type { LogicalUnit } from './logical-unit.ts';
 import {
   DVD_BLOCK_BYTES,
@@ -35,11 +35,13 @@ export class ScsiDvd implements LogicalUnit {
   readonly deviceType = PeripheralDeviceType.cdDvd;
   readonly faults = new FaultTable();
   readonly #events = new EventReporter();
+  readonly #identity: InquiryIdentity;
   #disc: BlockDevice | undefined;
   #isRemovalPrevented = false;
 
-  constructor(name: string, disc?: BlockDevice) {
+  constructor(name: string, disc?: BlockDevice, identity: InquiryIdentity = MICROSOFT_DVD) {
     this.name = name;
+    this.#identity = identity;
     if (disc !== undefined) this.insert(disc);
   }
 
@@ -88,7 +90,7 @@ export class ScsiDvd implements LogicalUnit {
         if (this.#isReady(task)) task.good();
         return;
       case ScsiOperation.inquiry:
-        dvdInquiry(task);
+        dvdInquiry(task, this.#identity);
         return;
       case ScsiOperation.requestSense:
         this.#requestSense(task);

@@ -44,6 +44,12 @@ export const MICROSOFT_DVD: InquiryIdentity = {
   product: 'Virtual DVD-ROM',
   revision: '1.0',
 };
+/** The same drive on an emulated IDE channel. */
+export const MICROSOFT_IDE_DVD: InquiryIdentity = {
+  vendor: 'Msft',
+  product: 'Virtual CD/ROM',
+  revision: '1.0',
+};
 
 /** What the pages of a disk say. */
 export interface DiskPages {
@@ -242,7 +248,7 @@ function designatorHeader(task: ScsiTask, at: number, type: number, length: numb
 }
 
 /** INQUIRY of a DVD drive: version byte 0 on every host, pages 00h and 83h only. */
-export function dvdInquiry(task: ScsiTask): void {
+export function dvdInquiry(task: ScsiTask, identity: InquiryIdentity): void {
   const isEvpd = (task.cdb[1]! & 1) !== 0;
   const allocation = task.cdb16(3);
   const type = PeripheralDeviceType.cdDvd;
@@ -255,7 +261,7 @@ export function dvdInquiry(task: ScsiTask): void {
       task.fail(Sense.invalidFieldInCdb, SrbStatus.error);
       return;
     }
-    writeStandardInquiry(task.scratchView, type, 0, MICROSOFT_DVD, StandardInquiry.size);
+    writeStandardInquiry(task.scratchView, type, 0, identity, StandardInquiry.size);
     task.reply(StandardInquiry.size, allocation);
     return;
   }

@@ -45,7 +45,7 @@ export class ScsiTask {
   readonly scratch = new Uint8Array(SCRATCH_BYTES);
   readonly scratchView = new DataView(this.scratch.buffer);
 
-  constructor(memory: GuestMemory) {
+  constructor(memory: Pick<GuestMemory, 'u8'>) {
     this.data = new DataBuffer(memory);
   }
 
