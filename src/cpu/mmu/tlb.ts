@@ -1,0 +1,139 @@
+/**
+ * The software TLB: state.ts says what an entry means, this fills and flushes it. Generated code
+ * looks it up by itself; everything else comes through access.ts.
+ */
+import { type Cpu, Cr0, Cr4 } from '../cpu.ts';
+import {
+  TLB,
+  TLB_BANK_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_GLOBAL,
+  TlbEntry,
+} from '../state.ts';
+import { found, Right } from './walk.ts';
+import { isWatched } from './watch.ts';
+
+const TWO_32 = 0x1_0000_0000;
+const INVALID_HALF = 0xffff_ffff;
+const ENTRY_WORDS = TLB_ENTRY_BYTES >> 2;
+const FIRST_WORD = TLB >> 2;
+const END_WORD = FIRST_WORD + 2 * TLB_ENTRIES * ENTRY_WORDS;
+/** Beside {@link TLB_GLOBAL} in `page`, whose address needs 28 bits: part of a larger page of the guest. */
+const LARGE_SHIFT = 29;
+const LARGE_BYTES = [0, 2 ** 21, 2 ** 22, 2 ** 30];
+
+function largeCode(bits: number): number {
+  return bits === 12 ? 0 : bits === 21 ? 1 : bits === 22 ? 2 : 3;
+}
+
+export const Bank = { supervisor: 0, user: 1 } as const;
+
+/** The entry of a linear address as an index of 32-bit words. */
+function entryWord(linear: number, bank: number): number {
+  return FIRST_WORD + ((bank * TLB_ENTRIES + ((linear >>> 12) & (TLB_ENTRIES - 1))) << 3);
+}
+
+/**
+ * @param tag one of {@link TlbEntry}'s three tags
+ * @returns the position in the linear memory, or -1 when a walk is needed
+ */
+export function lookUp(cpu: Cpu, linear: number, bank: number, tag: number): number {
+  const entry = entryWord(linear, bank);
+  const word = entry + (tag >> 2);
+  if (cpu.u32[word] !== (linear & ~0xfff) >>> 0) return -1;
+  if (cpu.i32[word + 1] !== Math.floor(linear / TWO_32)) return -1;
+  return (cpu.i32[entry + (TlbEntry.addend >> 2)]! + (linear | 0)) >>> 0;
+}
+
+function setTag(cpu: Cpu, word: number, isValid: boolean, low: number, high: number): void {
+  cpu.u32[word] = isValid ? low : INVALID_HALF;
+  cpu.i32[word + 1] = isValid ? high : -1;
+}
+
+function drop(cpu: Cpu, entry: number): void {
+  cpu.u32.fill(INVALID_HALF, entry, entry + 6);
+}
+
+/**
+ * Enters the page of the last walk.
+ * @param position of the page in the linear memory, or -1 where there is no RAM
+ */
+export function fill(cpu: Cpu, linear: number, bank: number, position: number): void {
+  const entry = entryWord(linear, bank);
+  const low = (linear & ~0xfff) >>> 0;
+  const high = Math.floor(linear / TWO_32);
+  const { rights } = found;
+  const isUser = bank === Bank.user;
+  if (position < 0 || isWatched(cpu, high * TWO_32 + low)) {
+    if (cpu.u32[entry] === low && cpu.i32[entry + 1] === high) drop(cpu, entry);
+    return;
+  }
+  const isReadable = !isUser || (rights & Right.user) !== 0;
+  let isWritable = isReadable && (rights & Right.dirty) !== 0 && !cpu.host.hasCode(position);
+  if ((rights & Right.write) === 0 && (isUser || (cpu.cr0 & Cr0.wp) !== 0)) isWritable = false;
+  let isExecutable = isReadable && (rights & Right.execute) !== 0;
+  if (!isUser && (rights & Right.user) !== 0 && (cpu.cr4 & Cr4.smep) !== 0) isExecutable = false;
+  setTag(cpu, entry + (TlbEntry.readTag >> 2), isReadable, low, high);
+  setTag(cpu, entry + (TlbEntry.writeTag >> 2), isWritable, low, high);
+  setTag(cpu, entry + (TlbEntry.executeTag >> 2), isExecutable, low, high);
+  cpu.i32[entry + (TlbEntry.addend >> 2)] = (position - low) | 0;
+  const large = largeCode(found.bits) << LARGE_SHIFT;
+  const global = (rights & Right.global) === 0 ? 0 : TLB_GLOBAL;
+  cpu.u32[entry + (TlbEntry.page >> 2)] = Math.floor(found.page / 4096) | large | global;
+}
+
+/** After CR0.PG, CR0.WP, CR4.PGE and whatever else changes the meaning of every entry. */
+export function flushAll(cpu: Cpu): void {
+  cpu.u32.fill(INVALID_HALF, FIRST_WORD, END_WORD);
+  cpu.host.flushJumpCache();
+}
+
+/** After MOV to CR3: global pages stay. */
+export function flushNonGlobal(cpu: Cpu): void {
+  const { u32 } = cpu;
+  for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
+    if (u32[entry] === INVALID_HALF) continue;
+    if (u32[entry + (TlbEntry.page >> 2)]! >= TLB_GLOBAL) continue;
+    drop(cpu, entry);
+  }
+  cpu.host.flushJumpCache();
+}
+
+/** INVLPG: the page that the guest's tables give the address, global or not, whatever its size. */
+export function flushPage(cpu: Cpu, linear: number): void {
+  const { u32 } = cpu;
+  for (let bank = 0; bank < 2; bank += 1) {
+    const entry = entryWord(linear, bank);
+    if (u32[entry] === (linear & ~0xfff) >>> 0) drop(cpu, entry);
+  }
+  for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
+    if (u32[entry] === INVALID_HALF) continue;
+    const code = (u32[entry + (TlbEntry.page >> 2)]! >>> LARGE_SHIFT) & 3;
+    if (code === 0) continue;
+    const bytes = LARGE_BYTES[code]!;
+    const page = cpu.i32[entry + 1]! * TWO_32 + u32[entry]!;
+    if (Math.floor(page / bytes) === Math.floor(linear / bytes)) drop(cpu, entry);
+  }
+  cpu.host.flushJumpCache();
+}
+
+/**
+ * Takes back the right to write without asking, of all entries for a page of the linear memory: when
+ * it first has decoded code in it.
+ * @param state position of the state block: 0, or where another processor's is kept
+ */
+export function protectPage(cpu: Cpu, position: number, state = 0): void {
+  const { u32, i32 } = cpu;
+  const page = (position & ~0xfff) | 0;
+  const first = (state + TLB) >> 2;
+  const end = first + ((2 * TLB_BANK_BYTES) >> 2);
+  const tag = TlbEntry.writeTag >> 2;
+  const addend = TlbEntry.addend >> 2;
+  for (let entry = first; entry < end; entry += ENTRY_WORDS) {
+    const low = u32[entry + tag]!;
+    if (low === INVALID_HALF || ((i32[entry + addend]! + low) | 0) !== page) continue;
+    u32[entry + tag] = INVALID_HALF;
+    u32[entry + tag + 1] = INVALID_HALF;
+  }
+}
