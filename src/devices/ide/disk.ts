@@ -191,7 +191,7 @@ export class AtaDisk extends IdeDrive {
 
   #setFeatures(): void {
     const value = this.file[IdeRegister.count]!;
-    switch (this.file[IdeRegister.error]) {
+    switch (this.features) {
       case AtaFeature.enableWriteCache:
         this.#isWriteCacheOn = true;
         break;

@@ -118,7 +118,7 @@ describe('an emulated ATAPI drive', () => {
     expect(channel.wait() & Status.error).toBe(Status.error);
     expect(channel.in(1)).toBe(0x20);
     channel.packet([0x03, 0, 0, 0, 18]);
-    expect([...channel.packetData().data.slice(12, 14)]).toEqual([0x3a, 0x01]);
+    expect(channel.packetData().data.slice(12, 14)).toEqual(Uint8Array.of(0x3a, 0x01));
   });
 
   it('MODE SELECT takes its parameters from the host', () => {
