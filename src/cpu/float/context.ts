@@ -1,5 +1,5 @@
 /** What every floating point instruction works on: the processor's state and two operands. */
-import { FloatEnvironment } from './environment.ts';
+import { EXTENDED, FloatEnvironment, type FloatFormat } from './environment.ts';
 import { FLOAT_STATE_BYTES, FloatTransfer, X87, XMM } from './layout.ts';
 import { FloatNumber } from './number.ts';
 
@@ -35,6 +35,11 @@ export class FloatContext {
   readonly result = new FloatNumber();
   /** A second result, of instructions that have two. */
   readonly other = new FloatNumber();
+  /** The x87 status and tag words while an x87 instruction runs. */
+  status = 0;
+  tags = 0;
+  /** What precision control rounds to. */
+  format: FloatFormat = EXTENDED;
   /** Partial sums of a dot product. */
   readonly sums = Array.from({ length: 4 }, () => new FloatNumber());
   /** A binary32 number and its bits. */

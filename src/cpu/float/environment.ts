@@ -10,6 +10,8 @@ export const FloatFlag = {
   underflow: 0x10,
   precision: 0x20,
   all: 0x3f,
+  /** Known before the operation is carried out: unmasked, they keep it from happening. */
+  before: 0x07,
 } as const;
 
 /** The RC field of MXCSR and of the x87 control word. */
@@ -28,6 +30,7 @@ export interface FloatFormat {
 
 export const SINGLE: FloatFormat = { precision: 24, minimum: -126, maximum: 127, bias: 192 };
 export const DOUBLE: FloatFormat = { precision: 53, minimum: -1022, maximum: 1023, bias: 1536 };
+/** The x87's own format, as all but precision control see it. */
 export const EXTENDED: FloatFormat = {
   precision: 64,
   minimum: -16_382,

@@ -1,7 +1,8 @@
 /** Every floating point instruction by row of the decode table: what the core calls. */
 import { encodings } from '../table/table.ts';
 import type { FloatContext, FloatInstruction } from './context.ts';
-import { SSE_INSTRUCTIONS } from './sse-table.ts';
+import { X87_INSTRUCTIONS } from './x87/table.ts';
+import { SSE_INSTRUCTIONS } from './sse/table.ts';
 
 let byRow: readonly (FloatInstruction | undefined)[] | undefined;
 
@@ -28,9 +29,11 @@ let byRow: readonly (FloatInstruction | undefined)[] | undefined;
  * An exception leaves the destination as it was, with MXCSR's sticky flags set.
  */
 export function floatInstructions(): readonly (FloatInstruction | undefined)[] {
-  byRow ??= encodings().map(({ unit, mnemonic }) =>
-    unit === 'sse' ? SSE_INSTRUCTIONS.get(mnemonic) : undefined,
-  );
+  byRow ??= encodings().map(({ unit, mnemonic, operands, code }) => {
+    if (unit === 'sse') return SSE_INSTRUCTIONS.get(mnemonic);
+    const name = `${mnemonic} ${operands.map(({ text }) => text).join(',') || '-'}`;
+    return X87_INSTRUCTIONS.get(`${name} ${code}`) ?? X87_INSTRUCTIONS.get(name);
+  });
   return byRow;
 }
 

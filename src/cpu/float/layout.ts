@@ -12,13 +12,14 @@ export const X87 = {
   tags: 132,
   /** u16: the low 11 bits of the last non-control instruction's opcode. */
   opcode: 134,
+  /** u64, and its selector u16 behind it. */
   instructionPointer: 136,
   instructionSelector: 144,
-  dataSelector: 146,
   dataPointer: 152,
+  dataSelector: 160,
 } as const;
 
-export const MXCSR = 160;
+export const MXCSR = 164;
 
 /** Sixteen registers of 16 bytes. */
 export const XMM = 176;
@@ -30,9 +31,9 @@ export const FloatTransfer = {
   /** u64 and u16, in: address and CS of the x87 instruction. */
   instructionPointer: 440,
   instructionSelector: 448,
-  /** u16 and u64, in: segment and offset of its memory operand. */
-  dataSelector: 450,
+  /** u64 and u16, in: offset and segment of its memory operand. */
   dataPointer: 456,
+  dataSelector: 464,
 } as const;
 
-export const FLOAT_STATE_BYTES = 464;
+export const FLOAT_STATE_BYTES = 480;

@@ -1,16 +1,16 @@
 /** SSE conversions between singles, doubles and integers, and ROUNDPS and its kin. */
-import { type FloatContext, FloatFault, type FloatInstruction } from './context.ts';
+import { type FloatContext, FloatFault, type FloatInstruction } from '../context.ts';
 import {
   type FloatEnvironment,
   FloatFlag,
   round,
   Rounding,
   roundToInteger,
-} from './environment.ts';
-import { fromInteger, toInteger } from './integer.ts';
-import { X87 } from './layout.ts';
-import { type FloatNumber, Kind, normalize } from './number.ts';
-import { begin, commit, type Lane, takeNan } from './sse-lanes.ts';
+} from '../environment.ts';
+import { fromInteger, toInteger } from '../integer.ts';
+import { X87 } from '../layout.ts';
+import { type FloatNumber, Kind, normalize } from '../number.ts';
+import { begin, commit, type Lane, takeNan } from './lanes.ts';
 
 /** CVTPS2PD, CVTSD2SS and so on: `count` lanes; the rest of `words` is zero. */
 export function betweenFormats(

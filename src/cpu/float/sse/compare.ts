@@ -1,9 +1,9 @@
 /** SSE comparisons, and MIN and MAX, which choose by one. */
-import { compare, Relation } from './arithmetic.ts';
-import { CompareFlag, type FloatContext, type FloatInstruction } from './context.ts';
-import { FloatFlag } from './environment.ts';
-import { Kind } from './number.ts';
-import { begin, commit, commitFlags, type Lane } from './sse-lanes.ts';
+import { compare, Relation } from '../arithmetic.ts';
+import { CompareFlag, type FloatContext, type FloatInstruction } from '../context.ts';
+import { FloatFlag } from '../environment.ts';
+import { Kind } from '../number.ts';
+import { begin, commit, commitFlags, type Lane } from './lanes.ts';
 
 /**
  * Loads both operands and compares them. Signalling NaNs are invalid; quiet ones are if

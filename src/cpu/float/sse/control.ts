@@ -1,7 +1,7 @@
 /** LDMXCSR and STMXCSR (SDM volume 1, 10.2.3). */
-import { type FloatContext, FloatFault } from './context.ts';
-import { MXCSR } from './layout.ts';
-import { MxcsrBit } from './sse-lanes.ts';
+import { type FloatContext, FloatFault } from '../context.ts';
+import { MXCSR } from '../layout.ts';
+import { MxcsrBit } from './lanes.ts';
 
 /** #GP if a bit is set that does not exist. Setting an unmasked flag raises nothing by itself. */
 export function loadControl(context: FloatContext, _destination: number, source: number): number {

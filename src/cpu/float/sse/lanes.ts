@@ -1,13 +1,13 @@
 /** How SSE instructions begin and end: MXCSR, lanes in and out (SDM volume 1, 11.5). */
-import { type FloatContext, FloatFault } from './context.ts';
+import { type FloatContext, FloatFault } from '../context.ts';
 import {
   DOUBLE,
   type FloatEnvironment,
   FloatFlag,
   type FloatFormat,
   SINGLE,
-} from './environment.ts';
-import { MXCSR } from './layout.ts';
+} from '../environment.ts';
+import { MXCSR } from '../layout.ts';
 import {
   type FloatNumber,
   Kind,
@@ -16,7 +16,7 @@ import {
   packSingle,
   unpackDouble,
   unpackSingle,
-} from './number.ts';
+} from '../number.ts';
 
 /** Control bits of MXCSR; the low six are {@link FloatFlag}. */
 export const MxcsrBit = {
@@ -28,9 +28,6 @@ export const MxcsrBit = {
   defined: 0xffff,
   initial: 0x1f80,
 } as const;
-
-/** Exceptions that are known before an operation is carried out. */
-const BEFORE = FloatFlag.invalid | FloatFlag.denormal | FloatFlag.divideByZero;
 
 export function begin(context: FloatContext): FloatEnvironment {
   const { environment } = context;
@@ -50,9 +47,9 @@ export function begin(context: FloatContext): FloatEnvironment {
  */
 function traps(context: FloatContext): boolean {
   const { masks, flags } = context.environment;
-  const early = (flags & BEFORE & ~masks) !== 0;
+  const early = (flags & FloatFlag.before & ~masks) !== 0;
   const at = context.base + MXCSR;
-  const raised = early ? flags & BEFORE : flags;
+  const raised = early ? flags & FloatFlag.before : flags;
   context.view.setUint32(at, context.view.getUint32(at, true) | raised, true);
   return (raised & ~masks) !== 0;
 }

@@ -1,14 +1,7 @@
 /** The SSE instructions that depend on MXCSR or raise its flags, by mnemonic. */
-import type { FloatInstruction } from './context.ts';
-import {
-  alternating,
-  dotProduct,
-  horizontal,
-  Operation,
-  root,
-  vertical,
-} from './sse-arithmetic.ts';
-import { comparison, comparisonToFlags, extremum } from './sse-compare.ts';
+import type { FloatInstruction } from '../context.ts';
+import { alternating, dotProduct, horizontal, Operation, root, vertical } from './arithmetic.ts';
+import { comparison, comparisonToFlags, extremum } from './compare.ts';
 import {
   betweenFormats,
   fromGeneral,
@@ -19,9 +12,9 @@ import {
   toGeneral,
   toIntegers,
   toMmx,
-} from './sse-convert.ts';
-import { DOUBLE_LANE, type Lane, SINGLE_LANE } from './sse-lanes.ts';
-import { loadControl, storeControl } from './sse-control.ts';
+} from './convert.ts';
+import { DOUBLE_LANE, type Lane, SINGLE_LANE } from './lanes.ts';
+import { loadControl, storeControl } from './control.ts';
 
 /** By suffix: lane and how many of them. */
 const SHAPES: readonly (readonly [suffix: string, lane: Lane, count: number])[] = [

@@ -1,9 +1,9 @@
 /** SSE to SSE4.1 arithmetic: every instruction that rounds a sum, product, quotient or root. */
-import { add, divide, multiply, squareRoot } from './arithmetic.ts';
-import type { FloatContext, FloatInstruction } from './context.ts';
-import { FloatFlag, round } from './environment.ts';
-import { type FloatNumber, Kind, normalize } from './number.ts';
-import { begin, commit, type Lane, takeNan } from './sse-lanes.ts';
+import { add, divide, multiply, squareRoot } from '../arithmetic.ts';
+import type { FloatContext, FloatInstruction } from '../context.ts';
+import { FloatFlag, round } from '../environment.ts';
+import { type FloatNumber, Kind, normalize } from '../number.ts';
+import { begin, commit, type Lane, takeNan } from './lanes.ts';
 
 export const Operation = { add: 0, subtract: 1, multiply: 2, divide: 3 } as const;
 
