@@ -64,6 +64,14 @@ export const MODE_SALT = 0x2d0;
 export const MODE = 0x2d8;
 /** `InterruptShadow` bits and others of {@link Activity}: u32. */
 export const ACTIVITY = 0x2dc;
+/** What a floating point or SIMD instruction takes and gives beside its operands. */
+export const FloatTransfer = {
+  /** u32, out: CF, PF, AF, ZF, SF and OF as COMISS, FCOMI, PTEST and PCMPISTRI set them. */
+  flags: 0x2e0,
+  /** u16 and u64, in: segment and offset of the memory operand of an x87 instruction. */
+  dataSelector: 0x2e4,
+  dataPointer: 0x2e8,
+} as const;
 /** Memory operand of a floating point or SIMD instruction: 512 bytes, enough for FXSAVE. */
 export const OPERAND_BUFFER = 0x300;
 

@@ -3,15 +3,14 @@ import { Decoder } from '../../src/cpu/decode/decode.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
 import { FloatContext } from '../../src/cpu/float/context.ts';
 import { floatInstruction, floatInstructions } from '../../src/cpu/float/instructions.ts';
-import { FloatTransfer, MXCSR, X87 } from '../../src/cpu/float/layout.ts';
+import { FloatTransfer, GPR, MXCSR, X87 } from '../../src/cpu/state.ts';
 import { type Encoding, type Operand, Trait } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
 import { DATA_ADDRESS, DATA_BYTES, FLAG_MASK } from './state.ts';
 import type { Vector } from './vectors.ts';
 
-const GENERAL = 0x800;
 const DATA = 0x1000;
-const TOTAL_BYTES = 0x3000;
+const TOTAL_BYTES = 0x2000;
 const GENERAL_PROTECTION = 13;
 /** RCPPS and its kin: two results within 1.5 * 2^-12 of the exact one (SDM volume 2, RCPPS). */
 const APPROXIMATE = /^r(?:cp|sqrt)[ps]s$/;
@@ -32,10 +31,11 @@ export class FloatReplay {
   readonly #decoder = new Decoder(BASE_FEATURES);
   readonly #u8 = new Uint8Array(TOTAL_BYTES);
   readonly #view = new DataView(this.#u8.buffer);
-  readonly #context = new FloatContext(
-    { u8: this.#u8, u32: new Uint32Array(this.#u8.buffer), view: this.#view },
-    0,
-  );
+  readonly #context = new FloatContext({
+    u8: this.#u8,
+    u32: new Uint32Array(this.#u8.buffer),
+    view: this.#view,
+  });
 
   /**
    * Decodes the vector's instruction into `insn` and `row`.
@@ -68,7 +68,7 @@ export class FloatReplay {
       destination = memory;
       source = row.feature === 'x87cmov' ? vector.before.eflags : memory;
       argument = ((insn.opcode & 7) << 8) | (insn.modRm & 0xff);
-      if (first?.text === 'AX') destination = GENERAL;
+      if (first?.text === 'AX') destination = GPR;
     }
     const fault = floatInstruction(this.#context, insn.row, destination, source, argument);
     return this.#compare(vector, fault);
@@ -86,7 +86,7 @@ export class FloatReplay {
       case 'P':
         return this.#context.physical(insn.reg & 7);
       case 'G':
-        return GENERAL + 8 * insn.reg;
+        return GPR + 8 * insn.reg;
       case 'W':
       case 'U':
         return insn.rm < 0 ? this.#memory(vector) : this.#context.xmm(insn.rm);
@@ -94,7 +94,7 @@ export class FloatReplay {
       case 'N':
         return insn.rm < 0 ? this.#memory(vector) : this.#context.physical(insn.rm & 7);
       case 'E':
-        return insn.rm < 0 ? this.#memory(vector) : GENERAL + 8 * insn.rm;
+        return insn.rm < 0 ? this.#memory(vector) : GPR + 8 * insn.rm;
       case 'M':
         return this.#memory(vector);
       default:
@@ -104,7 +104,7 @@ export class FloatReplay {
 
   #load({ before }: Vector): void {
     const view = this.#view;
-    for (let i = 0; i < 32; i++) view.setUint32(GENERAL + 4 * i, before.gpr[i]!, true);
+    for (let i = 0; i < 32; i++) view.setUint32(GPR + 4 * i, before.gpr[i]!, true);
     for (let i = 0; i < 64; i++) view.setUint32(this.#context.xmm(0) + 4 * i, before.xmm[i]!, true);
     for (let i = 0; i < 8; i++) {
       const at = this.#context.physical(i);
@@ -130,7 +130,7 @@ export class FloatReplay {
     };
     if (fault !== exception) wrong.push(`exception ${fault}, not ${exception}`);
     for (let i = 0; i < 32; i++) {
-      check(`general ${i >> 1}`, view.getUint32(GENERAL + 4 * i, true), after.gpr[i]!);
+      check(`general ${i >> 1}`, view.getUint32(GPR + 4 * i, true), after.gpr[i]!);
     }
     for (let i = 0; i < 64; i++) {
       const at = this.#context.xmm(0) + 4 * i;

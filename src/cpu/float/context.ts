@@ -1,6 +1,6 @@
 /** What every floating point instruction works on: the processor's state and two operands. */
 import { EXTENDED, FloatEnvironment, type FloatFormat } from './environment.ts';
-import { FLOAT_STATE_BYTES, FloatTransfer, X87, XMM } from './layout.ts';
+import { FloatTransfer, X87, XMM } from '../state.ts';
 import { FloatNumber } from './number.ts';
 
 /** Exception vectors that these instructions raise. */
@@ -27,8 +27,6 @@ export class FloatContext {
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
   readonly view: DataView;
-  /** Start of the processor's state block, aligned to 16. */
-  readonly base: number;
   readonly environment = new FloatEnvironment();
   readonly a = new FloatNumber();
   readonly b = new FloatNumber();
@@ -48,29 +46,26 @@ export class FloatContext {
   /** Results of all lanes, until none of them can fault any more. */
   readonly lanes = new Int32Array(4);
 
-  constructor(memory: LinearMemory, base: number) {
-    if (base % 16 !== 0 || base + FLOAT_STATE_BYTES > memory.u8.length) {
-      throw new Error(`floating point state at ${base}`);
-    }
+  /** @param memory with the state block of the processor that runs at 0 */
+  constructor(memory: LinearMemory) {
     this.u8 = memory.u8;
     this.u32 = memory.u32;
     this.view = memory.view;
-    this.base = base;
   }
 
   /** Offset of an XMM register. */
   xmm(register: number): number {
-    return this.base + XMM + 16 * register;
+    return XMM + 16 * register;
   }
 
   /** Offset of a physical x87 register, which is also an MMX register. */
   physical(register: number): number {
-    return this.base + X87.st + 16 * register;
+    return X87.st + 16 * register;
   }
 
   /** Hands CF, PF and ZF of a comparison to the core; AF, SF and OF are 0. */
   setFlags(flags: number): void {
-    this.view.setUint32(this.base + FloatTransfer.flags, flags, true);
+    this.view.setUint32(FloatTransfer.flags, flags, true);
   }
 }
 

@@ -21,8 +21,8 @@ let byRow: readonly (FloatInstruction | undefined)[] | undefined;
  *     x87     destination: where memory (or AX) is written; source: where memory is read, or
  *             EFLAGS for FCMOVcc; argument: the instruction's 11-bit opcode (low 3 bits of the
  *             first byte, then ModRM), which names ST(i), and for FNSTENV, FLDENV, FNSAVE, FRSTOR,
- *             FXSAVE and FXRSTOR a bit of `Layout`. The caller fills `FloatTransfer` with the
- *             instruction's and the memory operand's address first.
+ *             FXSAVE and FXRSTOR a bit of `Layout`. RIP and CS of the state block are the
+ *             instruction's, and `FloatTransfer` has where its memory operand is.
  *     COMISS  and its kin, FCOMI: destination and source are both read; CF, PF, AF, ZF, SF and OF are
  *             left in `FloatTransfer.flags`, for the caller to merge.
  *

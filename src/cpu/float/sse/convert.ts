@@ -8,7 +8,7 @@ import {
   roundToInteger,
 } from '../environment.ts';
 import { fromInteger, toInteger } from '../integer.ts';
-import { X87 } from '../layout.ts';
+import { X87 } from '../../state.ts';
 import { type FloatNumber, Kind, normalize } from '../number.ts';
 import { begin, commit, type Lane, takeNan } from './lanes.ts';
 
@@ -104,10 +104,10 @@ export function toGeneral(from: Lane, truncate: boolean): FloatInstruction {
  * all tags valid, TOP 0 (SDM volume 1, 9.5.1).
  */
 function enterMmx(context: FloatContext): void {
-  const { view, base } = context;
-  view.setUint8(base + X87.tags, 0xff);
-  const status = view.getUint16(base + X87.status, true);
-  view.setUint16(base + X87.status, status & ~0x3800, true);
+  const { view } = context;
+  view.setUint8(X87.tags, 0xff);
+  const status = view.getUint16(X87.status, true);
+  view.setUint16(X87.status, status & ~0x3800, true);
 }
 
 function isRegister(context: FloatContext, at: number): boolean {

@@ -7,7 +7,7 @@ import {
   type FloatFormat,
   SINGLE,
 } from '../environment.ts';
-import { MXCSR } from '../layout.ts';
+import { MXCSR } from '../../state.ts';
 import {
   type FloatNumber,
   Kind,
@@ -31,7 +31,7 @@ export const MxcsrBit = {
 
 export function begin(context: FloatContext): FloatEnvironment {
   const { environment } = context;
-  const mxcsr = context.view.getUint32(context.base + MXCSR, true);
+  const mxcsr = context.view.getUint32(MXCSR, true);
   environment.masks = (mxcsr >>> MxcsrBit.maskShift) & FloatFlag.all;
   environment.rounding = (mxcsr >>> MxcsrBit.roundingShift) & 3;
   environment.denormalsAreZero = (mxcsr & MxcsrBit.denormalsAreZero) !== 0;
@@ -48,7 +48,7 @@ export function begin(context: FloatContext): FloatEnvironment {
 function traps(context: FloatContext): boolean {
   const { masks, flags } = context.environment;
   const early = (flags & FloatFlag.before & ~masks) !== 0;
-  const at = context.base + MXCSR;
+  const at = MXCSR;
   const raised = early ? flags & FloatFlag.before : flags;
   context.view.setUint32(at, context.view.getUint32(at, true) | raised, true);
   return (raised & ~masks) !== 0;

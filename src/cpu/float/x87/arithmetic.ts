@@ -2,7 +2,7 @@
 import { add, divide, multiply, squareRoot } from '../arithmetic.ts';
 import { type FloatContext, FloatFault, type FloatInstruction } from '../context.ts';
 import { type FloatEnvironment, FloatFlag, round } from '../environment.ts';
-import { X87 } from '../layout.ts';
+import { X87 } from '../../state.ts';
 import type { FloatNumber } from '../number.ts';
 import type { Load } from './operands.ts';
 import {
@@ -148,7 +148,7 @@ function signChange(and: number, xor: number): FloatInstruction {
       context.result.setDefaultNan();
       return deliver(context, 0, false);
     }
-    const at = context.base + X87.st + 16 * physical(context, 0) + 9;
+    const at = X87.st + 16 * physical(context, 0) + 9;
     context.u8[at] = (context.u8[at]! & and) ^ xor;
     end(context);
     return FloatFault.none;

@@ -4,7 +4,7 @@
  */
 import { type FloatContext, FloatFault, type FloatInstruction } from '../context.ts';
 import { FloatFlag } from '../environment.ts';
-import { MXCSR, X87, XMM } from '../layout.ts';
+import { MXCSR, X87, XMM } from '../../state.ts';
 import { Kind } from '../number.ts';
 import { MxcsrBit } from '../sse/lanes.ts';
 import {
@@ -34,20 +34,20 @@ export const Layout = {
 
 export const FXSAVE_BYTES = 512;
 
-function status({ view, base }: FloatContext): number {
-  return view.getUint16(base + X87.status, true);
+function status({ view }: FloatContext): number {
+  return view.getUint16(X87.status, true);
 }
 
-function control({ view, base }: FloatContext): number {
-  return view.getUint16(base + X87.control, true);
+function control({ view }: FloatContext): number {
+  return view.getUint16(X87.control, true);
 }
 
 /** Writes a control word and a status word, with ES and B as they follow from the two. */
 function setWords(context: FloatContext, controlWord: number, statusWord: number): void {
-  const { view, base } = context;
+  const { view } = context;
   const written = (controlWord & Control.writable) | Control.alwaysSet;
-  view.setUint16(base + X87.control, written, true);
-  view.setUint16(base + X87.status, summarize(statusWord, written), true);
+  view.setUint16(X87.control, written, true);
+  view.setUint16(X87.status, summarize(statusWord, written), true);
 }
 
 /** Whether #MF is due at the next waiting instruction. */
@@ -56,15 +56,15 @@ export function isPending(context: FloatContext): boolean {
 }
 
 export function initialize(context: FloatContext): number {
-  const { view, base } = context;
+  const { view } = context;
   setWords(context, Control.initial, 0);
-  view.setUint8(base + X87.tags, 0);
-  view.setUint16(base + X87.opcode, 0, true);
-  view.setUint16(base + X87.instructionSelector, 0, true);
-  view.setUint16(base + X87.dataSelector, 0, true);
+  view.setUint8(X87.tags, 0);
+  view.setUint16(X87.opcode, 0, true);
+  view.setUint16(X87.instructionSelector, 0, true);
+  view.setUint16(X87.dataSelector, 0, true);
   for (const at of [X87.instructionPointer, X87.dataPointer]) {
-    view.setUint32(base + at, 0, true);
-    view.setUint32(base + at + 4, 0, true);
+    view.setUint32(at, 0, true);
+    view.setUint32(at + 4, 0, true);
   }
   return FloatFault.none;
 }
@@ -121,7 +121,7 @@ export function freeRegister(pops: boolean): FloatInstruction {
 
 /** Two bits a register: 0 valid, 1 zero, 2 special, 3 empty (SDM volume 1, 8.1.7). */
 function fullTags(context: FloatContext): number {
-  const tags = context.view.getUint8(context.base + X87.tags);
+  const tags = context.view.getUint8(X87.tags);
   let word = 0;
   for (let i = 0; i < 8; i++) {
     let tag = 3;
@@ -150,7 +150,7 @@ function environmentBytes(form: number): number {
 
 /** A pointer in real mode is a linear address: the low 16 bits in one field, the rest above. */
 function writeEnvironment(context: FloatContext, to: number, form: number): void {
-  const { view, base, u8 } = context;
+  const { view, u8 } = context;
   const step = (form & Layout.words) === 0 ? 4 : 2;
   const field = (index: number, value: number): void => {
     if (step === 4) view.setUint32(to + 4 * index, value, true);
@@ -161,11 +161,11 @@ function writeEnvironment(context: FloatContext, to: number, form: number): void
   field(0, control(context) | reserved);
   field(1, status(context) | reserved);
   field(2, fullTags(context) | reserved);
-  const opcode = view.getUint16(base + X87.opcode, true) & 0x7ff;
-  const instruction = view.getUint32(base + X87.instructionPointer, true);
-  const selector = view.getUint16(base + X87.instructionSelector, true);
-  const data = view.getUint32(base + X87.dataPointer, true);
-  const dataSelector = view.getUint16(base + X87.dataSelector, true);
+  const opcode = view.getUint16(X87.opcode, true) & 0x7ff;
+  const instruction = view.getUint32(X87.instructionPointer, true);
+  const selector = view.getUint16(X87.instructionSelector, true);
+  const data = view.getUint32(X87.dataPointer, true);
+  const dataSelector = view.getUint16(X87.dataSelector, true);
   if ((form & Layout.real) === 0) {
     field(3, instruction);
     field(4, step === 4 ? selector | (opcode << 16) : selector);
@@ -182,18 +182,18 @@ function writeEnvironment(context: FloatContext, to: number, form: number): void
 }
 
 function readEnvironment(context: FloatContext, from: number, form: number): void {
-  const { view, base } = context;
+  const { view } = context;
   const step = (form & Layout.words) === 0 ? 4 : 2;
   const word = (index: number): number => view.getUint16(from + step * index, true);
   const pointer = (index: number): number =>
     step === 4 ? view.getUint32(from + 4 * index, true) : word(index);
   setWords(context, word(0), word(1));
-  view.setUint8(base + X87.tags, abridgedTags(word(2)));
+  view.setUint8(X87.tags, abridgedTags(word(2)));
   let instruction = pointer(3);
   let data = pointer(5);
   let selector = word(4);
   let dataSelector = word(6);
-  let opcode = step === 4 ? pointer(4) >>> 16 : view.getUint16(base + X87.opcode, true);
+  let opcode = step === 4 ? pointer(4) >>> 16 : view.getUint16(X87.opcode, true);
   if ((form & Layout.real) !== 0) {
     opcode = pointer(4);
     instruction = word(3) | ((pointer(4) >>> 12) << 16);
@@ -201,13 +201,13 @@ function readEnvironment(context: FloatContext, from: number, form: number): voi
     selector = 0;
     dataSelector = 0;
   }
-  view.setUint16(base + X87.opcode, opcode & 0x7ff, true);
-  view.setUint16(base + X87.instructionSelector, selector, true);
-  view.setUint16(base + X87.dataSelector, dataSelector, true);
-  view.setUint32(base + X87.instructionPointer, instruction, true);
-  view.setUint32(base + X87.instructionPointer + 4, 0, true);
-  view.setUint32(base + X87.dataPointer, data, true);
-  view.setUint32(base + X87.dataPointer + 4, 0, true);
+  view.setUint16(X87.opcode, opcode & 0x7ff, true);
+  view.setUint16(X87.instructionSelector, selector, true);
+  view.setUint16(X87.dataSelector, dataSelector, true);
+  view.setUint32(X87.instructionPointer, instruction, true);
+  view.setUint32(X87.instructionPointer + 4, 0, true);
+  view.setUint32(X87.dataPointer, data, true);
+  view.setUint32(X87.dataPointer + 4, 0, true);
 }
 
 /** FNSTENV masks all exceptions once they are saved. */
@@ -295,30 +295,30 @@ export function saveExtendedState(
   _source: number,
   form: number,
 ): number {
-  const { view, base, u8 } = context;
+  const { view, u8 } = context;
   u8.fill(0, to, to + Area.xmm);
   view.setUint16(to + Area.control, control(context), true);
   view.setUint16(to + Area.status, status(context), true);
-  u8[to + Area.tags] = u8[base + X87.tags]!;
-  view.setUint16(to + Area.opcode, view.getUint16(base + X87.opcode, true), true);
+  u8[to + Area.tags] = u8[X87.tags]!;
+  view.setUint16(to + Area.opcode, view.getUint16(X87.opcode, true), true);
   const bytes = (form & Layout.wide) === 0 ? 4 : 8;
-  const instruction = base + X87.instructionPointer;
-  const data = base + X87.dataPointer;
+  const instruction = X87.instructionPointer;
+  const data = X87.dataPointer;
   u8.copyWithin(to + Area.instructionPointer, instruction, instruction + bytes);
   u8.copyWithin(to + Area.dataPointer, data, data + bytes);
   if (bytes === 4) {
-    const selector = view.getUint16(base + X87.instructionSelector, true);
+    const selector = view.getUint16(X87.instructionSelector, true);
     view.setUint16(to + Area.instructionSelector, selector, true);
-    const dataSelector = view.getUint16(base + X87.dataSelector, true);
+    const dataSelector = view.getUint16(X87.dataSelector, true);
     view.setUint16(to + Area.dataSelector, dataSelector, true);
   }
-  view.setUint32(to + Area.mxcsr, view.getUint32(base + MXCSR, true), true);
+  view.setUint32(to + Area.mxcsr, view.getUint32(MXCSR, true), true);
   view.setUint32(to + Area.mxcsrMask, MxcsrBit.defined, true);
   for (let i = 0; i < 8; i++) {
     const from = stackRegister(context, i);
     u8.copyWithin(to + Area.st + 16 * i, from, from + 10);
   }
-  u8.copyWithin(to + Area.xmm, base + XMM, base + XMM + 16 * vectorCount(form));
+  u8.copyWithin(to + Area.xmm, XMM, XMM + 16 * vectorCount(form));
   return FloatFault.none;
 }
 
@@ -329,13 +329,13 @@ export function restoreExtendedState(
   from: number,
   form: number,
 ): number {
-  const { view, base, u8 } = context;
+  const { view, u8 } = context;
   const mxcsr = view.getUint32(from + Area.mxcsr, true);
   if ((mxcsr & ~MxcsrBit.defined) !== 0) return FloatFault.generalProtection;
-  view.setUint32(base + MXCSR, mxcsr, true);
+  view.setUint32(MXCSR, mxcsr, true);
   setWords(context, view.getUint16(from, true), view.getUint16(from + Area.status, true));
-  u8[base + X87.tags] = u8[from + Area.tags]!;
-  view.setUint16(base + X87.opcode, view.getUint16(from + Area.opcode, true) & 0x7ff, true);
+  u8[X87.tags] = u8[from + Area.tags]!;
+  view.setUint16(X87.opcode, view.getUint16(from + Area.opcode, true) & 0x7ff, true);
   const wide = (form & Layout.wide) !== 0;
   const pointers = [
     [X87.instructionPointer, X87.instructionSelector, Area.instructionPointer],
@@ -343,20 +343,20 @@ export function restoreExtendedState(
   ] as const;
   for (const [pointer, selector, area] of pointers) {
     const high = view.getUint32(from + area + 4, true);
-    view.setUint32(base + pointer, view.getUint32(from + area, true), true);
-    view.setUint32(base + pointer + 4, wide ? high : 0, true);
-    view.setUint16(base + selector, wide ? 0 : high & 0xffff, true);
+    view.setUint32(pointer, view.getUint32(from + area, true), true);
+    view.setUint32(pointer + 4, wide ? high : 0, true);
+    view.setUint16(selector, wide ? 0 : high & 0xffff, true);
   }
   for (let i = 0; i < 8; i++) {
     const at = from + Area.st + 16 * i;
     u8.copyWithin(stackRegister(context, i), at, at + 10);
   }
-  u8.copyWithin(base + XMM, from + Area.xmm, from + Area.xmm + 16 * vectorCount(form));
+  u8.copyWithin(XMM, from + Area.xmm, from + Area.xmm + 16 * vectorCount(form));
   return FloatFault.none;
 }
 
 /** Leaves MMX: all registers are empty. */
-export function emptyMmx({ view, base }: FloatContext): number {
-  view.setUint8(base + X87.tags, 0);
+export function emptyMmx({ view }: FloatContext): number {
+  view.setUint8(X87.tags, 0);
   return FloatFault.none;
 }

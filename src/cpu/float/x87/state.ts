@@ -1,7 +1,7 @@
 /** How x87 instructions begin and end: stack, tags, status word (SDM volume 1, 8.1 and 8.5). */
 import type { FloatContext } from '../context.ts';
 import { EXTENDED, type FloatEnvironment, FloatFlag, type FloatFormat } from '../environment.ts';
-import { X87 } from '../layout.ts';
+import { X87 } from '../../state.ts';
 import { type FloatNumber, Kind, packExtendedTop, unpackExtended } from '../number.ts';
 
 export const Status = {
@@ -36,8 +36,8 @@ const FORMATS: readonly FloatFormat[] = [
 ];
 
 export function begin(context: FloatContext): FloatEnvironment {
-  const { environment, view, base } = context;
-  const control = view.getUint16(base + X87.control, true);
+  const { environment, view } = context;
+  const control = view.getUint16(X87.control, true);
   environment.masks = control & FloatFlag.all;
   environment.rounding = (control >>> Control.roundingShift) & 3;
   environment.denormalsAreZero = false;
@@ -45,14 +45,14 @@ export function begin(context: FloatContext): FloatEnvironment {
   environment.flags = 0;
   environment.roundedUp = false;
   context.format = FORMATS[(control >>> Control.precisionShift) & 3]!;
-  context.status = view.getUint16(base + X87.status, true) & ~Status.c1;
-  context.tags = view.getUint8(base + X87.tags);
+  context.status = view.getUint16(X87.status, true) & ~Status.c1;
+  context.tags = view.getUint8(X87.tags);
   return environment;
 }
 
 /** Leaves C1 as it was before {@link begin}, unless the stack underflows. */
 export function keepC1(context: FloatContext): void {
-  context.status |= context.view.getUint16(context.base + X87.status, true) & Status.c1;
+  context.status |= context.view.getUint16(X87.status, true) & Status.c1;
 }
 
 /** ES and B by the sticky flags and their masks. */
@@ -64,11 +64,11 @@ export function summarize(status: number, masks: number): number {
 
 /** Writes status and tags back, with the flags of the instruction and C1 if it rounded up. */
 export function end(context: FloatContext): void {
-  const { environment, view, base } = context;
+  const { environment, view } = context;
   let status = context.status | environment.flags;
   if (environment.roundedUp) status |= Status.c1;
-  view.setUint16(base + X87.status, summarize(status, environment.masks), true);
-  view.setUint8(base + X87.tags, context.tags);
+  view.setUint16(X87.status, summarize(status, environment.masks), true);
+  view.setUint8(X87.tags, context.tags);
 }
 
 /** Physical number of ST(i). */

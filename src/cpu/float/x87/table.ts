@@ -5,7 +5,7 @@
 import { FLAG_BITS } from '../../table/row.ts';
 import { type FloatContext, FloatFault, type FloatInstruction } from '../context.ts';
 import { DOUBLE, SINGLE } from '../environment.ts';
-import { FloatTransfer, X87 } from '../layout.ts';
+import { FloatTransfer, RIP, SegmentIndex, SegmentState, X87 } from '../../state.ts';
 import * as arithmetic from './arithmetic.ts';
 import * as comparison from './compare.ts';
 import * as control from './control.ts';
@@ -160,13 +160,14 @@ function waiting(execute: FloatInstruction): FloatInstruction {
 }
 
 /** Remembers where the last instruction that was no control instruction is, and its operand. */
-function keepPointers({ view, u8, base }: FloatContext, opcode: number, hasMemory: boolean): void {
-  view.setUint16(base + X87.opcode, opcode & 0x7ff, true);
-  const instruction = base + FloatTransfer.instructionPointer;
-  u8.copyWithin(base + X87.instructionPointer, instruction, instruction + 10);
+function keepPointers({ view, u8 }: FloatContext, opcode: number, hasMemory: boolean): void {
+  view.setUint16(X87.opcode, opcode & 0x7ff, true);
+  u8.copyWithin(X87.instructionPointer, RIP, RIP + 8);
+  const codeSelector = SegmentState.selector + 4 * SegmentIndex.cs;
+  u8.copyWithin(X87.instructionSelector, codeSelector, codeSelector + 2);
   if (!hasMemory) return;
-  const data = base + FloatTransfer.dataPointer;
-  u8.copyWithin(base + X87.dataPointer, data, data + 10);
+  u8.copyWithin(X87.dataPointer, FloatTransfer.dataPointer, FloatTransfer.dataPointer + 8);
+  u8.copyWithin(X87.dataSelector, FloatTransfer.dataSelector, FloatTransfer.dataSelector + 2);
 }
 
 function numeric([name, execute]: Entry): Entry {
