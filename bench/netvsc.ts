@@ -95,6 +95,8 @@ class NetvscBenchGuest {
       trace,
       signalGuest: () => {},
       retryLater: () => {},
+      retry: () => {},
+      dropRetry: () => {},
       gpadlOf: (_channel: HostChannel, gpadlId: number) => buffers[gpadlId - 1],
     };
     this.#channel = new HostChannel(bus, {

@@ -96,6 +96,8 @@ class StorvscGuest {
       trace,
       signalGuest: () => {},
       retryLater: () => {},
+      retry: () => {},
+      dropRetry: () => {},
       gpadlOf: () => undefined,
     };
     this.#channel = new HostChannel(bus, {

@@ -1,3 +1,5 @@
+import type { StateStream } from './state.ts';
+
 /**
  * Virtual time. One clock for a run, integer nanoseconds in a JavaScript number (exact for 104
  * days), moved only by processors that charge for their work and by the run loop that jumps to the
@@ -18,6 +20,10 @@ export class VirtualClock {
   set(timeNs: number): void {
     if (!Number.isSafeInteger(timeNs) || timeNs < 0) throw new Error(`bad virtual time ${timeNs}`);
     this.#nowNs = timeNs;
+  }
+
+  exchange(state: StateStream): void {
+    this.#nowNs = state.number('nowNs', this.#nowNs);
   }
 }
 

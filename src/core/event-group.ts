@@ -1,5 +1,6 @@
 import type { VirtualClock } from './clock.ts';
-import { EventQueue, type EventHandle, type EventHandler } from './events.ts';
+import { EventQueue, type EventHandle, type EventHandler, type PendingEvent } from './events.ts';
+import type { StateStream } from './state.ts';
 
 /** Handles beyond which those that have run are looked for and dropped. */
 const PRUNE_AT = 1024;
@@ -24,6 +25,29 @@ export class EventGroup extends EventQueue {
 
   override at(deadlineNs: number, handler: EventHandler, argument = 0): EventHandle {
     return this.#own(this.#whole.at(deadlineNs, handler, argument));
+  }
+
+  override tell(callback: () => void): EventHandle {
+    return this.#own(this.#whole.tell(callback));
+  }
+
+  override pendingEvent(handle: EventHandle): PendingEvent | undefined {
+    return this.#whole.pendingEvent(handle);
+  }
+
+  override restoreEvent(
+    handle: EventHandle,
+    deadlineNs: number,
+    handler: EventHandler,
+    argument: number,
+    isHostCall = false,
+  ): void {
+    this.#whole.restoreEvent(handle, deadlineNs, handler, argument, isHostCall);
+    this.#own(handle);
+  }
+
+  override exchange(state: StateStream, claimed: ReadonlySet<EventHandle>): void {
+    this.#whole.exchange(state, claimed);
   }
 
   #own(handle: EventHandle): EventHandle {

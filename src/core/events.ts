@@ -1,10 +1,22 @@
 import type { VirtualClock } from './clock.ts';
+import type { StateStream } from './state.ts';
 
 /** What runs at a deadline. While it runs the clock stands at that deadline. */
 export type EventHandler = (argument: number) => void;
 
 /** Names one scheduled event, for `cancel`. Never reused within a run. */
 export type EventHandle = number;
+
+/** What is known of an event that is still to come. */
+export interface PendingEvent {
+  readonly deadlineNs: number;
+  readonly handler: EventHandler;
+  readonly argument: number;
+  /** It tells somebody outside of the machine, and the machine does not depend on it. */
+  readonly isHostCall: boolean;
+}
+
+const NOBODY = (): void => undefined;
 
 /**
  * The queue of future work, a binary heap ordered by (deadline, sequence number), so that events of
@@ -15,7 +27,7 @@ export class EventQueue {
   readonly #clock: VirtualClock;
   readonly #deadlines: number[] = [];
   readonly #sequences: number[] = [];
-  readonly #pending = new Map<number, { handler: EventHandler; argument: number }>();
+  readonly #pending = new Map<number, PendingEvent>();
   #nextSequence = 1;
   #watchedNs = -Infinity;
   #onEarlier: () => void = () => undefined;
@@ -31,11 +43,29 @@ export class EventQueue {
 
   /** @param deadlineNs absolute virtual time; a past one runs as soon as events run */
   at(deadlineNs: number, handler: EventHandler, argument = 0): EventHandle {
-    if (Number.isNaN(deadlineNs)) throw new Error('event deadline is not a number');
+    return this.#add(deadlineNs, handler, argument, false);
+  }
+
+  /**
+   * Tells somebody outside of the machine, a script for example, from an event of its own at this
+   * time. In a machine that is restored from a snapshot the event comes as well, and tells nobody.
+   */
+  tell(callback: () => void): EventHandle {
+    return this.#add(this.#clock.nowNs, callback, 0, true);
+  }
+
+  #add(
+    deadline: number,
+    handler: EventHandler,
+    argument: number,
+    isHostCall: boolean,
+  ): EventHandle {
+    if (Number.isNaN(deadline)) throw new Error('event deadline is not a number');
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
-    this.#pending.set(sequence, { handler, argument });
-    this.#push(Math.ceil(Math.max(deadlineNs, this.#clock.nowNs)), sequence);
+    const deadlineNs = Math.ceil(Math.max(deadline, this.#clock.nowNs));
+    this.#pending.set(sequence, { deadlineNs, handler, argument, isHostCall });
+    this.#push(deadlineNs, sequence);
     if (deadlineNs < this.#watchedNs) this.#onEarlier();
     return sequence;
   }
@@ -48,6 +78,47 @@ export class EventQueue {
 
   unwatch(): void {
     this.#watchedNs = -Infinity;
+  }
+
+  pendingEvent(handle: EventHandle): PendingEvent | undefined {
+    return this.#pending.get(handle);
+  }
+
+  /** Puts an event of a snapshot back in its place, under the handle that it had. */
+  restoreEvent(
+    handle: EventHandle,
+    deadlineNs: number,
+    handler: EventHandler,
+    argument: number,
+    isHostCall = false,
+  ): void {
+    this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall });
+    this.#push(deadlineNs, handle);
+  }
+
+  /**
+   * What belongs to no owner: the next handle, and calls to the outside. Owners exchange their own
+   * events, before this.
+   * @param claimed the handles that owners have written; an event that nobody did cannot be saved
+   */
+  exchange(state: StateStream, claimed: ReadonlySet<EventHandle>): void {
+    this.#nextSequence = state.number('nextHandle', this.#nextSequence);
+    const calls: EventHandle[] = [];
+    if (!state.isRestoring) {
+      for (const [handle, event] of this.#pending) {
+        if (event.isHostCall) calls.push(handle);
+        else if (!claimed.has(handle)) {
+          throw new Error(`no part owns the event of ${event.handler.name || 'a closure'}`);
+        }
+      }
+    }
+    state.list('hostCalls', calls, (call) => {
+      const handle = state.number('handle', call ?? 0);
+      const known = call === undefined ? undefined : this.#pending.get(call);
+      const deadlineNs = state.number('deadlineNs', known?.deadlineNs ?? 0);
+      if (state.isRestoring) this.restoreEvent(handle, deadlineNs, NOBODY, 0, true);
+      return handle;
+    });
   }
 
   /** Does nothing if the event has run or was cancelled. */

@@ -1,3 +1,5 @@
+import { StateError, type StateStream } from './state.ts';
+
 /** Bytes of a guest page, and of everything that Hyper-V shares with a guest. */
 export const PAGE_BYTES = 4096;
 const FOUR_GIB = 0x1_0000_0000;
@@ -94,6 +96,28 @@ export class GuestMemory {
   readBytes(gpa: number, length: number): Uint8Array {
     const offset = this.#mustResolve(gpa, length);
     return this.u8.slice(offset, offset + length);
+  }
+
+  /** Everything, processors' own bytes included; what is all zeros takes no room. */
+  exchange(state: StateStream): void {
+    const { u8, u32 } = this;
+    const used: number[] = [];
+    if (state.isRestoring) u8.fill(0);
+    else {
+      for (let page = 0; page < u8.length / WASM_PAGE_BYTES; page += 1) {
+        const first = (page * WASM_PAGE_BYTES) / 4;
+        let bits = 0;
+        for (let word = first; word < first + WASM_PAGE_BYTES / 4; word += 1) bits |= u32[word]!;
+        if (bits !== 0) used.push(page);
+      }
+    }
+    state.list('pages', used, (known) => {
+      const page = state.number('page', known ?? 0);
+      const from = page * WASM_PAGE_BYTES;
+      if (from + WASM_PAGE_BYTES > u8.length) throw new StateError(`page ${page} is beyond memory`);
+      state.array('bytes', u8.subarray(from, from + WASM_PAGE_BYTES));
+      return page;
+    });
   }
 
   #mustResolve(gpa: number, length: number): number {

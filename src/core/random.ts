@@ -1,3 +1,5 @@
+import type { StateStream } from './state.ts';
+
 /**
  * The only source of chance in a run: SplitMix32-seeded xoshiro128** (Blackman and Vigna). A
  * generator is split by name, so that one more draw in one place changes nothing elsewhere.
@@ -64,6 +66,13 @@ export class Random {
   /** A number from 0 (included) to 1 (not included), with 32 random bits. */
   fraction(): number {
     return this.u32() / 0x1_0000_0000;
+  }
+
+  exchange(state: StateStream): void {
+    this.#s0 = state.number('s0', this.#s0);
+    this.#s1 = state.number('s1', this.#s1);
+    this.#s2 = state.number('s2', this.#s2);
+    this.#s3 = state.number('s3', this.#s3);
   }
 
   fill(target: Uint8Array): void {

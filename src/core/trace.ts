@@ -1,4 +1,5 @@
 import type { VirtualClock } from './clock.ts';
+import type { StateStream } from './state.ts';
 import type { Kind } from './wire.ts';
 
 /** A kind of trace event: who says it, what it is called, and its numeric fields in order. */
@@ -113,6 +114,12 @@ export class Trace {
     values[4] = e;
     values[5] = f;
     for (const sink of this.#sinks) sink(this.#clock.nowNs, type, values, text);
+  }
+
+  exchange(state: StateStream): void {
+    this.#low = state.number('low', this.#low);
+    this.#high = state.number('high', this.#high);
+    this.#count = state.number('count', this.#count);
   }
 
   /** Events so far. */

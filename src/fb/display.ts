@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import { DirtyRectangles } from './dirty.ts';
 
 /** Bits of one pixel in video memory: 5-6-5, or 8-8-8 with blue first, or the same and a spare byte. */
@@ -43,6 +44,24 @@ export class Display {
   pointerX = 0;
   pointerY = 0;
   isPointerVisible = false;
+
+  exchange(state: StateStream): void {
+    this.#vramGpa = state.number('vramGpa', this.#vramGpa);
+    this.#vramBytes = state.number('vramBytes', this.#vramBytes);
+    this.#mode = state.data('mode', this.#mode);
+    this.#generation = state.number('generation', this.#generation);
+    this.isTracked = state.flag('isTracked', this.isTracked);
+    state.part('dirty', () => this.dirty.exchange(state));
+    const { pointer } = this;
+    const shape = pointer && { ...pointer, pixels: [...pointer.pixels] };
+    const restored = state.data('pointer', shape);
+    if (state.isRestoring) {
+      this.pointer = restored && { ...restored, pixels: Uint8Array.from(restored.pixels) };
+    }
+    this.pointerX = state.number('pointerX', this.pointerX);
+    this.pointerY = state.number('pointerY', this.pointerY);
+    this.isPointerVisible = state.flag('isPointerVisible', this.isPointerVisible);
+  }
 
   get vramGpa(): number {
     return this.#vramGpa;

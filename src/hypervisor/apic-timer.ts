@@ -1,4 +1,5 @@
 import type { EventHandle, EventQueue } from '../core/events.ts';
+import type { StateStream } from '../core/state.ts';
 import type { LocalApic } from './apic.ts';
 import { LVT_TIMER, LVT_TIMER_MODE_MASK, LVT_TIMER_MODE_SHIFT, TimerMode } from './spec/apic.ts';
 import type { PartitionTime } from './time.ts';
@@ -50,6 +51,15 @@ export class ApicTimer {
     this.startNs = 0;
     this.deadlineLow = 0;
     this.deadlineHigh = 0;
+  }
+
+  exchange(state: StateStream): void {
+    this.initialCount = state.number('initialCount', this.initialCount);
+    this.divideRegister = state.number('divideRegister', this.divideRegister);
+    this.startNs = state.number('startNs', this.startNs);
+    this.deadlineLow = state.number('deadlineLow', this.deadlineLow);
+    this.deadlineHigh = state.number('deadlineHigh', this.deadlineHigh);
+    this.#event = state.event('event', this.#event, this.#onDeadline) ?? NO_EVENT;
   }
 
   get mode(): number {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import type { ApicTimer } from './apic-timer.ts';
 import {
@@ -105,6 +106,27 @@ export class LocalApic {
     this.commandHigh = 0;
     this.localVectors.fill(LVT_MASKED);
     this.timer?.reset();
+  }
+
+  exchange(state: StateStream): void {
+    this.baseLow = state.number('baseLow', this.baseLow);
+    this.baseHigh = state.number('baseHigh', this.baseHigh);
+    this.taskPriority = state.number('taskPriority', this.taskPriority);
+    this.logicalDestination = state.number('logicalDestination', this.logicalDestination);
+    this.destinationFormat = state.number('destinationFormat', this.destinationFormat);
+    this.spurious = state.number('spurious', this.spurious);
+    state.array('inService', this.inService);
+    state.array('triggerMode', this.triggerMode);
+    state.array('requested', this.requested);
+    this.errorStatus = state.number('errorStatus', this.errorStatus);
+    this.errorsSeen = state.number('errorsSeen', this.errorsSeen);
+    this.commandLow = state.number('commandLow', this.commandLow);
+    this.commandHigh = state.number('commandHigh', this.commandHigh);
+    state.array('localVectors', this.localVectors);
+    this.topRequested = highest(this.requested);
+    this.topInService = highest(this.inService);
+    const { timer } = this;
+    if (timer !== undefined) state.part('timer', () => timer.exchange(state));
   }
 
   /** What firmware leaves behind: enabled, 8259 through LINT0, NMI through LINT1 (virtual wire). */

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import { MessageHeader, SLOT_BYTES } from './spec/synic.ts';
 
 /** Two VMBus connections' worth of offers; a guest that reads nothing cannot make it longer. */
@@ -72,6 +73,21 @@ export class MessageQueue {
       this.u8.copyWithin(this.at(later - 1), from, from + SLOT_BYTES);
     }
     this.count -= 1;
+  }
+
+  exchange(state: StateStream): void {
+    const count = state.number('count', this.count);
+    const whole = new Uint8Array(count * SLOT_BYTES);
+    for (let index = 0; index < this.count; index += 1) {
+      const from = this.at(index);
+      whole.set(this.u8.subarray(from, from + SLOT_BYTES), index * SLOT_BYTES);
+    }
+    state.array('messages', whole);
+    if (!state.isRestoring) return;
+    this.u8 = whole;
+    this.view = new DataView(whole.buffer);
+    this.first = 0;
+    this.count = count;
   }
 
   #grow(): void {

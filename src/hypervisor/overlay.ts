@@ -1,4 +1,5 @@
 import { PAGE_BYTES } from '../core/memory.ts';
+import { StateError, type StateStream } from '../core/state.ts';
 import type { GuestMemory } from '../core/memory.ts';
 
 /**
@@ -34,6 +35,13 @@ export class OverlayPage {
     this.base = offset;
   }
 
+  exchange(state: StateStream): void {
+    state.part(this.name, () => {
+      this.pageNumber = state.number('pageNumber', this.pageNumber);
+      state.array('own', this.own);
+    });
+  }
+
   /** The content comes back from guest memory. */
   hide(): void {
     if (this.u8 !== this.own) this.own.set(this.u8.subarray(this.base, this.base + PAGE_BYTES));
@@ -50,6 +58,12 @@ export interface CoveredPage {
   readonly ram: Uint8Array;
   /** Overlays at this page, the visible one last. */
   readonly stack: OverlayPage[];
+}
+
+function overlayAt(pages: readonly OverlayPage[], index: number): OverlayPage {
+  const page = pages[index];
+  if (page === undefined) throw new StateError(`overlay ${index} does not exist`);
+  return page;
 }
 
 /**
@@ -101,6 +115,32 @@ export class OverlaySpace {
     if (stack.length === 0) this.covered.delete(page.pageNumber);
     page.hide();
     page.pageNumber = -1;
+  }
+
+  /**
+   * Where every overlay is. The content of those that the guest sees is in its memory, which is
+   * restored by itself.
+   * @param pages all of the partition, in a fixed order
+   */
+  exchange(state: StateStream, pages: readonly OverlayPage[]): void {
+    for (const page of pages) page.exchange(state);
+    const known = [...this.covered].map(([pageNumber, covered]) => ({ pageNumber, covered }));
+    const all = state.list('covered', known, (item) => {
+      const pageNumber = state.number('pageNumber', item?.pageNumber ?? 0);
+      const ram = state.bytes('ram', item?.covered.ram ?? new Uint8Array(0));
+      const stack = state.list('stack', item?.covered.stack ?? [], (page) => {
+        const index = state.number('overlay', page === undefined ? 0 : pages.indexOf(page));
+        return page ?? overlayAt(pages, index);
+      });
+      const offset = this.#memory.resolve(pageNumber * PAGE_BYTES, PAGE_BYTES);
+      return { pageNumber, covered: { offset, ram, stack } };
+    });
+    if (!state.isRestoring) return;
+    this.covered.clear();
+    for (const { pageNumber, covered } of all) {
+      this.covered.set(pageNumber, covered);
+      if (covered.offset >= 0) covered.stack.at(-1)?.show(this.#memory, covered.offset);
+    }
   }
 
   /** The overlay that a guest sees at an address without RAM, for accesses that miss `memory`. */

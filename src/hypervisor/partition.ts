@@ -3,6 +3,7 @@ import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import { PAGE_BYTES } from '../core/memory.ts';
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import type { BaseCpuid } from './cpuid.ts';
 import type { DeviceWindow } from './architectural-msrs.ts';
@@ -213,6 +214,26 @@ export class Partition {
     this.reenlightenment.fill(0);
     this.tscInvariantControl = 0;
     this.#enableApics();
+  }
+
+  exchange(state: StateStream): void {
+    this.guestOsLow = state.number('guestOsLow', this.guestOsLow);
+    this.guestOsHigh = state.number('guestOsHigh', this.guestOsHigh);
+    this.hypercallLow = state.number('hypercallLow', this.hypercallLow);
+    this.hypercallHigh = state.number('hypercallHigh', this.hypercallHigh);
+    this.referenceTscLow = state.number('referenceTscLow', this.referenceTscLow);
+    this.referenceTscHigh = state.number('referenceTscHigh', this.referenceTscHigh);
+    this.referenceTscSequence = state.number('referenceTscSequence', this.referenceTscSequence);
+    state.array('crash', this.crash);
+    state.array('reenlightenment', this.reenlightenment);
+    this.tscInvariantControl = state.number('tscInvariantControl', this.tscInvariantControl);
+    for (const processor of this.processors) {
+      state.part('processor', () => processor.exchange(state));
+    }
+    const pages = this.processors.flatMap(({ overlayPages }) => overlayPages);
+    state.part('overlays', () =>
+      this.overlays.exchange(state, [this.hypercallPage, this.referenceTscPage, ...pages]),
+    );
   }
 
   #enableApics(): void {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import { MessageQueue } from './message-queue.ts';
 import type { OverlaySpace } from './overlay.ts';
@@ -98,6 +99,22 @@ export class Synic {
       this.sources[sint * 2 + 1] = 0;
     }
     this.autoEoiVectors.fill(0);
+  }
+
+  /** Its pages are the partition's overlays. */
+  exchange(state: StateStream): void {
+    this.controlLow = state.number('controlLow', this.controlLow);
+    this.controlHigh = state.number('controlHigh', this.controlHigh);
+    this.messagePageLow = state.number('messagePageLow', this.messagePageLow);
+    this.messagePageHigh = state.number('messagePageHigh', this.messagePageHigh);
+    this.flagPageLow = state.number('flagPageLow', this.flagPageLow);
+    this.flagPageHigh = state.number('flagPageHigh', this.flagPageHigh);
+    state.array('sources', this.sources);
+    for (const queue of this.queues) state.part('queue', () => queue.exchange(state));
+    this.queuedSources = state.number('queuedSources', this.queuedSources);
+    state.array('heldFlags', this.heldFlags);
+    this.heldSources = state.number('heldSources', this.heldSources);
+    if (state.isRestoring) this.#collectAutoEoi();
   }
 
   writeControl(low: number, high: number): void {

@@ -1,5 +1,6 @@
 import { NS_PER_REFERENCE_TICK } from '../core/clock.ts';
 import type { EventHandle, EventQueue } from '../core/events.ts';
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import {
   MessageType,
@@ -71,6 +72,16 @@ export class SyntheticTimer {
     this.configLow = 0;
     this.countLow = 0;
     this.countHigh = 0;
+  }
+
+  exchange(state: StateStream): void {
+    this.configLow = state.number('configLow', this.configLow);
+    this.countLow = state.number('countLow', this.countLow);
+    this.countHigh = state.number('countHigh', this.countHigh);
+    this.dueTick = state.number('dueTick', this.dueTick);
+    this.messageWaits = state.flag('messageWaits', this.messageWaits);
+    this.waitingTick = state.number('waitingTick', this.waitingTick);
+    this.#event = state.event('event', this.#event, this.#onDeadline) ?? NO_EVENT;
   }
 
   get #sint(): number {

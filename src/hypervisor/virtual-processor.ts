@@ -1,6 +1,7 @@
 import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import { ApicRegisters } from './apic-registers.ts';
 import { ApicTimer } from './apic-timer.ts';
@@ -112,6 +113,29 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
     this.startupPending = NO_STARTUP;
     this.waitsForStartup = this.index !== 0;
     this.idlePending = false;
+  }
+
+  exchange(state: StateStream): void {
+    this.runtimeNs = state.number('runtimeNs', this.runtimeNs);
+    this.tsc.offsetLow = state.number('tscOffsetLow', this.tsc.offsetLow);
+    this.tsc.offsetHigh = state.number('tscOffsetHigh', this.tsc.offsetHigh);
+    this.assistLow = state.number('assistLow', this.assistLow);
+    this.assistHigh = state.number('assistHigh', this.assistHigh);
+    this.npiepLow = state.number('npiepLow', this.npiepLow);
+    this.npiepHigh = state.number('npiepHigh', this.npiepHigh);
+    this.nmiPending = state.flag('nmiPending', this.nmiPending);
+    this.initPending = state.flag('initPending', this.initPending);
+    this.startupPending = state.number('startupPending', this.startupPending);
+    this.waitsForStartup = state.flag('waitsForStartup', this.waitsForStartup);
+    this.idlePending = state.flag('idlePending', this.idlePending);
+    state.part('apic', () => this.apic.exchange(state));
+    state.part('synic', () => this.synic.exchange(state));
+    for (const timer of this.timers) state.part('timer', () => timer.exchange(state));
+  }
+
+  /** The pages that this processor lays over guest memory, in a fixed order. */
+  get overlayPages(): readonly OverlayPage[] {
+    return [this.assistPage, this.synic.messagePage, this.synic.flagPage];
   }
 
   cpuid(leaf: number, subleaf: number, out: Uint32Array): void {

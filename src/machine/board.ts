@@ -1,8 +1,9 @@
 import { MmioBus, PortBus } from '../core/bus.ts';
 import type { VirtualClock } from '../core/clock.ts';
 import { InputError } from '../core/errors.ts';
-import type { EventQueue } from '../core/events.ts';
+import type { EventHandle, EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import { ScsiDisk } from '../devices/scsi/disk.ts';
 import type { IdeController } from '../devices/ide/controller.ts';
@@ -96,6 +97,8 @@ export class Board {
   /** How often the host looks at the monitor page; Infinity while no open channel uses it. */
   #monitorIntervalNs = Infinity;
   #isFlushArmed = false;
+  #monitorEvent: EventHandle | undefined;
+  #flushEvent: EventHandle | undefined;
 
   constructor(options: BoardOptions) {
     this.#options = options;
@@ -135,6 +138,7 @@ export class Board {
           this.#sendMessage(vp, sint, payload, start, length),
         signalEvent: (vp, sint, flag) => this.partition.signalEvent(vp, sint, flag),
         after: (delayNs, run) => events.after(delayNs, run),
+        cancel: (event) => events.cancel(event),
       },
     });
     this.chipset = buildChipset({
@@ -309,10 +313,7 @@ export class Board {
     );
     if (!isTaken && !this.#isFlushArmed) {
       this.#isFlushArmed = true;
-      this.#options.events.after(MESSAGE_RETRY_NS, () => {
-        this.#isFlushArmed = false;
-        this.vmbus.flush();
-      });
+      this.#flushEvent = this.#options.events.after(MESSAGE_RETRY_NS, this.#flush);
     }
     return isTaken;
   }
@@ -326,7 +327,23 @@ export class Board {
     if (this.#isMonitorArmed || intervalNs === Infinity) return;
     this.#isMonitorArmed = true;
     const { clock, events } = this.#options;
-    events.at((Math.floor(clock.nowNs / intervalNs) + 1) * intervalNs, this.#pollMonitor);
+    const dueNs = (Math.floor(clock.nowNs / intervalNs) + 1) * intervalNs;
+    this.#monitorEvent = events.at(dueNs, this.#pollMonitor);
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushArmed = false;
+    this.vmbus.flush();
+  };
+
+  /** What the board itself holds; its parts have sections of their own. */
+  exchange(state: StateStream): void {
+    this.#messageBuffers?.exchange(state);
+    this.#isMonitorArmed = state.flag('isMonitorArmed', this.#isMonitorArmed);
+    this.#monitorIntervalNs = state.number('monitorIntervalNs', this.#monitorIntervalNs);
+    this.#monitorEvent = state.event('monitor', this.#monitorEvent, this.#pollMonitor);
+    this.#isFlushArmed = state.flag('isFlushArmed', this.#isFlushArmed);
+    this.#flushEvent = state.event('flush', this.#flushEvent, this.#flush);
   }
 
   readonly #pollMonitor = (): void => {

@@ -49,11 +49,18 @@ export interface Chipset {
   readonly ioApic: IoApic;
   readonly com1: Uart;
   readonly acpiPm: AcpiPm;
-  /** Generation 1 only. */
+  readonly rtc: Rtc;
+  /** Generation 1 only, and so the three after it. */
+  readonly pic: DualPic | undefined;
+  readonly pit: Pit | undefined;
+  readonly i8042: I8042 | undefined;
   readonly vga: Vga | undefined;
-  /** Generation 1 only. */
+  /** Generation 1 only, with the IDE controller on it. */
+  readonly pci: PciBus | undefined;
   readonly ide: IdeController | undefined;
 }
+
+const NO_PCI = { pci: undefined, ide: undefined };
 
 const PIT_IRQ = 0;
 const KEYBOARD_IRQ = 1;
@@ -97,22 +104,26 @@ export function buildChipset(options: ChipsetOptions): Chipset {
   rtc.attach(ports);
   const vga = generation === 1 ? new Vga() : undefined;
   vga?.attach(ports);
+  let pit: Pit | undefined;
+  let i8042: I8042 | undefined;
   if (generation === 1) {
     const anomaly = options.pitAnomaly;
-    new Pit({ line: line(PIT_IRQ, PIT_PIN), clock, events, anomaly }).attach(ports);
+    pit = new Pit({ line: line(PIT_IRQ, PIT_PIN), clock, events, anomaly });
+    pit.attach(ports);
     // The A20 gate is open on Hyper-V whatever a guest writes.
     const keyboardHost = { reset: () => host.reset(), setA20: () => undefined };
-    new I8042({ line: line(KEYBOARD_IRQ), events, host: keyboardHost }).attach(ports);
+    i8042 = new I8042({ line: line(KEYBOARD_IRQ), events, host: keyboardHost });
+    i8042.attach(ports);
   }
-  const ide = generation === 1 ? buildPci(options, line) : undefined;
-  return { ioApic, com1, acpiPm, vga, ide };
+  const { pci, ide } = generation === 1 ? buildPci(options, line) : NO_PCI;
+  return { ioApic, com1, acpiPm, rtc, pic, pit, i8042, vga, pci, ide };
 }
 
 /** Bus 0 of a Gen-1 board. */
 function buildPci(
   { ports, events, memory, trace, host }: ChipsetOptions,
   line: (irq: number) => InterruptLine,
-): IdeController {
+): Pick<Chipset, 'pci' | 'ide'> {
   const pci = new PciBus(() => host.reset());
   pci.attach(ports);
   pci.plugIn(BoardSlot.hostBridge, hostBridge());
@@ -122,5 +133,5 @@ function buildPci(
   pci.plugIn(BoardSlot.ide, ide);
   pci.plugIn(BoardSlot.powerManagement, powerManagement(ACPI_PM_PORT));
   pci.plugIn(BoardSlot.video, videoFunction(LOW_MMIO_START));
-  return ide;
+  return { pci, ide };
 }

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { ByteSink, Uart } from '../devices/uart/uart.ts';
 
 /** The last lines that failures show. */
@@ -27,6 +28,13 @@ export class ConsoleLine implements ByteSink {
     if (this.#recent.length > 2 * KEPT_CHARACTERS)
       this.#recent = this.#recent.slice(-KEPT_CHARACTERS);
     for (const listener of this.#listeners) listener(byte);
+  }
+
+  /** Who listens is outside of the machine. */
+  exchange(state: StateStream): void {
+    const waiting = state.list('waiting', this.#waiting, (byte) => state.number('byte', byte ?? 0));
+    this.#waiting.splice(0, Infinity, ...waiting);
+    this.#recent = state.text('recent', this.#recent);
   }
 
   inputReady(): void {

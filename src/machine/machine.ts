@@ -3,9 +3,10 @@ import { powerOn } from '../boot/power-on.ts';
 import { VirtualClock } from '../core/clock.ts';
 import { InputError } from '../core/errors.ts';
 import { EventGroup } from '../core/event-group.ts';
-import { EventQueue } from '../core/events.ts';
+import { EventQueue, type EventHandle } from '../core/events.ts';
 import { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
+import { StateError, type StateStream } from '../core/state.ts';
 import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
 import { commonDrivers } from '../guest/drivers.ts';
@@ -16,7 +17,9 @@ import type { PresetName, Switches } from '../guest/switches.ts';
 import type { GuestDriver } from '../guest/vmbus/api.ts';
 import { guestEnd, guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
+import type { VirtualProcessor } from '../hypervisor/processor.ts';
 import type { BlockDevice } from '../storage/block.ts';
+import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
 import { Board } from './board.ts';
 import { ConsoleLine } from './console.ts';
@@ -32,6 +35,13 @@ import { type AdapterConfig, MachineNetwork } from './network.ts';
 import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 import { Screen } from './screen.ts';
+import { boardSections } from './snapshot/board-sections.ts';
+import {
+  restoreSections,
+  saveSections,
+  type SavedSection,
+  type StateSection,
+} from './snapshot/sections.ts';
 
 /** The first event of every run: what it is a function of, beside its disks. */
 const configurationEvent = traceType(
@@ -139,10 +149,16 @@ export class Machine {
   #storage!: StorageStack;
   #guestNetwork!: NetworkStack;
   #loop!: RunLoop;
+  /** What the guest sees of its processors; a board that takes another's place fills it anew. */
+  readonly #guestProcessors: VirtualProcessor[] = [];
   #powerCycles = 0;
   #ending: Ending | undefined;
   #isResetPending = false;
   #panicMessage = '';
+  /** What the guest has printed of its present line. */
+  #line = '';
+  #haltEvent: EventHandle | undefined;
+  #startEvent: EventHandle | undefined;
 
   constructor(config: MachineConfig) {
     const { generation } = config;
@@ -156,21 +172,20 @@ export class Machine {
     this.#disks =
       config.disks.length > 0 || (config.dvds ?? []).length > 0
         ? config.disks
-        : [createDefaultDisk({ generation })];
+        : [new OverlayDevice(createDefaultDisk({ generation }))];
     this.memory = allocateMemory(config.memoryBytes);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;
       else if (type === guestEnd && values[0] === GUEST_HALTED) this.#guestHalted();
     });
-    let line = '';
     this.console.listen((byte) => {
       if (byte !== NEWLINE) {
-        line += String.fromCharCode(byte);
+        this.#line += String.fromCharCode(byte);
         return;
       }
-      this.trace.emitText(consoleEvent, line);
-      line = '';
+      this.trace.emitText(consoleEvent, this.#line);
+      this.#line = '';
     });
     const adapters =
       config.adapters ?? Array.from({ length: config.networkAdapters ?? 1 }, () => ({}));
@@ -272,6 +287,63 @@ export class Machine {
     return this.#ending;
   }
 
+  /** How many turns were taken as the clock stands now; with its time, a point of the run. */
+  get turns(): number {
+    return this.#loop.turns;
+  }
+
+  /**
+   * Saves the state of every part, between two turns.
+   * @throws StateError when something cannot be saved, and says what
+   */
+  save(): SavedSection[] {
+    this.#checkSavable();
+    return saveSections(this.#sections(), this.events);
+  }
+
+  /**
+   * Puts a new board in the place of the present one and gives it, and the rest of the machine, the
+   * state of a snapshot. What executes guest code stays as it is, and goes on from there.
+   */
+  restore(saved: readonly SavedSection[]): void {
+    this.#checkSavable();
+    this.events.clear();
+    this.#ending = undefined;
+    this.#buildBoard();
+    this.#buildLoop();
+    restoreSections(this.#sections(), saved, this.events);
+  }
+
+  #checkSavable(): void {
+    if (this.#config.world === undefined && this.#network.isAlone) return;
+    throw new StateError('a machine that shares its run with others cannot be saved alone');
+  }
+
+  /** In the order of restoring: guest memory comes after all that writes to it. */
+  #sections(): StateSection[] {
+    return [
+      { name: 'clock', version: 1, exchange: (state) => this.clock.exchange(state) },
+      { name: 'machine', version: 1, exchange: (state) => this.#exchange(state) },
+      { name: 'run loop', version: 1, exchange: (state) => this.#loop.exchange(state) },
+      { name: 'console', version: 1, exchange: (state) => this.console.exchange(state) },
+      { name: 'variables', version: 1, exchange: (state) => this.#variables.exchange(state) },
+      { name: 'network', version: 1, exchange: (state) => this.#network.exchange(state) },
+      ...boardSections(this.#board),
+      { name: 'memory', version: 1, exchange: (state) => this.memory.exchange(state) },
+      { name: 'trace', version: 1, exchange: (state) => this.trace.exchange(state) },
+    ];
+  }
+
+  #exchange(state: StateStream): void {
+    this.#powerCycles = state.number('powerCycles', this.#powerCycles);
+    this.#ending = state.data('ending', this.#ending);
+    this.#isResetPending = state.flag('isResetPending', this.#isResetPending);
+    this.#panicMessage = state.text('panicMessage', this.#panicMessage);
+    this.#line = state.text('line', this.#line);
+    this.#haltEvent = state.event('halt', this.#haltEvent, this.#haltSettled);
+    this.#startEvent = state.event('start', this.#startEvent, this.#start);
+  }
+
   /** Makes `run` return soon. */
   pause(): void {
     this.#loop.stop();
@@ -284,23 +356,50 @@ export class Machine {
 
   /** Nothing wakes the guest again, but what it printed last is still on its way. */
   #guestHalted(): void {
-    this.#boardEvents.after(HALT_SETTLE_NS, () => {
-      // A guest without crash MSRs panics and halts: nothing else tells of it.
-      const message = this.#panicMessage;
-      if (message === '') this.#end({ kind: 'halted' });
-      else this.#end({ kind: 'guest-crash', message, parameters: [] });
-    });
+    this.#haltEvent = this.#boardEvents.after(HALT_SETTLE_NS, this.#haltSettled);
   }
+
+  readonly #haltSettled = (): void => {
+    // A guest without crash MSRs panics and halts: nothing else tells of it.
+    const message = this.#panicMessage;
+    if (message === '') this.#end({ kind: 'halted' });
+    else this.#end({ kind: 'guest-crash', message, parameters: [] });
+  };
+
+  readonly #start = (): void => this.#loop.wake(0);
 
   /** Everything that a power cycle makes new. */
   #plugIn(): void {
-    const { clock, trace, memory } = this;
-    const { generation, host, processors, dvds, rcConf } = this.#config;
-    const events = this.#boardEvents;
-    events.clear();
+    const { trace } = this;
+    const { generation, rcConf } = this.#config;
+    this.#boardEvents.clear();
     // RAM under the old overlay pages comes back.
     if (this.#powerCycles > 0) this.#board.partition.reset();
     this.#powerCycles += 1;
+    this.#buildBoard();
+    this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
+    this.#guestNetwork = createNetworkStack(rcConf === undefined ? {} : { rcConf });
+    this.#guest = createModelGuest({
+      drivers: [
+        ...(this.#config.drivers ?? []),
+        this.#storage.driver,
+        this.#guestNetwork.driver,
+        ...commonDrivers,
+      ],
+      mountRoot: (kernel) => this.#storage.mountRoot(kernel),
+      processors: this.#guestProcessors,
+      trace,
+      seed: this.#random.split(`guest ${this.#powerCycles}`),
+      preset: this.#config.preset,
+      ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
+    });
+    this.#buildLoop();
+  }
+
+  #buildBoard(): void {
+    const { clock, trace, memory } = this;
+    const { generation, host, processors, dvds } = this.#config;
+    const events = this.#boardEvents;
     this.#board = new Board({
       generation,
       profile: { ...HOST_PROFILES[host], ...this.#config.hostProfile },
@@ -336,22 +435,11 @@ export class Machine {
       display: this.#board.video.display,
       vga: this.#board.chipset.vga,
     });
-    this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
-    this.#guestNetwork = createNetworkStack(rcConf === undefined ? {} : { rcConf });
-    this.#guest = createModelGuest({
-      drivers: [
-        ...(this.#config.drivers ?? []),
-        this.#storage.driver,
-        this.#guestNetwork.driver,
-        ...commonDrivers,
-      ],
-      mountRoot: (kernel) => this.#storage.mountRoot(kernel),
-      processors: this.#board.partition.processors,
-      trace,
-      seed: this.#random.split(`guest ${this.#powerCycles}`),
-      preset: this.#config.preset,
-      ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
-    });
+    this.#guestProcessors.splice(0, Infinity, ...this.#board.partition.processors);
+  }
+
+  #buildLoop(): void {
+    const { clock } = this;
     const virtualProcessors = this.#board.partition.processors;
     this.#loop = new RunLoop({
       clock,
@@ -411,7 +499,7 @@ export class Machine {
       engine.reset(index === 0 ? result.start : undefined);
     }
     if (firmwareNs === 0) this.#loop.wake(0);
-    else this.#boardEvents.after(firmwareNs, () => this.#loop.wake(0));
+    else this.#startEvent = this.#boardEvents.after(firmwareNs, this.#start);
   }
 
   #randomBytes(name: string, count: number): Uint8Array {

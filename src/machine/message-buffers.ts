@@ -1,3 +1,5 @@
+import type { StateStream } from '../core/state.ts';
+
 /** How fast a host takes messages that a guest posts (HvPostMessage; TLFS 11.10). */
 export interface MessageRate {
   /** Messages that wait at the host at most: its message buffers for this guest. */
@@ -14,6 +16,10 @@ export class MessageBuffers {
 
   constructor(rate: MessageRate) {
     this.#rate = rate;
+  }
+
+  exchange(state: StateStream): void {
+    this.#idleNs = state.number('idleNs', this.#idleNs);
   }
 
   /** Takes a buffer for a message. @returns false when there is none: "insufficient buffers" */

@@ -1,4 +1,5 @@
 /** A machine's network adapters, and the switch that they are on when nobody says which. */
+import type { StateStream } from '../core/state.ts';
 import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
@@ -67,8 +68,10 @@ export class MachineNetwork {
   /** In the order of the adapters. */
   readonly ports: readonly SwitchPort[];
   readonly macs: readonly Uint8Array[];
+  readonly #isAlone: boolean;
 
   constructor({ adapters, clock, events, trace, name }: NetworkOptions) {
+    this.#isAlone = adapters.every(({ network }) => network === undefined);
     if (adapters.some(({ network }) => network === undefined)) {
       this.own = new VirtualSwitch({ clock, events, trace });
       this.gateway = connectGateway(this.own, clock, trace);
@@ -79,6 +82,18 @@ export class MachineNetwork {
       if (isConnected === false) made.setLink(false);
       return made;
     });
+  }
+
+  /** Whether every adapter is on the machine's own switch. */
+  get isAlone(): boolean {
+    return this.#isAlone;
+  }
+
+  exchange(state: StateStream): void {
+    const { own, gateway } = this;
+    if (own !== undefined) state.part('switch', () => own.exchange(state));
+    const dhcp = gateway?.dhcp;
+    if (dhcp !== undefined) state.part('dhcp', () => dhcp.exchange(state));
   }
 
   /**

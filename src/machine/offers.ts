@@ -56,6 +56,10 @@ class UnbuiltDevice implements VmbusDevice {
   writable(): void {
     // Never open.
   }
+
+  exchange(): void {
+    // Never open.
+  }
 }
 
 interface UnbuiltRow {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { ProcessorEngine } from '../hypervisor/processor.ts';
@@ -40,6 +41,9 @@ export class RunLoop {
   #isStopped = false;
   #instantNs = -1;
   #stepsInInstant = 0;
+  /** Turns that left the clock where it is. */
+  #turnNs = -1;
+  #turns = 0;
 
   constructor(options: RunLoopOptions) {
     this.#clock = options.clock;
@@ -57,6 +61,15 @@ export class RunLoop {
     this.#endTurn();
   }
 
+  exchange(state: StateStream): void {
+    state.array('wakeNs', this.#wakeNs);
+    this.#lastTurn = state.number('lastTurn', this.#lastTurn);
+    this.#instantNs = state.number('instantNs', this.#instantNs);
+    this.#stepsInInstant = state.number('stepsInInstant', this.#stepsInInstant);
+    this.#turnNs = state.number('turnNs', this.#turnNs);
+    this.#turns = state.number('turns', this.#turns);
+  }
+
   /** All processors wait until they are woken. */
   sleepAll(): void {
     this.#wakeNs.fill(Infinity);
@@ -65,6 +78,18 @@ export class RunLoop {
   /** When the first of the processors wants to run; Infinity while all wait. */
   get nextWakeNs(): number {
     return this.#wakeNs[this.#earliest()]!;
+  }
+
+  /** How many turns were taken, as the clock stands now. */
+  get turns(): number {
+    return this.#turnNs === this.#clock.nowNs ? this.#turns : 0;
+  }
+
+  #countTurn(): void {
+    const { nowNs } = this.#clock;
+    if (nowNs !== this.#turnNs) this.#turns = 0;
+    this.#turnNs = nowNs;
+    this.#turns += 1;
   }
 
   /** Makes `run` return after the step that it is in. */
@@ -101,9 +126,11 @@ export class RunLoop {
       this.#countStep(nextNs);
       if (eventNs <= wakeNs) {
         this.#events.runNext();
+        this.#countTurn();
         continue;
       }
       this.#turn(processor, Math.min(eventNs, deadlineNs));
+      this.#countTurn();
     }
     return this.#isStopped ? undefined : 'steps';
   }

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { Random } from '../core/random.ts';
 
 export interface LinkFaultOptions {
@@ -26,6 +27,11 @@ export class LinkFaults {
   constructor(random: Random, options: LinkFaultOptions) {
     this.#random = random;
     this.#options = options;
+  }
+
+  exchange(state: StateStream): void {
+    state.part('random', () => this.#random.exchange(state));
+    this.delayNs = state.number('delayNs', this.delayNs);
   }
 
   /** Decides for one frame. @returns how many copies of it go on: 0, 1 or 2 */

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import { copyBytes, wordsOf } from './copy.ts';
 
 /** What a queue begins with: most ports never hold more than a few frames. */
@@ -120,6 +121,29 @@ export class FrameQueue {
   dropFirst(): void {
     this.#first = (this.#first + 1) & this.#mask;
     this.#count -= 1;
+  }
+
+  exchange(state: StateStream): void {
+    const count = state.number('count', this.#count);
+    const isGrown = state.flag('isGrown', this.bytes.length === this.#capacityBytes);
+    this.#end = state.number('end', this.#end);
+    if (state.isRestoring) {
+      this.#first = 0;
+      this.#count = count;
+      if (isGrown && this.bytes.length < this.#capacityBytes) {
+        this.bytes = new Uint8Array(this.#capacityBytes);
+        this.words = wordsOf(this.bytes);
+      }
+    }
+    for (let index = 0; index < count; index += 1) {
+      const slot = (this.#first + index) & this.#mask;
+      this.#starts[slot] = state.number('start', this.#starts[slot]!);
+      this.#lengths[slot] = state.number('length', this.#lengths[slot]!);
+      this.#facts[slot] = state.number('facts', this.#facts[slot]!);
+      this.#dueNs[slot] = state.number('dueNs', this.#dueNs[slot]!);
+      const start = this.#starts[slot];
+      state.array('bytes', this.bytes.subarray(start, start + this.#lengths[slot]));
+    }
   }
 
   clear(): void {

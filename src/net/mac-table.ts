@@ -1,3 +1,5 @@
+import type { StateStream } from '../core/state.ts';
+
 /** Entries; when a probe finds no free one, the oldest of its run makes way. */
 const SLOTS = 1024;
 const PROBE = 16;
@@ -14,6 +16,13 @@ export class MacTable {
 
   constructor(ageNs: number = DEFAULT_AGE_NS) {
     this.#ageNs = ageNs;
+  }
+
+  exchange(state: StateStream): void {
+    state.array('high', this.#high);
+    state.array('low', this.#low);
+    state.array('ports', this.#ports);
+    state.array('seenNs', this.#seenNs);
   }
 
   #hash(high: number, low: number): number {

@@ -1,3 +1,4 @@
+import { exchangeNumbers, StateError, type StateStream } from '../core/state.ts';
 import type { LinkFaults } from './faults.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { FrameFact } from './inspect.ts';
@@ -116,6 +117,19 @@ export class SwitchPort implements PacketLink {
     this.vlan = options.vlan ?? { mode: 'access', id: 0 };
     this.verifiesChecksums = options.verifiesChecksums !== false;
     this.faults = options.faults;
+  }
+
+  /** Taps and receivers belong to those who put them there. */
+  exchange(state: StateStream): void {
+    state.part('counters', () => exchangeNumbers(state, this.counters));
+    state.part('queue', () => this.queue.exchange(state));
+    const hasFaults = state.flag('hasFaults', this.faults !== undefined);
+    if (hasFaults && this.faults === undefined) throw new StateError(`${this.name} has faults`);
+    if (!hasFaults) this.faults = undefined;
+    this.faults?.exchange(state);
+    this.busyUntilNs = state.number('busyUntilNs', this.busyUntilNs);
+    this.isDraining = state.flag('isDraining', this.isDraining);
+    this.#isUp = state.flag('isUp', this.#isUp);
   }
 
   get isUp(): boolean {

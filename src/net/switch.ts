@@ -1,5 +1,6 @@
+import { StateError, type StateStream } from '../core/state.ts';
 import type { VirtualClock } from '../core/clock.ts';
-import type { EventQueue } from '../core/events.ts';
+import type { EventHandle, EventQueue } from '../core/events.ts';
 import { traceType, type Trace } from '../core/trace.ts';
 import { openEnum, u16, u32 } from '../core/wire.ts';
 import { WordViews } from './copy.ts';
@@ -27,6 +28,12 @@ const dropEvent = traceType('net', 'drop', {
 const badChecksumEvent = traceType('net', 'bad-checksum', { port: u16, facts: u32, length: u32 });
 const learnEvent = traceType('net', 'learn', { port: u16, vlan: u16, macHigh: u32, macLow: u16 });
 
+interface DelayedFrame {
+  readonly port: number;
+  readonly frame: Uint8Array;
+  readonly event: EventHandle;
+}
+
 export interface SwitchOptions {
   readonly clock: VirtualClock;
   readonly events: EventQueue;
@@ -48,6 +55,12 @@ export class VirtualSwitch {
   readonly #ports: (SwitchPort | undefined)[] = [];
   readonly #views = new WordViews();
   readonly #drainHandler = (index: number): void => this.#drain(index);
+  /** The event that serves each port, by its index; it may be over. */
+  readonly #drainEvents = new Map<number, EventHandle>();
+  /** Frames that a fault holds back, by a number of their own. */
+  readonly #delayed = new Map<number, DelayedFrame>();
+  readonly #delayHandler = (number: number): void => this.#release(number);
+  #nextDelayed = 0;
 
   constructor(options: SwitchOptions) {
     this.#clock = options.clock;
@@ -104,10 +117,49 @@ export class VirtualSwitch {
   /** Frames that a fault holds back leave the path of typed arrays: there are few of them. */
   #delay(from: SwitchPort, frame: Uint8Array, copies: number, delayNs: number): void {
     for (let copy = 0; copy < copies; copy += 1) {
-      this.#events.after(delayNs, () => {
-        if (this.#ports[from.index] === from) this.#route(from, frame, 0, frame.length);
-      });
+      this.#nextDelayed += 1;
+      const event = this.#events.after(delayNs, this.#delayHandler, this.#nextDelayed);
+      this.#delayed.set(this.#nextDelayed, { port: from.index, frame, event });
     }
+  }
+
+  #release(number: number): void {
+    const delayed = this.#delayed.get(number);
+    this.#delayed.delete(number);
+    const port = this.#ports[delayed?.port ?? -1];
+    if (delayed === undefined || port === undefined) return;
+    this.#route(port, delayed.frame, 0, delayed.frame.length);
+  }
+
+  /** Stations, ports and frames on their way. Ports that come and go are not the switch's to make. */
+  exchange(state: StateStream): void {
+    state.part('stations', () => this.#stations.exchange(state));
+    const indices = state.list('ports', this.#portIndices, (known) => {
+      const index = state.number('index', known ?? 0);
+      const port = this.#ports[index];
+      if (port === undefined) throw new StateError(`has a port ${index}`);
+      state.part('port', () => port.exchange(state));
+      const event = this.#drainEvents.get(index);
+      const restored = state.event('drain', event, this.#drainHandler);
+      if (restored !== undefined) this.#drainEvents.set(index, restored);
+      return index;
+    });
+    if (indices.length !== this.#portIndices.length) throw new StateError('has fewer ports');
+    this.#nextDelayed = state.number('nextDelayed', this.#nextDelayed);
+    const delayed = state.list('delayed', [...this.#delayed], (known) => {
+      const number = state.number('number', known?.[0] ?? 0);
+      const port = state.number('port', known?.[1].port ?? 0);
+      const frame = state.bytes('frame', known?.[1].frame ?? new Uint8Array(0));
+      const event = state.event('release', known?.[1].event, this.#delayHandler) ?? 0;
+      return [number, { port, frame, event }] as [number, DelayedFrame];
+    });
+    if (!state.isRestoring) return;
+    this.#delayed.clear();
+    for (const [number, frame] of delayed) this.#delayed.set(number, frame);
+  }
+
+  get #portIndices(): readonly number[] {
+    return this.ports.map(({ index }) => index);
   }
 
   #refuse(port: SwitchPort, reason: number, length: number): void {
@@ -225,7 +277,7 @@ export class VirtualSwitch {
 
   #schedule(port: SwitchPort, dueNs: number): void {
     port.isDraining = true;
-    this.#events.at(dueNs, this.#drainHandler, port.index);
+    this.#drainEvents.set(port.index, this.#events.at(dueNs, this.#drainHandler, port.index));
   }
 
   /** Delivers every frame that is due, as one batch. */

@@ -4,6 +4,8 @@
  * time, decides when a guest learns of a completion.
  */
 
+import type { StateStream } from '../core/state.ts';
+
 /** Bytes that an image lives in. The machine opens host files; tests use memory. */
 export interface ByteStore {
   /** For messages: the path as the user wrote it, or what the memory holds. */
@@ -42,6 +44,8 @@ export interface BlockDevice {
   write(position: number, source: Uint8Array, start: number, length: number): void;
   /** The range may read as zeros from now on, and images may give its space back. */
   unmap(position: number, length: number): void;
+  /** What was written; only a disk whose writes are in memory, or that takes none, can be saved. */
+  exchange?(state: StateStream): void;
   flush(): void;
   close(): void;
 }

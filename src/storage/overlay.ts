@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { BlockDevice } from './block.ts';
 import { readParent } from './image.ts';
 import { RangeSet } from './range-set.ts';
@@ -92,6 +93,19 @@ export class OverlayDevice implements BlockDevice {
     for (const index of this.#granules.keys()) {
       if (index >= first && index < last) this.#granules.delete(index);
     }
+  }
+
+  exchange(state: StateStream): void {
+    const granules = state.list('granules', [...this.#granules], (granule) => {
+      const index = state.number('index', granule?.[0] ?? 0);
+      const bytes = granule?.[1] ?? new Uint8Array(granuleBytes);
+      state.array('bytes', bytes);
+      return [index, bytes] as [number, Uint8Array];
+    });
+    state.part('unmapped', () => this.#unmapped.exchange(state));
+    if (!state.isRestoring) return;
+    this.#granules.clear();
+    for (const [index, bytes] of granules) this.#granules.set(index, bytes);
   }
 
   flush(): void {}

@@ -1,3 +1,5 @@
+import type { StateStream } from '../core/state.ts';
+
 /** Whole numbers as disjoint ranges, so that a range of any length costs one entry. */
 export class RangeSet {
   /** Start and end (not included) of each range in turn, ascending. */
@@ -24,6 +26,10 @@ export class RangeSet {
     const to = this.#firstAbove(end);
     const kept = [...(from % 2 === 0 ? [start] : []), ...(to % 2 === 0 ? [end] : [])];
     this.#bounds.splice(from, to - from, ...kept);
+  }
+
+  exchange(state: StateStream): void {
+    this.#bounds = state.list('bounds', this.#bounds, (bound) => state.number('bound', bound ?? 0));
   }
 
   clear(): void {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import { encodeDevicePath, parseDevicePath, readUtf16, utf16 } from './device-path.ts';
 import type { PathNode } from './device-path.ts';
 import { LOAD_OPTION_ACTIVE, LoadOption } from './spec/device-path.ts';
@@ -39,6 +40,20 @@ export class VariableStore {
     const key = `${vendor} ${name}`;
     if (data.length === 0) this.#variables.delete(key);
     else this.#variables.set(key, { name, vendor, attributes, data: data.slice() });
+  }
+
+  exchange(state: StateStream): void {
+    const variables = state.list('variables', this.list(), (variable) => ({
+      name: state.text('name', variable?.name ?? ''),
+      vendor: state.text('vendor', variable?.vendor ?? ''),
+      attributes: state.number('attributes', variable?.attributes ?? 0),
+      data: state.bytes('data', variable?.data ?? new Uint8Array(0)),
+    }));
+    if (!state.isRestoring) return;
+    this.#variables.clear();
+    for (const variable of variables) {
+      this.#variables.set(`${variable.vendor} ${variable.name}`, variable);
+    }
   }
 
   list(): readonly Variable[] {

@@ -1,4 +1,6 @@
+import type { EventHandle } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import type { GuestRanges, IncomingPacket, OpenChannel } from './device.ts';
 import { RangeList } from './gpa-ranges.ts';
@@ -23,8 +25,11 @@ export interface ChannelBus {
   readonly trace: Trace;
   /** Raises the channel's interrupt in the guest. */
   signalGuest(channel: HostChannel): void;
-  /** Calls `retryWrite` later, if the host has a clock. */
+  /** Looks later whether a parked writer has room, if the host has a clock. */
   retryLater(channel: HostChannel): void;
+  /** The time of `retryLater` has come. */
+  retry(channel: HostChannel): void;
+  dropRetry(event: EventHandle): void;
   gpadlOf(channel: HostChannel, gpadlId: number): GuestRanges | undefined;
 }
 
@@ -56,6 +61,9 @@ export class HostChannel implements OpenChannel {
   targetVp: number;
   /** False once the channel is closed: every call is then without effect. */
   isOpen = true;
+  /** The next look for room, while a packet is parked. */
+  retryEvent: EventHandle | undefined;
+  readonly onRetry = (): void => this.#bus.retry(this);
   readonly #bus: ChannelBus;
   readonly #packet: HostPacket;
   readonly #reader: RingReader<HostPacket>;
@@ -92,6 +100,13 @@ export class HostChannel implements OpenChannel {
     this.#isDraining = false;
     this.#reader.setMask(false);
     return this.#reader.availableBytes > 0;
+  }
+
+  /** The channel is closed. */
+  end(): void {
+    this.isOpen = false;
+    if (this.retryEvent !== undefined) this.#bus.dropRetry(this.retryEvent);
+    this.retryEvent = undefined;
   }
 
   receive(): boolean {
@@ -276,6 +291,17 @@ export class HostChannel implements OpenChannel {
 
   get isParked(): boolean {
     return this.#parkedBytes > 0 && this.isOpen && this.#writer.fault === '';
+  }
+
+  /** The rings themselves are guest memory. */
+  exchange(state: StateStream): void {
+    this.targetVp = state.number('targetVp', this.targetVp);
+    this.#isDraining = state.flag('isDraining', this.#isDraining);
+    this.#parkedBytes = state.number('parkedBytes', this.#parkedBytes);
+    this.#isFaultTold = state.flag('isFaultTold', this.#isFaultTold);
+    state.part('reader', () => this.#reader.exchange(state));
+    state.part('writer', () => this.#writer.exchange(state));
+    this.retryEvent = state.event('retry', this.retryEvent, this.onRetry);
   }
 
   get unreadBytes(): number {

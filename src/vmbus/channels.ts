@@ -125,7 +125,7 @@ export class ChannelControl {
     slot.channel = channel;
     const status = slot.device.open(channel);
     if (status !== NtStatus.success) {
-      channel.isOpen = false;
+      channel.end();
       if (slot.channel === channel) slot.channel = undefined;
       this.#slots.disconnect(slot);
     }
@@ -200,7 +200,7 @@ export class ChannelControl {
     slot.nextTargetVp = -1;
     if (channel === undefined) return;
     this.#core.trace.emit(vmbusClose, channel.channelId);
-    channel.isOpen = false;
+    channel.end();
     this.#slots.disconnect(slot);
     slot.device.close(channel);
     slot.channel = undefined;

@@ -3,6 +3,7 @@
  * `OpenChannel` and `OfferedDevice`; a folder of devices/ implements `VmbusDevice`.
  */
 import type { GuestMemory } from '../core/memory.ts';
+import { StateError, type StateStream } from '../core/state.ts';
 
 /** What OfferChannel says of a device; the bus adds ids. */
 export interface OfferProperties {
@@ -146,6 +147,23 @@ export interface VmbusDevice {
    * asked again when the channel is closed. Without this every GPADL but the rings' goes at once.
    */
   releaseGpadl?(gpadlId: number): boolean;
+  /**
+   * The device's own state; a device without this cannot go into a snapshot. The bus has exchanged
+   * its channels before.
+   * @param channelAt the open channel of a sub-channel index, if it is open
+   */
+  exchange?(state: StateStream, channelAt: ChannelLookup): void;
+}
+
+/** 0 names the primary channel. */
+export type ChannelLookup = (subChannelIndex: number) => OpenChannel | undefined;
+
+/** The channel that a device of a snapshot had open; throws when the bus has not. */
+export function openChannelAt(channelAt: ChannelLookup, subChannelIndex: number): OpenChannel {
+  const channel = channelAt(subChannelIndex);
+  if (channel === undefined)
+    throw new StateError(`has channel ${subChannelIndex} open, not the bus`);
+  return channel;
 }
 
 /** What a device may ask of the bus. */

@@ -1,5 +1,6 @@
 import { PAGE_BYTES } from '../core/memory.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import type { StateStream } from '../core/state.ts';
 import type { GuestRanges } from './device.ts';
 
 const FIRST_RUNS = 16;
@@ -86,6 +87,19 @@ export class RangeList implements GuestRanges {
     this.offsets[this.count] = position;
     this.lengths[this.count] = length;
     this.count += 1;
+  }
+
+  exchange(state: StateStream): void {
+    const runs = Array.from({ length: this.count }, (_, index) => index);
+    const rangeCount = state.number('rangeCount', this.rangeCount);
+    if (state.isRestoring) this.clear();
+    this.rangeCount = rangeCount;
+    state.list('runs', runs, (index = 0) => {
+      const offset = state.number('offset', this.offsets[index] ?? 0);
+      const length = state.number('length', this.lengths[index] ?? 0);
+      if (state.isRestoring) this.#add(offset, length);
+      return index;
+    });
   }
 
   #grow(): void {

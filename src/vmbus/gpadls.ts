@@ -1,4 +1,5 @@
 import { PAGE_BYTES } from '../core/memory.ts';
+import type { StateStream } from '../core/state.ts';
 import type { BusCore } from './core.ts';
 import { RangeList } from './gpa-ranges.ts';
 import type { ChannelSlot } from './slots.ts';
@@ -241,6 +242,47 @@ export class GpadlTable {
   ranges(slot: ChannelSlot, id: number): RangeList | undefined {
     const gpadl = slot.gpadls.get(id);
     return gpadl?.state === 'accepted' ? gpadl.ranges : undefined;
+  }
+
+  /** The GPADLs of one channel. */
+  exchange(state: StateStream, slot: ChannelSlot): Map<number, Gpadl> {
+    const gpadls = state.list('gpadls', [...slot.gpadls.values()], (known) => {
+      const id = state.number('id', known?.id ?? 0);
+      const rangeCount = state.number('rangeCount', known?.rangeCount ?? 0);
+      const ranges = known?.ranges ?? new RangeList();
+      state.part('ranges', () => ranges.exchange(state));
+      const stateName: GpadlState = state.text('state', known?.state ?? 'accepted');
+      const wordCount = state.number('wordCount', known?.words.length ?? 0);
+      const words = known?.words ?? new Uint32Array(wordCount);
+      state.array('words', words);
+      return {
+        id,
+        slot,
+        rangeCount,
+        ranges,
+        state: stateName,
+        words,
+        filledWords: state.number('filledWords', known?.filledWords ?? 0),
+        pages: state.number('pages', known?.pages ?? 0),
+        isHeld: state.flag('isHeld', known?.isHeld ?? false),
+      };
+    });
+    if (!state.isRestoring) return slot.gpadls;
+    return new Map(gpadls.map((gpadl) => [gpadl.id, gpadl]));
+  }
+
+  /** Finds again what the GPADLs of all channels come to. */
+  recount(slots: readonly ChannelSlot[]): void {
+    this.#incomplete.clear();
+    this.#count = 0;
+    this.#pages = 0;
+    for (const slot of slots) {
+      for (const gpadl of slot.gpadls.values()) {
+        this.#count += 1;
+        this.#pages += gpadl.pages;
+        if (gpadl.state === 'in-progress') this.#incomplete.set(gpadl.id, gpadl);
+      }
+    }
   }
 
   #remove(gpadl: Gpadl): void {

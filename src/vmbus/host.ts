@@ -1,3 +1,5 @@
+import type { EventHandle } from '../core/events.ts';
+
 /** What the bus needs of the machine around it. Tests stand in for it with a few lines. */
 
 /** Work of a device that takes time on a real host, during which the guest goes on. */
@@ -23,7 +25,8 @@ export interface VmbusHost {
    * Runs a callback later, in virtual nanoseconds. Without it a blocked ring writer waits for the
    * guest's signal only, which guests without pending send size never give.
    */
-  after?(delayNs: number, run: () => void): void;
+  after?(delayNs: number, run: () => void): EventHandle;
+  cancel?(event: EventHandle): void;
 
   /**
    * Decides when device work is done. Without it, at once. A script that keeps `run` for later has

@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { ChannelControl } from './channels.ts';
 import * as contact from './connection.ts';
 import type { ContactAnswer, ContactRequest, HostVersions } from './connection.ts';
@@ -92,6 +93,10 @@ export class MessageHandlers {
       outbox.flush();
     }
     return handler(view, length, connectionId);
+  }
+
+  exchange(state: StateStream): void {
+    this.#afterDisconnect = state.data('afterDisconnect', this.#afterDisconnect);
   }
 
   reset(): void {

@@ -30,6 +30,11 @@ export class Monitors {
     slot.monitorId = NO_MONITOR_ID;
   }
 
+  restore(slots: readonly ChannelSlot[]): void {
+    this.#slots.fill(undefined);
+    for (const slot of slots) this.inherit(slot);
+  }
+
   /** Shortest latency of the open monitored channels, in nanoseconds; Infinity without any. */
   get intervalNs(): number {
     let shortest = Infinity;

@@ -1,8 +1,10 @@
+import { StateError, type StateStream } from '../core/state.ts';
 import type { ChannelControl, ChannelOwner } from './channels.ts';
 import type { BusCore } from './core.ts';
 import type { OfferedDevice, VmbusDevice } from './device.ts';
 import type { GpadlTable } from './gpadls.ts';
 import type { Monitors } from './monitors.ts';
+import { exchangeSlot } from './slot-state.ts';
 import { ChannelSlot, compareOffers } from './slots.ts';
 import type { DeviceEntry, SlotTable } from './slots.ts';
 import { channelConnectionId } from './spec/ids.ts';
@@ -226,6 +228,50 @@ export class OfferTable implements ChannelOwner {
     const index = subChannels.indexOf(slot);
     if (index >= 0) subChannels.splice(index, 1);
     if (slot === slot.entry.primary) this.#gone.delete(slot.entry);
+  }
+
+  /**
+   * Which channels there are, in their order, and where each stands. A device itself cannot be made
+   * here: it must be on the bus already.
+   */
+  exchange(state: StateStream): void {
+    const before = this.#slots.all();
+    const slots = state.list('slots', before, (known) => {
+      const interfaceId = state.text('interfaceId', known?.device.offer.interfaceId ?? '');
+      const instanceId = state.text('instanceId', known?.device.offer.instanceId ?? '');
+      const index = state.number('subChannelIndex', known?.subChannelIndex ?? 0);
+      const slot = known ?? this.#restoredSlot(before, interfaceId, instanceId, index);
+      exchangeSlot(state, slot);
+      const isGone = state.flag('isGone', this.#gone.has(slot.entry));
+      if (isGone) this.#gone.add(slot.entry);
+      return slot;
+    });
+    if (!state.isRestoring) return;
+    this.#slots.restore(slots);
+    this.#monitors.restore(slots);
+  }
+
+  #restoredSlot(
+    before: readonly ChannelSlot[],
+    interfaceId: string,
+    instanceId: string,
+    index: number,
+  ): ChannelSlot {
+    const primary = before.find(
+      ({ device: { offer }, subChannelIndex }) =>
+        subChannelIndex === 0 &&
+        offer.interfaceId === interfaceId &&
+        offer.instanceId === instanceId,
+    );
+    if (primary === undefined)
+      throw new StateError(`has a device ${instanceId}, this bus has none`);
+    if (index === 0) {
+      primary.entry.subChannels.length = 0;
+      return primary;
+    }
+    const slot = new ChannelSlot(primary.entry, index);
+    primary.entry.subChannels.push(slot);
+    return slot;
   }
 
   /** No guest, no ids: all channels are as they were when the devices came. */

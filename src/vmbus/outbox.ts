@@ -1,7 +1,10 @@
+import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import type { Cursor, Field, Struct } from '../core/wire.ts';
 import type { MessageFilter, OutgoingMessage, VmbusHost } from './host.ts';
 import { vmbusMessageOut } from './trace.ts';
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Makes a message: the structure, zeroed, with its type and what `fill` sets. */
 export function buildMessage<F extends Record<string, Field>>(
@@ -56,6 +59,16 @@ export class Outbox {
     let sent = 0;
     while (sent < this.#waiting.length && this.#send(this.#waiting[sent]!)) sent += 1;
     if (sent > 0) this.#waiting = this.#waiting.slice(sent);
+  }
+
+  exchange(state: StateStream): void {
+    this.isPaused = state.flag('isPaused', this.isPaused);
+    this.#waiting = state.list('waiting', this.#waiting, (message) => ({
+      type: state.number('type', message?.type ?? 0),
+      vp: state.number('vp', message?.vp ?? 0),
+      sint: state.number('sint', message?.sint ?? 0),
+      bytes: state.bytes('bytes', message?.bytes ?? NO_BYTES),
+    }));
   }
 
   reset(): void {

@@ -3,6 +3,7 @@
  * as writer of one ring and reader of the other. An end keeps its own index and believes only the
  * peer's, after a check; a ring that breaks a rule is marked with the reason and stays silent.
  */
+import type { StateStream } from '../core/state.ts';
 import type { RingMemory } from './ring-memory.ts';
 import { GpaRange } from './spec/gpadl.ts';
 import {
@@ -146,6 +147,12 @@ export class RingReader<Packet extends RingPacket = RingPacket> {
     return ranges >= 1 && ranges <= (extensionBytes - GpaDirectHeader.size) / 8;
   }
 
+  exchange(state: StateStream): void {
+    this.#out = state.number('out', this.#out);
+    this.signalDue = state.flag('signalDue', this.signalDue);
+    this.fault = state.text('fault', this.fault);
+  }
+
   #available(): number {
     const input = this.ring.inIndex;
     if (!this.ring.isPosition(input)) {
@@ -254,6 +261,12 @@ export class RingWriter {
     // Read after the new index is visible: a reader that unmasked in between looks again itself.
     if (ring.interruptMask === 0 && ring.outIndex === begin) this.signalDue = true;
     return true;
+  }
+
+  exchange(state: StateStream): void {
+    this.#in = state.number('in', this.#in);
+    this.signalDue = state.flag('signalDue', this.signalDue);
+    this.fault = state.text('fault', this.fault);
   }
 
   /**

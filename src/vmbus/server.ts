@@ -1,4 +1,6 @@
+import type { EventHandle } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import { StateError, type StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import type { Cursor, Field, Struct } from '../core/wire.ts';
 import { HvStatus } from '../hypervisor/spec/hypercalls.ts';
@@ -15,6 +17,7 @@ import { Monitors } from './monitors.ts';
 import { OfferTable } from './offer-table.ts';
 import { buildMessage, Outbox } from './outbox.ts';
 import { SlotTable } from './slots.ts';
+import { exchangeChannel } from './slot-state.ts';
 import type { ChannelSlot, ReplyTarget } from './slots.ts';
 import { ConnectionId, MAX_MESSAGE_BYTES, VMBUS_SINT } from './spec/ids.ts';
 import { messageForm, messageRow } from './spec/protocol.ts';
@@ -232,6 +235,40 @@ export class VmbusServer implements BusCore, ChannelBus {
     this.#offers.reset();
   }
 
+  /**
+   * Connection, offers, channels and GPADLs. Device work that the host does later, and messages that
+   * a script took, are closures and are not in it.
+   */
+  exchange(state: StateStream): void {
+    Object.assign(this.connection, state.data('connection', this.connection));
+    state.part('messages', () => this.#messages.exchange(state));
+    state.part('outbox', () => this.#outbox.exchange(state));
+    state.part('slots', () => this.#offers.exchange(state));
+    for (const slot of this.#slots.all()) {
+      slot.gpadls = this.#gpadls.exchange(state, slot);
+      exchangeChannel(state, slot, this, this.memory);
+    }
+    if (state.isRestoring) this.#gpadls.recount(this.#slots.all());
+  }
+
+  /** The devices on the bus, in the order in which they came. */
+  get devices(): readonly VmbusDevice[] {
+    const primaries = this.#slots.all().filter(({ subChannelIndex }) => subChannelIndex === 0);
+    return primaries.map(({ device }) => device);
+  }
+
+  /** What one device holds, once the bus itself is there. */
+  exchangeDevice(state: StateStream, device: VmbusDevice): void {
+    const slot = this.#slots.findDevice(device);
+    if (slot === undefined || device.exchange === undefined) {
+      throw new StateError(`device ${device.offer.name} cannot be saved`);
+    }
+    device.exchange(state, (index) => {
+      if (index === 0) return slot.channel;
+      return slot.entry.subChannels.find((sub) => sub.subChannelIndex === index)?.channel;
+    });
+  }
+
   send<F extends Record<string, Field>>(
     type: number,
     struct: Struct<F>,
@@ -282,12 +319,18 @@ export class VmbusServer implements BusCore, ChannelBus {
   }
 
   retryLater(channel: HostChannel): void {
-    const epoch = this.#epoch;
-    this.#host.after?.(this.#ringRetryNs, () => {
-      if (epoch !== this.#epoch || !channel.isParked) return;
-      if (channel.wake()) this.#slots.findChannel(channel)?.device.writable(channel);
-      else this.retryLater(channel);
-    });
+    channel.retryEvent = this.#host.after?.(this.#ringRetryNs, channel.onRetry);
+  }
+
+  dropRetry(event: EventHandle): void {
+    this.#host.cancel?.(event);
+  }
+
+  retry(channel: HostChannel): void {
+    channel.retryEvent = undefined;
+    if (!channel.isParked) return;
+    if (channel.wake()) this.#slots.findChannel(channel)?.device.writable(channel);
+    else this.retryLater(channel);
   }
 
   gpadlOf(channel: HostChannel, gpadlId: number): GuestRanges | undefined {

@@ -117,6 +117,17 @@ export class SlotTable {
     return this.#slots.length;
   }
 
+  /** These slots and no others, each with the ids that it has. */
+  restore(slots: readonly ChannelSlot[]): void {
+    this.#slots = [...slots];
+    this.#byId.fill(undefined);
+    this.#byConnection.clear();
+    for (const slot of slots) {
+      if (slot.channelId !== 0) this.#byId[slot.channelId] = slot;
+      if (slot.openConnectionId !== 0) this.#byConnection.set(slot.openConnectionId, slot);
+    }
+  }
+
   add(slot: ChannelSlot): void {
     this.#slots.push(slot);
   }

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { VirtualClock } from '../../core/clock.ts';
 import type { EventQueue } from '../../core/events.ts';
@@ -159,11 +160,23 @@ export class AcpiPm extends BytePortDevice {
     this.#noteTimer();
     this.#timerEvent = this.#events.at(
       nsOfTick((this.#seenHalves + 1) * this.#halfRange, PM_TIMER_HZ),
-      () => {
-        this.#scheduleTimer();
-        this.#updateLine();
-      },
+      this.#onTimer,
     );
+  }
+
+  readonly #onTimer = (): void => {
+    this.#scheduleTimer();
+    this.#updateLine();
+  };
+
+  exchange(state: StateStream): void {
+    this.#seenHalves = state.number('seenHalves', this.#seenHalves);
+    this.#pm1Status = state.number('pm1Status', this.#pm1Status);
+    this.#pm1Enable = state.number('pm1Enable', this.#pm1Enable);
+    this.#pm1Control = state.number('pm1Control', this.#pm1Control);
+    this.#gpeStatus = state.number('gpeStatus', this.#gpeStatus);
+    this.#gpeEnable = state.number('gpeEnable', this.#gpeEnable);
+    this.#timerEvent = state.event('timer', this.#timerEvent, this.#onTimer) ?? 0;
   }
 
   #updateLine(): void {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { PAGE_BYTES, type GuestMemory } from '../../core/memory.ts';
 
 /** A run of pages by number. */
@@ -22,6 +23,11 @@ export class Balloon {
   /** Pages that the guest does not have now. */
   get held(): number {
     return this.#held;
+  }
+
+  exchange(state: StateStream): void {
+    this.#held = state.number('held', this.#held);
+    state.array('bits', this.#bits);
   }
 
   clear(): void {

@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_SECOND, type VirtualClock } from '../../core/clock.ts';
 import { InputError } from '../../core/errors.ts';
 import type { EventHandle } from '../../core/events.ts';
@@ -91,7 +93,14 @@ export interface DynamicMemoryOptions extends MessageDeviceOptions {
   readonly quietNs?: number;
 }
 
+/** What the guest is asked for once the quiet time is over. */
+type Request =
+  | { readonly kind: 'balloon'; readonly pages: number }
+  | { readonly kind: 'unballoon'; readonly pages: number }
+  | { readonly kind: 'hotAdd'; readonly ranges: readonly PageRange[] };
+
 interface Operation {
+  readonly request: Request;
   /** Type of the answer that ends it. */
   readonly answer: number;
   readonly asked: number;
@@ -163,11 +172,7 @@ export class DynamicMemory extends MessageDevice {
       );
     }
     const answer = DynamicMemoryMessage.is.balloonResponse;
-    this.#begin(DmCapability.bit.balloon, answer, pages, done, () =>
-      this.#sendMessage(DynamicMemoryMessage.is.balloonRequest, DmBalloonRequest, (request) => {
-        request.pages = pages;
-      }),
-    );
+    this.#begin(DmCapability.bit.balloon, answer, pages, done, { kind: 'balloon', pages });
   }
 
   /** Gives pages back, as many as the guest has given up at the most. */
@@ -176,12 +181,7 @@ export class DynamicMemory extends MessageDevice {
       throw new InputError('dynamic memory', `${pages} pages to give back: expected 1 or more`);
     }
     const answer = DynamicMemoryMessage.is.unballoonResponse;
-    this.#begin(DmCapability.bit.balloon, answer, pages, done, (operation) => {
-      const ranges = this.#balloon.give(pages, MAX_RANGE_PAGES);
-      for (const range of ranges) operation.pages += range.count;
-      if (ranges.length === 0) this.#end('refused');
-      else this.#sendRanges(ranges);
-    });
+    this.#begin(DmCapability.bit.balloon, answer, pages, done, { kind: 'unballoon', pages });
   }
 
   /**
@@ -200,22 +200,12 @@ export class DynamicMemory extends MessageDevice {
     const shift = (this.#capabilities >>> HOT_ADD_ALIGNMENT_SHIFT) & HOT_ADD_ALIGNMENT_MASK;
     const unit = PAGES_PER_MIB * 2 ** shift;
     if (this.isReady && (range.firstPage % unit !== 0 || range.count % unit !== 0)) {
-      this.events.after(0, () => done('misaligned', 0));
+      this.events.tell(() => done('misaligned', 0));
       return;
     }
     const answer = DynamicMemoryMessage.is.hotAddResponse;
-    this.#begin(DmCapability.bit.hotAdd, answer, range.count, done, () => {
-      const ranges = region === undefined ? [range] : [range, region];
-      this.send(
-        this.#message(
-          DynamicMemoryMessage.is.hotAddRequest,
-          DynamicMemoryHeader,
-          () => undefined,
-          DM_HOT_ADD_HEADER_BYTES,
-          ranges,
-        ),
-      );
-    });
+    const ranges = region === undefined ? [range] : [range, region];
+    this.#begin(DmCapability.bit.hotAdd, answer, range.count, done, { kind: 'hotAdd', ranges });
   }
 
   protected override opened(): void {
@@ -242,7 +232,7 @@ export class DynamicMemory extends MessageDevice {
     answer: number,
     asked: number,
     done: MemoryDone,
-    start: (operation: Operation) => void,
+    request: Request,
   ): void {
     let outcome: MemoryOutcome | undefined;
     if (!this.isReady) outcome = 'notReady';
@@ -250,17 +240,48 @@ export class DynamicMemory extends MessageDevice {
     else if (this.#operation !== undefined) outcome = 'busy';
     if (outcome !== undefined) {
       const reason = outcome;
-      this.events.after(0, () => done(reason, 0));
+      this.events.tell(() => done(reason, 0));
       return;
     }
-    const operation: Operation = { answer, asked, done, pages: 0, budget: asked };
-    this.#operation = operation;
+    this.#operation = { request, answer, asked, done, pages: 0, budget: asked };
     const waitNs = this.#quietUntilNs - this.#clock.nowNs;
-    this.#startEvent = this.events.after(waitNs, () => {
-      this.#startEvent = undefined;
-      this.#transactionId = (this.#transactionId + 1) >>> 0;
-      start(operation);
-    });
+    this.#startEvent = this.events.after(waitNs, this.#onStart);
+  }
+
+  readonly #onStart = (): void => {
+    this.#startEvent = undefined;
+    this.#transactionId = (this.#transactionId + 1) >>> 0;
+    const operation = this.#operation!;
+    const { request } = operation;
+    const { is } = DynamicMemoryMessage;
+    if (request.kind === 'balloon') {
+      this.#sendMessage(is.balloonRequest, DmBalloonRequest, (message) => {
+        message.pages = request.pages;
+      });
+    } else if (request.kind === 'unballoon') {
+      const ranges = this.#balloon.give(request.pages, MAX_RANGE_PAGES);
+      for (const range of ranges) operation.pages += range.count;
+      if (ranges.length === 0) this.#end('refused');
+      else this.#sendRanges(ranges);
+    } else {
+      const head = DM_HOT_ADD_HEADER_BYTES;
+      const fill = (): void => undefined;
+      this.send(this.#message(is.hotAddRequest, DynamicMemoryHeader, fill, head, request.ranges));
+    }
+  };
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    state.part('balloon', () => this.#balloon.exchange(state));
+    this.#version = state.number('version', this.#version);
+    this.#capabilities = state.number('capabilities', this.#capabilities);
+    this.#status = state.data('status', this.#status);
+    this.#transactionId = state.number('transactionId', this.#transactionId);
+    this.#quietUntilNs = state.number('quietUntilNs', this.#quietUntilNs);
+    // `done` is no data and so is not written: who asked is outside of the machine.
+    const operation = state.data('operation', this.#operation);
+    if (state.isRestoring) this.#operation = operation && { ...operation, done: () => undefined };
+    this.#startEvent = state.event('start', this.#startEvent, this.#onStart);
   }
 
   #end(outcome: MemoryOutcome): void {

@@ -54,6 +54,7 @@ interface CopyJob {
 
 /** The guest service interface: copies a file into the guest, one confirmed fragment at a time. */
 export class GuestFileCopy extends IcDevice {
+  /** Not in a snapshot: the file is the host's, and a copy under way ends there. */
   #job: CopyJob | undefined;
 
   constructor(options: IcOptions) {

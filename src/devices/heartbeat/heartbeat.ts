@@ -1,9 +1,11 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import type { EventHandle } from '../../core/events.ts';
 import { traceType } from '../../core/trace.ts';
 import { u32, u64 } from '../../core/wire.ts';
 import { DeviceClass, DeviceInstance } from '../../vmbus/spec/guids.ts';
-import { IcDevice, type IcOptions, type IcOutcome } from '../ic/ic-device.ts';
+import { IcDevice, type IcDone, type IcOptions, type IcOutcome } from '../ic/ic-device.ts';
 import { IcMessageType } from '../ic/spec.ts';
 import { buildBytes } from '../pipe/build.ts';
 import type { GuestMessage } from '../pipe/message-device.ts';
@@ -38,6 +40,8 @@ export class Heartbeat extends IcDevice {
   #missed = 0;
   #answers = 0;
   #timer: EventHandle | undefined;
+  readonly #onTimer = (): void => this.#beat();
+  readonly #onAnswer: IcDone = (outcome, _status, answer) => this.#answer(outcome, answer);
 
   constructor(options: HeartbeatOptions) {
     super(
@@ -51,6 +55,20 @@ export class Heartbeat extends IcDevice {
       options,
     );
     this.#onStatus = options.onStatus ?? (() => undefined);
+  }
+
+  protected override restoredDone(): IcDone {
+    return this.#onAnswer;
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#status = state.text('status', this.#status);
+    this.#health = state.number('health', this.#health);
+    this.#sequence = state.number('sequence', this.#sequence);
+    this.#missed = state.number('missed', this.#missed);
+    this.#answers = state.number('answers', this.#answers);
+    this.#timer = state.event('timer', this.#timer, this.#onTimer);
   }
 
   get status(): HeartbeatStatus {
@@ -81,7 +99,7 @@ export class Heartbeat extends IcDevice {
   }
 
   #beat(): void {
-    this.#timer = this.events.after(INTERVAL_NS, () => this.#beat());
+    this.#timer = this.events.after(INTERVAL_NS, this.#onTimer);
     if (this.isBusy) this.#miss();
     // A guest that reads nothing gets no further beats, and they do not pile up here.
     if (!this.canSend) return;
@@ -91,7 +109,7 @@ export class Heartbeat extends IcDevice {
     const body = buildBytes(HeartbeatMessage, (beat) => {
       beat.sequenceLo = this.#sequence >>> 0;
     });
-    this.request(body, (outcome, _status, answer) => this.#answer(outcome, answer), Infinity);
+    this.request(body, this.#onAnswer, Infinity);
   }
 
   #miss(): void {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { EventQueue } from '../../core/events.ts';
 import { BytePortDevice } from '../byte-ports.ts';
@@ -70,6 +71,20 @@ export class I8042 extends BytePortDevice {
   attach(ports: PortBus): void {
     ports.attach(I8042_DATA_PORT, 1, this);
     ports.attach(I8042_COMMAND_PORT, 1, this);
+  }
+
+  exchange(state: StateStream): void {
+    state.part('keyboard', () => this.#keyboard.exchange(state));
+    state.array('ram', this.#ram);
+    const replies = state.list('replies', this.#replies, (byte) => state.number('byte', byte ?? 0));
+    this.#replies.splice(0, Infinity, ...replies);
+    this.#output = state.number('output', this.#output);
+    this.#isOutputFull = state.flag('isOutputFull', this.#isOutputFull);
+    this.#lastWasCommand = state.flag('lastWasCommand', this.#lastWasCommand);
+    this.#pendingCommand = state.number('pendingCommand', this.#pendingCommand);
+    this.#outputPort = state.number('outputPort', this.#outputPort);
+    this.#sawBreak = state.flag('sawBreak', this.#sawBreak);
+    this.#wireEvent = state.event('wire', this.#wireEvent, this.#fromKeyboard) ?? 0;
   }
 
   /**

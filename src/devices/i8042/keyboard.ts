@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import {
   KEYBOARD_BUFFER_BYTES,
   KEYBOARD_ID,
@@ -16,6 +17,15 @@ export class Keyboard {
   #isScanning = true;
   #awaitsArgumentOf = 0;
   #lastSent = 0;
+
+  exchange(state: StateStream): void {
+    const queue = state.list('queue', this.#queue, (byte) => state.number('byte', byte ?? 0));
+    this.#queue.splice(0, Infinity, ...queue);
+    this.#set = state.number('set', this.#set) === 1 ? 1 : 2;
+    this.#isScanning = state.flag('isScanning', this.#isScanning);
+    this.#awaitsArgumentOf = state.number('awaitsArgumentOf', this.#awaitsArgumentOf);
+    this.#lastSent = state.number('lastSent', this.#lastSent);
+  }
 
   get hasOutput(): boolean {
     return this.#queue.length > 0;

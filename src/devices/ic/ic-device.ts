@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_SECOND, NS_PER_US } from '../../core/clock.ts';
 import type { EventHandle } from '../../core/events.ts';
 import { traceType } from '../../core/trace.ts';
@@ -98,6 +100,11 @@ export abstract class IcDevice extends MessageDevice {
   #messageVersion = 0;
   #transactionId = 0;
   #pending: PendingRequest | undefined;
+  readonly #onTimeout = (): void => this.#drop('timeout', 1);
+  readonly #onGreeting = (): void => {
+    this.#greeting = undefined;
+    this.#sendMessage(IcMessageType.is.negotiate, 0, proposal(this.#versions));
+  };
 
   constructor(
     offer: Omit<MessageOffer, 'order' | 'framing'>,
@@ -115,6 +122,28 @@ export abstract class IcDevice extends MessageDevice {
   protected abstract negotiated(): void;
   /** Was `ready` and is not any more. */
   protected abstract ended(): void;
+
+  /** Who hears the answer that a snapshot waits for: nobody, where a caller outside had asked. */
+  protected restoredDone(): IcDone {
+    return () => undefined;
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#state = state.text('state', this.#state);
+    this.#greeting = state.event('greeting', this.#greeting, this.#onGreeting);
+    this.#frameworkVersion = state.number('frameworkVersion', this.#frameworkVersion);
+    this.#messageVersion = state.number('messageVersion', this.#messageVersion);
+    this.#transactionId = state.number('transactionId', this.#transactionId);
+    const pending = this.#pending;
+    const transactionId = state.optionalNumber('pending', pending?.transactionId);
+    const timeout = state.event('timeout', pending?.timeout, this.#onTimeout);
+    if (!state.isRestoring) return;
+    this.#pending =
+      transactionId === undefined
+        ? undefined
+        : { transactionId, timeout, done: this.restoredDone() };
+  }
 
   get state(): IcState {
     return this.#state;
@@ -163,9 +192,7 @@ export abstract class IcDevice extends MessageDevice {
     this.#transactionId = (this.#transactionId + 1) & 0xff;
     const transactionId = this.#transactionId;
     const timeout =
-      timeoutNs === Infinity
-        ? undefined
-        : this.events.after(timeoutNs, () => this.#drop('timeout', 1));
+      timeoutNs === Infinity ? undefined : this.events.after(timeoutNs, this.#onTimeout);
     this.#pending = { transactionId, timeout, done };
     this.trace.emit(requestEvent, this.channelId, this.#type, transactionId, body.length);
     this.#sendMessage(this.#type, transactionId, body);
@@ -178,7 +205,7 @@ export abstract class IcDevice extends MessageDevice {
 
   /** Tells a caller, from a later event, that there will be no answer. */
   protected fail(done: IcDone, outcome: IcOutcome): void {
-    this.events.after(0, () => done(outcome, 0, undefined));
+    this.events.tell(() => done(outcome, 0, undefined));
   }
 
   #drop(outcome: IcOutcome, reason: number): void {
@@ -212,10 +239,7 @@ export abstract class IcDevice extends MessageDevice {
 
   #greetAfter(delayNs: number): void {
     this.#state = 'negotiating';
-    this.#greeting = this.events.after(delayNs, () => {
-      this.#greeting = undefined;
-      this.#sendMessage(IcMessageType.is.negotiate, 0, proposal(this.#versions));
-    });
+    this.#greeting = this.events.after(delayNs, this.#onGreeting);
   }
 
   protected override received(message: GuestMessage): void {

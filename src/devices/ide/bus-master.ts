@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import {
   BusMasterCommand,
@@ -29,6 +30,16 @@ export class BusMaster {
   constructor(memory: GuestMemory, started: () => void) {
     this.#memory = memory;
     this.#started = started;
+  }
+
+  exchange(state: StateStream): void {
+    this.#command = state.number('command', this.#command);
+    this.#status = state.number('status', this.#status);
+    this.#table = state.number('table', this.#table);
+    this.#next = state.number('next', this.#next);
+    this.#gpa = state.number('gpa', this.#gpa);
+    this.#left = state.number('left', this.#left);
+    this.#isLast = state.flag('isLast', this.#isLast);
   }
 
   get hasFailed(): boolean {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortDevice } from '../../core/bus.ts';
 import type { EventQueue } from '../../core/events.ts';
 import type { GuestMemory } from '../../core/memory.ts';
@@ -54,6 +55,15 @@ export class IdeChannel implements DriveHost {
   plugIn(place: number, drive: IdeDrive): void {
     if (this.#drives[place] !== undefined) throw new Error(`IDE place ${place} is taken`);
     this.#drives[place] = drive;
+  }
+
+  exchange(state: StateStream): void {
+    state.part('master', () => this.master.exchange(state));
+    for (const drive of this.#drives) state.part('drive', () => drive?.exchange(state));
+    this.#selected = state.number('selected', this.#selected);
+    this.#control = state.number('control', this.#control);
+    this.#isLineUp = state.flag('isLineUp', this.#isLineUp);
+    this.isDecoded = state.flag('isDecoded', this.isDecoded);
   }
 
   /** The ports of the command block. */

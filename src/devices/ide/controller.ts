@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { EventQueue } from '../../core/events.ts';
 import type { GuestMemory } from '../../core/memory.ts';
@@ -112,6 +113,13 @@ export class IdeController extends PciFunction {
   plugInUnit(channel: number, place: number, unit: LogicalUnit): void {
     const host = this.#channels[channel]!;
     host.plugIn(place, new PacketDrive(host, unit));
+  }
+
+  /** Where the bus masters answer follows from the registers. */
+  override exchange(state: StateStream): void {
+    super.exchange(state);
+    for (const channel of this.#channels) state.part('channel', () => channel.exchange(state));
+    if (state.isRestoring) this.#decode();
   }
 
   protected override changed(): void {

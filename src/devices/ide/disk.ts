@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { DiskFault, type BlockDevice } from '../../storage/block.ts';
 import { DiskRange } from '../../storage/disk-range.ts';
 import { chsGeometry, type Geometry } from '../../storage/vhd/geometry.ts';
@@ -106,6 +107,21 @@ export class AtaDisk extends IdeDrive {
     this.#geometry = chsGeometry(this.#sectors);
     this.#heads = this.#geometry.heads;
     this.#sectorsPerTrack = this.#geometry.sectorsPerTrack;
+  }
+
+  override exchange(state: StateStream): void {
+    super.exchange(state);
+    this.#multiple = state.number('multiple', this.#multiple);
+    this.#isWriteCacheOn = state.flag('isWriteCacheOn', this.#isWriteCacheOn);
+    this.#dmaMode = state.number('dmaMode', this.#dmaMode);
+    this.#heads = state.number('heads', this.#heads);
+    this.#sectorsPerTrack = state.number('sectorsPerTrack', this.#sectorsPerTrack);
+    this.#work = state.number('work', this.#work);
+    this.#isExtended = state.flag('isExtended', this.#isExtended);
+    this.#isDma = state.flag('isDma', this.#isDma);
+    this.#blockSectors = state.number('blockSectors', this.#blockSectors);
+    this.#lba = state.number('lba', this.#lba);
+    this.#left = state.number('left', this.#left);
   }
 
   protected override forget(): void {

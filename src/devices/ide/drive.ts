@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { EventHandle, EventQueue } from '../../core/events.ts';
 import type { BusMaster } from './bus-master.ts';
 import {
@@ -68,6 +69,21 @@ export abstract class IdeDrive {
   protected get buffer(): Uint8Array {
     this.#buffer ??= new Uint8Array(this.#bufferBytes);
     return this.#buffer;
+  }
+
+  exchange(state: StateStream): void {
+    state.array('file', this.file);
+    state.array('before', this.before);
+    this.#status = state.number('status', this.#status);
+    this.#error = state.number('error', this.#error);
+    this.#hasInterrupt = state.flag('hasInterrupt', this.#hasInterrupt);
+    if (state.flag('hasBuffer', this.#buffer !== undefined)) state.array('buffer', this.buffer);
+    this.#position = state.number('position', this.#position);
+    this.#end = state.number('end', this.#end);
+    this.#port = state.number('port', this.#port);
+    this.#dma = state.number('dma', this.#dma);
+    this.#stage = state.number('stage', this.#stage);
+    this.#event = state.event('event', this.#event, this.#due) ?? 0;
   }
 
   get status(): number {

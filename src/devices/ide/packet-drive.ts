@@ -1,3 +1,4 @@
+import { StateError, type StateStream } from '../../core/state.ts';
 import type { LogicalUnit } from '../scsi/logical-unit.ts';
 import { DVD_BLOCK_BYTES, ScsiOperation, ScsiStatus, Sense, SENSE_BYTES } from '../scsi/spec.ts';
 import { DataDirection, fillSense, ScsiTask } from '../scsi/task.ts';
@@ -66,6 +67,24 @@ export class PacketDrive extends IdeDrive {
   constructor(host: DriveHost, unit: LogicalUnit) {
     super(host, true, BUFFER_BYTES);
     this.#unit = unit;
+  }
+
+  override exchange(state: StateStream): void {
+    super.exchange(state);
+    if (this.#unit.exchange === undefined)
+      throw new StateError(`unit ${this.#unit.name} cannot be saved`);
+    state.part('unit', () => this.#unit.exchange?.(state));
+    if (state.flag('hasTask', this.#madeTask !== undefined)) state.array('cdb', this.#task.cdb);
+    this.#phase = state.number('phase', this.#phase);
+    state.array('packet', this.#packet);
+    this.#isDma = state.flag('isDma', this.#isDma);
+    this.#byteCount = state.number('byteCount', this.#byteCount);
+    this.#from = state.number('from', this.#from);
+    this.#left = state.number('left', this.#left);
+    this.#lba = state.number('lba', this.#lba);
+    this.#blocksLeft = state.number('blocksLeft', this.#blocksLeft);
+    this.#sense = state.number('sense', this.#sense);
+    this.#dmaMode = state.number('dmaMode', this.#dmaMode);
   }
 
   /** The unit moves its data to and from the drive's buffer. */

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, MmioDevice } from '../../core/bus.ts';
 import {
   ENTRY_HIGH_WRITABLE,
@@ -52,6 +53,13 @@ export class IoApic implements MmioDevice {
       this.entries[pin * 2] = ENTRY_MASKED;
       this.entries[pin * 2 + 1] = 0;
     }
+  }
+
+  exchange(state: StateStream): void {
+    this.select = state.number('select', this.select);
+    this.registerId = state.number('registerId', this.registerId);
+    state.array('entries', this.entries);
+    this.lines = state.number('lines', this.lines);
   }
 
   /** A device's end of one pin. */

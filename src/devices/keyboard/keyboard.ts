@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_MS } from '../../core/clock.ts';
 import type { VirtualClock } from '../../core/clock.ts';
 import { InputError } from '../../core/errors.ts';
@@ -66,6 +68,10 @@ export class SyntheticKeyboard extends MessageDevice {
   #pumpEvent: EventHandle | undefined;
   #nextKeyNs = 0;
   #unreadCallback: (() => void) | undefined;
+  readonly #onPump = (): void => {
+    this.#pumpEvent = undefined;
+    this.#pump();
+  };
 
   constructor(options: KeyboardOptions) {
     super(
@@ -79,6 +85,20 @@ export class SyntheticKeyboard extends MessageDevice {
     );
     this.#clock = options.clock;
     this.#keyIntervalNs = options.keyIntervalNs ?? NS_PER_MS;
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#keys = state.list('keys', this.#keys, (key) => ({
+      makeCode: state.number('makeCode', key?.makeCode ?? 0),
+      flags: state.number('flags', key?.flags ?? 0),
+      done: exchangeCallback(state, key?.done),
+    }));
+    this.#isAccepted = state.flag('isAccepted', this.#isAccepted);
+    this.#leds = state.number('leds', this.#leds);
+    this.#nextKeyNs = state.number('nextKeyNs', this.#nextKeyNs);
+    this.#unreadCallback = exchangeCallback(state, this.#unreadCallback);
+    this.#pumpEvent = state.event('pump', this.#pumpEvent, this.#onPump);
   }
 
   /** The guest has a driver for the keyboard. */
@@ -108,7 +128,7 @@ export class SyntheticKeyboard extends MessageDevice {
     for (let index = codes.length - 1; index >= 0; index -= 1) {
       this.#push(codes[index]!, KeyFlag.bit.break, index === 0 ? done : undefined);
     }
-    if (codes.length === 0 && done !== undefined) this.events.after(0, done);
+    if (codes.length === 0 && done !== undefined) this.events.tell(done);
     this.#pump();
   }
 
@@ -138,7 +158,7 @@ export class SyntheticKeyboard extends MessageDevice {
       this.#push(code & 0xff, KeyFlag.bit.break, isLast && !isShifted ? done : undefined);
       if (isShifted) this.#push(Key.leftShift, KeyFlag.bit.break, isLast ? done : undefined);
     }
-    if (characters.length === 0 && done !== undefined) this.events.after(0, done);
+    if (characters.length === 0 && done !== undefined) this.events.tell(done);
     this.#pump();
   }
 
@@ -155,7 +175,7 @@ export class SyntheticKeyboard extends MessageDevice {
       const flags = unicode | KeyFlag.bit.break;
       this.#keys.push({ makeCode, flags, done: isLast ? done : undefined });
     }
-    if (text.length === 0 && done !== undefined) this.events.after(0, done);
+    if (text.length === 0 && done !== undefined) this.events.tell(done);
     this.#pump();
   }
 
@@ -234,7 +254,7 @@ export class SyntheticKeyboard extends MessageDevice {
     }
     const done = this.#unreadCallback;
     this.#unreadCallback = undefined;
-    if (done !== undefined) this.events.after(0, done);
+    if (done !== undefined) this.events.tell(done);
     const waitNs = this.#nextKeyNs - this.#clock.nowNs;
     const key = waitNs > 0 ? undefined : this.#keys.shift();
     if (key !== undefined) {
@@ -247,10 +267,7 @@ export class SyntheticKeyboard extends MessageDevice {
   }
 
   #pumpAfter(delayNs: number): void {
-    this.#pumpEvent = this.events.after(delayNs, () => {
-      this.#pumpEvent = undefined;
-      this.#pump();
-    });
+    this.#pumpEvent = this.events.after(delayNs, this.#onPump);
   }
 
   #sendKey({ makeCode, flags }: QueuedKey): void {
@@ -263,6 +280,15 @@ export class SyntheticKeyboard extends MessageDevice {
       }),
     );
   }
+}
+
+/** Who asked to be told is outside of the machine; that somebody did decides what it does. */
+function exchangeCallback(
+  state: StateStream,
+  callback: (() => void) | undefined,
+): (() => void) | undefined {
+  const isThere = state.flag('hasCallback', callback !== undefined);
+  return callback ?? (isThere ? () => undefined : undefined);
 }
 
 function checkCode(code: number): void {

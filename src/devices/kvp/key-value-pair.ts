@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { traceType } from '../../core/trace.ts';
 import { u32 } from '../../core/wire.ts';
 import { DeviceClass, DeviceInstance } from '../../vmbus/spec/guids.ts';
@@ -47,6 +49,9 @@ export interface KvpOptions extends IcOptions {
   /** How long a request waits for the guest's answer; default 5 s. */
   readonly timeoutNs?: number;
 }
+
+const NO_BYTES = new Uint8Array(0);
+const NOBODY: IcDone = () => undefined;
 
 interface WaitingRequest {
   readonly body: Uint8Array;
@@ -170,11 +175,28 @@ export class KeyValuePair extends IcDevice {
     if (this.state === 'ready') this.trace.emit(askEvent, this.channelId, body[0], body[1]);
     const finish: IcDone = (outcome, status, answer) => {
       done(outcome, status, answer);
-      // The caller may have asked on, which is fair: it was its turn.
-      if (this.isBusy) return;
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.#ask(next.body, next.done);
+      this.#askNext();
     };
     this.request(body, finish, this.#timeoutNs);
+  }
+
+  #askNext(): void {
+    // The caller may have asked on, which is fair: it was its turn.
+    if (this.isBusy) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#ask(next.body, next.done);
+  }
+
+  protected override restoredDone(): IcDone {
+    return () => this.#askNext();
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    const waiting = state.list('waiting', this.#waiting, (request) => ({
+      body: state.bytes('body', request?.body ?? NO_BYTES),
+      done: request?.done ?? NOBODY,
+    }));
+    if (state.isRestoring) this.#waiting.splice(0, Infinity, ...waiting);
   }
 }

@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_MS } from '../../core/clock.ts';
 import { InputError } from '../../core/errors.ts';
 import type { EventHandle } from '../../core/events.ts';
@@ -31,6 +33,8 @@ import {
   MouseProtocolResponse,
   REPORT_DESCRIPTOR_TYPE,
 } from './spec.ts';
+
+const NOBODY = (): void => undefined;
 
 /** How often a mouse with callbacks to make looks whether the guest has read its reports. */
 const READ_POLL_NS = NS_PER_MS;
@@ -79,6 +83,10 @@ export class SyntheticMouse extends MessageDevice {
   #buttons = 0;
   #pumpEvent: EventHandle | undefined;
   #unreadCallbacks: readonly (() => void)[] = [];
+  readonly #onPump = (): void => {
+    this.#pumpEvent = undefined;
+    this.#pump();
+  };
 
   constructor(options: MessageDeviceOptions) {
     super(
@@ -90,6 +98,25 @@ export class SyntheticMouse extends MessageDevice {
       },
       options,
     );
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#reports = state.list('reports', this.#reports, (report) => ({
+      state: state.data('report', report?.state ?? { x: 0, y: 0, buttons: 0, wheel: 0 }),
+      done: state.list('callbacks', report?.done ?? [], (done) => done ?? NOBODY),
+    }));
+    this.#isAccepted = state.flag('isAccepted', this.#isAccepted);
+    this.#isActive = state.flag('isActive', this.#isActive);
+    this.#x = state.number('x', this.#x);
+    this.#y = state.number('y', this.#y);
+    this.#buttons = state.number('buttons', this.#buttons);
+    this.#unreadCallbacks = state.list(
+      'unreadCallbacks',
+      this.#unreadCallbacks,
+      (done) => done ?? NOBODY,
+    );
+    this.#pumpEvent = state.event('pump', this.#pumpEvent, this.#onPump);
   }
 
   /** The guest has a driver for the mouse, and has acknowledged its description. */
@@ -221,16 +248,13 @@ export class SyntheticMouse extends MessageDevice {
   #pump(): void {
     if (!this.#isActive || this.#pumpEvent !== undefined) return;
     if (this.isAllRead) {
-      for (const done of this.#unreadCallbacks) this.events.after(0, done);
+      for (const done of this.#unreadCallbacks) this.events.tell(done);
       const next = this.#reports.shift();
       this.#unreadCallbacks = next?.done ?? [];
       if (next !== undefined) this.#sendReport(next.state);
     }
     if (this.#reports.length === 0 && this.#unreadCallbacks.length === 0) return;
-    this.#pumpEvent = this.events.after(READ_POLL_NS, () => {
-      this.#pumpEvent = undefined;
-      this.#pump();
-    });
+    this.#pumpEvent = this.events.after(READ_POLL_NS, this.#onPump);
   }
 
   #sendReport({ x, y, buttons, wheel }: MouseState): void {

@@ -1,6 +1,7 @@
+import { exchangeNumbers, type StateStream } from '../../core/state.ts';
 import { OffloadConfig } from './offload-config.ts';
 import type { NetvscProfile } from './profile.ts';
-import type { ReceiveScaling } from './rss.ts';
+import { ReceiveScaling } from './rss.ts';
 import { NdisCapability } from './spec/nvsp.ts';
 import type { NetvscStatistics } from './statistics.ts';
 
@@ -45,6 +46,22 @@ export class AdapterState {
     this.linkBitsPerSecond = profile.linkBitsPerSecond;
   }
 
+  exchange(state: StateStream): void {
+    this.currentMac = state.bytes('currentMac', this.currentMac);
+    this.ndisMajor = state.number('ndisMajor', this.ndisMajor);
+    this.ndisMinor = state.number('ndisMinor', this.ndisMinor);
+    this.mtu = state.number('mtu', this.mtu);
+    this.capabilities = state.number('capabilities', this.capabilities);
+    this.isOperational = state.flag('isOperational', this.isOperational);
+    this.filter = state.number('filter', this.filter);
+    state.part('offload', () => this.offload.exchange(state));
+    this.scaling = exchangeScaling(state, this.scaling);
+    this.isOffloadChanged = state.flag('isOffloadChanged', this.isOffloadChanged);
+    this.isLinkUp = state.flag('isLinkUp', this.isLinkUp);
+    this.linkBitsPerSecond = state.number('linkBitsPerSecond', this.linkBitsPerSecond);
+    state.part('statistics', () => exchangeNumbers(state, this.statistics));
+  }
+
   /** Tags go beside the frame, not in it. */
   get stripsVlan(): boolean {
     return (this.capabilities & NdisCapability.vlan) !== 0;
@@ -67,4 +84,18 @@ export class AdapterState {
     this.scaling = undefined;
     this.isOffloadChanged = false;
   }
+}
+
+function exchangeScaling(
+  state: StateStream,
+  scaling: ReceiveScaling | undefined,
+): ReceiveScaling | undefined {
+  const hashInformation = state.optionalNumber('scaling', scaling?.hashInformation);
+  if (hashInformation === undefined) return undefined;
+  const key = state.bytes('key', scaling?.key ?? new Uint8Array(0));
+  const entries = state.list('table', [...(scaling?.table ?? [])], (entry) =>
+    state.number('entry', entry ?? 0),
+  );
+  if (!state.isRestoring) return scaling;
+  return new ReceiveScaling(key, hashInformation, Uint16Array.from(entries));
 }

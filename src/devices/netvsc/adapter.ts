@@ -1,14 +1,17 @@
+import type { StateStream } from '../../core/state.ts';
 import type { EventQueue } from '../../core/events.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { traceType, type Trace } from '../../core/trace.ts';
 import { openEnum, u32, u64 } from '../../core/wire.ts';
 import type { FrameReceiver, PacketLink } from '../../net/link.ts';
-import type {
-  IncomingPacket,
-  OfferedDevice,
-  OfferProperties,
-  OpenChannel,
-  VmbusDevice,
+import {
+  openChannelAt,
+  type ChannelLookup,
+  type IncomingPacket,
+  type OfferedDevice,
+  type OfferProperties,
+  type OpenChannel,
+  type VmbusDevice,
 } from '../../vmbus/device.ts';
 import { PacketFlag, PacketType } from '../../vmbus/spec/ring.ts';
 import { VmbusVersion } from '../../vmbus/spec/versions.ts';
@@ -88,6 +91,7 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
   readonly #trace: Trace;
   readonly #profile: NetvscProfile;
   readonly #link: PacketLink | undefined;
+  readonly #memory: GuestMemory;
   readonly #state: AdapterState;
   readonly #protocol: NvspProtocol;
   readonly #control: ControlQueue;
@@ -110,6 +114,7 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     this.#trace = trace;
     this.#profile = profile;
     this.#link = link;
+    this.#memory = options.memory;
     this.#state = new AdapterState(profile, this.statistics, options.mac, link?.isUp === true);
     this.#protocol = new NvspProtocol(this.#state, trace);
     this.#control = new ControlQueue(this.#state, this.#protocol, trace);
@@ -121,6 +126,25 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
 
   attached(bus: OfferedDevice): void {
     this.#bus = bus;
+  }
+
+  exchange(state: StateStream, channelAt: ChannelLookup): void {
+    state.part('state', () => this.#state.exchange(state));
+    state.part('protocol', () => this.#protocol.exchange(state, this.#memory));
+    state.part('control', () => this.#control.exchange(state));
+    const open = this.#channels.filter((channel) => channel !== undefined);
+    if (state.isRestoring) this.#channels.length = 0;
+    state.list('channels', open, (known) => {
+      const index = state.number('index', known?.channel.subChannelIndex ?? 0);
+      const channel = known ?? new NetvscChannel(openChannelAt(channelAt, index));
+      channel.exchange(state, this.#serveHandler);
+      this.#channels[index] = channel;
+      return channel;
+    });
+    const orphans = state.list('orphans', [...this.#orphans], (id) => state.number('id', id ?? 0));
+    this.#orphans.clear();
+    for (const id of orphans) this.#orphans.add(id);
+    this.#isTableDue = state.flag('isTableDue', this.#isTableDue);
   }
 
   /** The address that frames to the guest bear; the guest may change it. */

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { PAGE_BYTES } from '../../core/memory.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { copyBytes } from '../../net/copy.ts';
@@ -50,6 +51,22 @@ export class SharedBuffer {
       }
     }
     return new SharedBuffer(memory, gpadlId, id, ranges.totalBytes, pages);
+  }
+
+  /** A buffer outlives its GPADL on some hosts, so that its pages are its own. */
+  static exchange(
+    state: StateStream,
+    memory: GuestMemory,
+    buffer: SharedBuffer | undefined,
+  ): SharedBuffer | undefined {
+    const gpadlId = state.optionalNumber('gpadlId', buffer?.gpadlId);
+    if (gpadlId === undefined) return undefined;
+    const id = state.number('id', buffer?.id ?? 0);
+    const bytes = state.number('bytes', buffer?.bytes ?? 0);
+    const isKept = !state.isRestoring && buffer !== undefined;
+    const pages = isKept ? buffer.#pages : new Float64Array(Math.ceil(bytes / PAGE_BYTES));
+    state.array('pages', pages);
+    return isKept ? buffer : new SharedBuffer(memory, gpadlId, id, bytes, pages);
   }
 
   /** Linear position of a byte. */

@@ -1,4 +1,5 @@
-import type { EventHandle } from '../../core/events.ts';
+import type { StateStream } from '../../core/state.ts';
+import type { EventHandle, EventHandler } from '../../core/events.ts';
 import type { OpenChannel } from '../../vmbus/device.ts';
 import { ReceiveBatch, type ReceiveSections } from './receive.ts';
 import {
@@ -45,6 +46,19 @@ export class NetvscChannel {
 
   constructor(channel: OpenChannel) {
     this.channel = channel;
+  }
+
+  exchange(state: StateStream, serve: EventHandler): void {
+    this.workEvent = state.event('work', this.workEvent, serve);
+    this.isStalled = state.flag('isStalled', this.isStalled);
+    state.part('batch', () => this.batch.exchange(state));
+    state.array('answer', this.#answer);
+    this.#answerLo = state.number('answerLo', this.#answerLo);
+    this.#answerHi = state.number('answerHi', this.#answerHi);
+    this.#hasAnswer = state.flag('hasAnswer', this.#hasAnswer);
+    state.array('control', this.#control);
+    this.#controlCount = state.number('controlCount', this.#controlCount);
+    this.isParked = state.flag('isParked', this.isParked);
   }
 
   get hasAnswer(): boolean {

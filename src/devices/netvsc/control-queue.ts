@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { Trace } from '../../core/trace.ts';
 import type { AdapterState } from './adapter-state.ts';
 import type { NetvscChannel } from './channel.ts';
@@ -27,6 +28,17 @@ export class ControlQueue {
     this.#state = state;
     this.#protocol = protocol;
     this.#rndis = new RndisControl(state, trace);
+  }
+
+  exchange(state: StateStream): void {
+    this.#messages = state.list('messages', this.#messages, (message) =>
+      state.bytes('message', message ?? new Uint8Array(0)),
+    );
+    this.#queuedBytes = state.number('queuedBytes', this.#queuedBytes);
+    this.#indications = state.list('indications', this.#indications, (indication) => ({
+      status: state.number('status', indication?.status ?? 0),
+      buffer: state.bytes('buffer', indication?.buffer ?? new Uint8Array(0)),
+    }));
   }
 
   clear(): void {

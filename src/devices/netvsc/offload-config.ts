@@ -1,4 +1,5 @@
 /** Which offloads are switched on, and how NDIS says so. */
+import type { StateStream } from '../../core/state.ts';
 import { viewOf } from '../../core/wire.ts';
 import { isNdisObject } from './ndis.ts';
 import {
@@ -32,6 +33,13 @@ export class OffloadConfig {
   readonly receive: Record<Checksum, boolean> = allOn();
   largeSendIpv4 = true;
   largeSendIpv6 = true;
+
+  exchange(state: StateStream): void {
+    Object.assign(this.transmit, state.data('transmit', this.transmit));
+    Object.assign(this.receive, state.data('receive', this.receive));
+    this.largeSendIpv4 = state.flag('largeSendIpv4', this.largeSendIpv4);
+    this.largeSendIpv6 = state.flag('largeSendIpv6', this.largeSendIpv6);
+  }
 
   /** OID_TCP_OFFLOAD_PARAMETERS. @returns an NDIS status */
   set(bytes: Uint8Array): number {

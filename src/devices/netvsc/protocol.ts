@@ -1,3 +1,5 @@
+import type { GuestMemory } from '../../core/memory.ts';
+import type { StateStream } from '../../core/state.ts';
 import { traceType, type Trace } from '../../core/trace.ts';
 import { u32 } from '../../core/wire.ts';
 import type { OpenChannel } from '../../vmbus/device.ts';
@@ -121,6 +123,24 @@ export class NvspProtocol {
     this.gpadls.clear();
     this.#hasConfig = false;
     this.#hasNdisVersion = false;
+  }
+
+  exchange(state: StateStream, memory: GuestMemory): void {
+    this.version = state.number('version', this.version);
+    const { receive } = this;
+    const mtu = state.number('receiveMtu', receive?.mtu ?? 0);
+    const buffer = SharedBuffer.exchange(state, memory, receive?.buffer);
+    if (state.isRestoring) {
+      this.receive = buffer && new ReceiveSections(memory, buffer, mtu);
+    }
+    state.part('sections', () => this.receive?.exchange(state));
+    this.send = SharedBuffer.exchange(state, memory, this.send);
+    this.subChannels = state.number('subChannels', this.subChannels);
+    const gpadls = state.list('gpadls', [...this.gpadls], (id) => state.number('id', id ?? 0));
+    this.gpadls.clear();
+    for (const id of gpadls) this.gpadls.add(id);
+    this.#hasConfig = state.flag('hasConfig', this.#hasConfig);
+    this.#hasNdisVersion = state.flag('hasNdisVersion', this.#hasNdisVersion);
   }
 
   /** Whether RNDIS messages are taken. A guest may do without a send buffer, as UEFI's does. */

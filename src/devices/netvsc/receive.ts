@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { copyBytes as copy } from '../../net/copy.ts';
 import type { SharedBuffer } from './buffers.ts';
@@ -32,6 +33,7 @@ export function sectionBytesFor(mtu: number): number {
  */
 export class ReceiveSections {
   readonly buffer: SharedBuffer;
+  readonly mtu: number;
   readonly sectionBytes: number;
   readonly count: number;
   /** Largest frame that a section takes. */
@@ -53,6 +55,7 @@ export class ReceiveSections {
   constructor(memory: GuestMemory, buffer: SharedBuffer, mtu: number) {
     this.#memory = memory;
     this.buffer = buffer;
+    this.mtu = mtu;
     this.sectionBytes = sectionBytesFor(mtu);
     this.count = Math.floor(buffer.bytes / this.sectionBytes);
     this.maxFrameBytes = this.sectionBytes - HEADER_BYTES;
@@ -78,6 +81,16 @@ export class ReceiveSections {
       this.#free[this.#freeCount] = section;
       this.#freeCount += 1;
     }
+  }
+
+  exchange(state: StateStream): void {
+    state.array('free', this.#free);
+    this.#freeCount = state.number('freeCount', this.#freeCount);
+    state.array('freeControl', this.#freeControl);
+    this.#freeControlCount = state.number('freeControlCount', this.#freeControlCount);
+    state.array('use', this.#use);
+    state.array('next', this.#next);
+    state.array('channels', this.#channels);
   }
 
   get freeCount(): number {
@@ -232,6 +245,14 @@ export class ReceiveBatch {
 
   get isFull(): boolean {
     return this.count === MAX_RECEIVE_RANGES;
+  }
+
+  exchange(state: StateStream): void {
+    state.array('ranges', this.ranges);
+    this.count = state.number('count', this.count);
+    this.bytes = state.number('bytes', this.bytes);
+    this.first = state.number('first', this.first);
+    this.#last = state.number('last', this.#last);
   }
 
   add(sections: ReceiveSections, section: number, messageBytes: number): void {

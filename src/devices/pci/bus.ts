@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { PortBus, PortDevice } from '../../core/bus.ts';
 import type { PciFunction } from './function.ts';
 import {
@@ -39,6 +40,15 @@ export class PciBus implements PortDevice {
       throw new Error(`PCI slot ${slot.device}.${slot.function} is taken`);
     }
     this.#functions[index] = card;
+  }
+
+  /** Its own registers, and every function on it. */
+  exchange(state: StateStream): void {
+    this.#address = state.number('address', this.#address);
+    this.#resetControl = state.number('resetControl', this.#resetControl);
+    for (const card of this.#functions) {
+      if (card !== undefined) state.part('function', () => card.exchange(state));
+    }
   }
 
   /** The address register takes whole double words; a byte beside it is the ISA bridge's. */

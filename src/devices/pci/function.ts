@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { PCI_CONFIGURATION_BYTES, PCI_STATUS_MEDIUM, PciRegister } from './spec.ts';
 
 export interface PciIdentity {
@@ -41,6 +42,10 @@ export class PciFunction {
       this.registers[register + index] = value >>> (8 * index);
       this.#masks[register + index] = mask >>> (8 * index);
     }
+  }
+
+  exchange(state: StateStream): void {
+    state.array('registers', this.registers);
   }
 
   /** @param size 1, 2 or 4 bytes, not beyond the double word of `register` */

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import {
   ICW1,
   ICW1_NEEDS_ICW4,
@@ -41,6 +42,25 @@ export class I8259 {
 
   constructor(elcrWritable: number) {
     this.#elcrWritable = elcrWritable;
+  }
+
+  exchange(state: StateStream): void {
+    this.lines = state.number('lines', this.lines);
+    this.requests = state.number('requests', this.requests);
+    this.inService = state.number('inService', this.inService);
+    this.mask = state.number('mask', this.mask);
+    this.levelTriggered = state.number('levelTriggered', this.levelTriggered);
+    this.vectorBase = state.number('vectorBase', this.vectorBase);
+    this.lowest = state.number('lowest', this.lowest);
+    this.autoEoi = state.flag('autoEoi', this.autoEoi);
+    this.rotateOnAutoEoi = state.flag('rotateOnAutoEoi', this.rotateOnAutoEoi);
+    this.specialMask = state.flag('specialMask', this.specialMask);
+    this.specialFullyNested = state.flag('specialFullyNested', this.specialFullyNested);
+    this.readsInService = state.flag('readsInService', this.readsInService);
+    this.pollPending = state.flag('pollPending', this.pollPending);
+    this.step = state.data('step', this.step);
+    this.needsIcw4 = state.flag('needsIcw4', this.needsIcw4);
+    this.isSingle = state.flag('isSingle', this.isSingle);
   }
 
   reset(): void {

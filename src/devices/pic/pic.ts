@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus, PortDevice } from '../../core/bus.ts';
 import { I8259 } from './i8259.ts';
 import {
@@ -32,6 +33,12 @@ export class DualPic implements PortDevice {
     ports.attach(PIC_MASTER_PORT, 2, this);
     ports.attach(PIC_SLAVE_PORT, 2, this);
     ports.attach(ELCR_PORT, 2, this);
+  }
+
+  exchange(state: StateStream): void {
+    state.part('master', () => this.master.exchange(state));
+    state.part('slave', () => this.slave.exchange(state));
+    this.output = state.flag('output', this.output);
   }
 
   reset(): void {

@@ -1,8 +1,14 @@
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_US } from '../../core/clock.ts';
 import type { EventHandle, EventQueue } from '../../core/events.ts';
 import { traceType, type Trace } from '../../core/trace.ts';
 import { openEnum, u32, u64 } from '../../core/wire.ts';
-import type { OfferProperties, OpenChannel, VmbusDevice } from '../../vmbus/device.ts';
+import type {
+  ChannelLookup,
+  OfferProperties,
+  OpenChannel,
+  VmbusDevice,
+} from '../../vmbus/device.ts';
 import { PacketType } from '../../vmbus/spec/ring.ts';
 import { messageOffer, type Framing, type MessageOffer } from './offer.ts';
 import { MAX_PIPE_MESSAGE_BYTES, PipeHeader, PipePacketType } from './spec.ts';
@@ -16,6 +22,8 @@ const MESSAGE_NS = 100;
 const MAX_WAITING = 32;
 /** STATUS_INVALID_PARAMETER: these devices have no sub-channels. */
 const STATUS_INVALID_PARAMETER = 0xc000_000d;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Why a guest's message was dropped. */
 export const Malformed = {
@@ -124,6 +132,16 @@ export abstract class MessageDevice implements VmbusDevice {
     if (channel !== this.#channel) return;
     this.#flush();
     if (this.#waiting.length === 0) this.drained();
+  }
+
+  exchange(state: StateStream, channelAt: ChannelLookup): void {
+    const isOpen = state.flag('isOpen', this.#channel !== undefined);
+    if (state.isRestoring) this.#channel = isOpen ? channelAt(0) : undefined;
+    const waiting = state.list('waiting', this.#waiting, (packet) =>
+      state.bytes('packet', packet ?? NO_BYTES),
+    );
+    if (state.isRestoring) this.#waiting.splice(0, Infinity, ...waiting);
+    this.#workEvent = state.event('work', this.#workEvent, this.#serveHandler);
   }
 
   protected get isOpen(): boolean {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { PitAnomaly } from './spec.ts';
 import { PitAccess, PitMode, PitStatus } from './spec.ts';
 
@@ -33,6 +34,26 @@ export class Counter {
   /** @param anomaly shows in mode 2 only */
   constructor(anomaly: PitAnomaly | null) {
     this.#anomaly = anomaly;
+  }
+
+  exchange(state: StateStream): void {
+    this.#mode = state.number('mode', this.#mode);
+    this.#access = state.number('access', this.#access);
+    this.#isBcd = state.flag('isBcd', this.#isBcd);
+    this.#period = state.number('period', this.#period);
+    this.#hasCount = state.flag('hasCount', this.#hasCount);
+    this.#isRunning = state.flag('isRunning', this.#isRunning);
+    this.#startedAt = state.number('startedAt', this.#startedAt);
+    this.#pausedElapsed = state.number('pausedElapsed', this.#pausedElapsed);
+    this.#switchAt = state.number('switchAt', this.#switchAt);
+    this.#nextStartedAt = state.number('nextStartedAt', this.#nextStartedAt);
+    this.#nextPeriod = state.number('nextPeriod', this.#nextPeriod);
+    this.#gate = state.flag('gate', this.#gate);
+    this.#latchedCount = state.number('latchedCount', this.#latchedCount);
+    this.#latchedStatus = state.number('latchedStatus', this.#latchedStatus);
+    this.#writesHigh = state.flag('writesHigh', this.#writesHigh);
+    this.#readsHigh = state.flag('readsHigh', this.#readsHigh);
+    this.#lowByte = state.number('lowByte', this.#lowByte);
   }
 
   get gate(): boolean {

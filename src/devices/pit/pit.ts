@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { VirtualClock } from '../../core/clock.ts';
 import type { EventQueue } from '../../core/events.ts';
@@ -48,6 +49,12 @@ export class Pit extends BytePortDevice {
   attach(ports: PortBus): void {
     ports.attach(PIT_PORT, PIT_PORT_COUNT, this);
     ports.attach(SYSTEM_CONTROL_PORT, 1, this);
+  }
+
+  exchange(state: StateStream): void {
+    for (const counter of this.#counters) state.part('counter', () => counter.exchange(state));
+    this.#riseEvent = state.event('rise', this.#riseEvent, this.#rise) ?? 0;
+    this.#speaker = state.flag('speaker', this.#speaker);
   }
 
   protected readByte(port: number): number {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { VirtualClock } from '../../core/clock.ts';
 import { NS_PER_SECOND } from '../../core/clock.ts';
@@ -76,6 +77,14 @@ export class Rtc extends BytePortDevice {
 
   attach(ports: PortBus): void {
     ports.attach(RTC_INDEX_PORT, 2, this);
+  }
+
+  exchange(state: StateStream): void {
+    state.array('cmos', this.#cmos);
+    this.#index = state.number('index', this.#index);
+    this.#offsetSeconds = state.number('offsetSeconds', this.#offsetSeconds);
+    this.#event = state.event('event', this.#event, this.#due) ?? 0;
+    this.#settledNs = state.number('settledNs', this.#settledNs);
   }
 
   protected readByte(port: number): number {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { DiskFault, type BlockDevice } from '../../storage/block.ts';
 import { FaultTable } from './faults.ts';
 import { diskInquiry, MICROSOFT_DISK, type DiskPages, type InquiryIdentity } from './inquiry.ts';
@@ -72,6 +73,16 @@ export class ScsiDisk implements LogicalUnit {
 
   get #blocks(): number {
     return Math.floor(this.#disk.sizeBytes / this.#disk.sectorBytes);
+  }
+
+  exchange(state: StateStream): void {
+    this.#knownSizeBytes = state.number('knownSizeBytes', this.#knownSizeBytes);
+    this.#lastSense = state.number('lastSense', this.#lastSense);
+    state.part('faults', () => this.faults.exchange(state));
+    const reservations = this.#reservations;
+    if (reservations !== undefined) {
+      state.part('reservations', () => reservations.exchange(state));
+    }
   }
 
   execute(task: ScsiTask): void {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { ScsiStatus, Sense, SrbStatus } from './spec.ts';
 import type { ScsiTask } from './task.ts';
 
@@ -30,6 +31,12 @@ export class EventReporter {
   isPersistentlyPrevented = false;
   #isTrayOpen = false;
   #pending: number = MediaEvent.noChange;
+
+  exchange(state: StateStream): void {
+    this.isPersistentlyPrevented = state.flag('isPrevented', this.isPersistentlyPrevented);
+    this.#isTrayOpen = state.flag('isTrayOpen', this.#isTrayOpen);
+    this.#pending = state.number('pending', this.#pending);
+  }
 
   get isTrayOpen(): boolean {
     return this.#isTrayOpen;

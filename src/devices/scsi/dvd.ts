@@ -1,3 +1,4 @@
+import { StateError, type StateStream } from '../../core/state.ts';
 import { DiskFault, type BlockDevice } from '../../storage/block.ts';
 import {
   discInformation,
@@ -63,6 +64,17 @@ export class ScsiDvd implements LogicalUnit {
   eject(): void {
     this.#disc = undefined;
     this.#events.removed();
+  }
+
+  /** A disc that the host put in after power-on is not the machine's to find again. */
+  exchange(state: StateStream): void {
+    const disc = state.text('disc', this.#disc?.name ?? '');
+    if (state.isRestoring && disc === '') this.#disc = undefined;
+    if (disc !== (this.#disc?.name ?? ''))
+      throw new StateError(`has the disc ${disc} in its drive`);
+    this.#isRemovalPrevented = state.flag('isRemovalPrevented', this.#isRemovalPrevented);
+    state.part('events', () => this.#events.exchange(state));
+    state.part('faults', () => this.faults.exchange(state));
   }
 
   get #blocks(): number {

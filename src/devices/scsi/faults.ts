@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { ScsiOperation, ScsiStatus, SrbStatus } from './spec.ts';
 import type { ScsiTask } from './task.ts';
 
@@ -47,6 +48,15 @@ const writes: ReadonlySet<number> = new Set([
 /** The failures of one logical unit. Empty costs one comparison a command. */
 export class FaultTable {
   readonly #armed: ArmedFault[] = [];
+
+  exchange(state: StateStream): void {
+    const armed = state.list('armed', this.#armed, (entry) => ({
+      fault: state.data<InjectedFault>('fault', entry?.fault ?? {}),
+      passesLeft: state.number('passesLeft', entry?.passesLeft ?? 0),
+      timesLeft: state.number('timesLeft', entry?.timesLeft ?? 0),
+    }));
+    if (state.isRestoring) this.#armed.splice(0, Infinity, ...armed);
+  }
 
   get isEmpty(): boolean {
     return this.#armed.length === 0;

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { FaultTable } from './faults.ts';
 import type { ScsiTask } from './task.ts';
 
@@ -11,4 +12,6 @@ export interface LogicalUnit {
   readonly faults: FaultTable;
   /** Executes the command in the task and leaves the answer there. Never throws for guest input. */
   execute(task: ScsiTask): void;
+  /** The unit's own state; what is on the disk is the disk's. Without it there are no snapshots. */
+  exchange?(state: StateStream): void;
 }

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { u64be, u8, bytes, struct } from '../../core/wire.ts';
 import { ScsiOperation, ScsiStatus, Sense, SrbStatus } from './spec.ts';
 import { DataDirection, type ScsiTask } from './task.ts';
@@ -35,6 +36,12 @@ export class Reservations {
   #key = 0n;
   /** The type of the reservation that this nexus holds, 0 for none. */
   #type = 0;
+
+  exchange(state: StateStream): void {
+    this.#generation = state.number('generation', this.#generation);
+    this.#key = state.wide('key', this.#key);
+    this.#type = state.number('type', this.#type);
+  }
 
   execute(task: ScsiTask): void {
     if (task.operation === ScsiOperation.persistentReserveIn) this.#in(task);

@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import { traceType } from '../../core/trace.ts';
 import { u32 } from '../../core/wire.ts';
@@ -43,6 +45,8 @@ export interface ShutdownRequest {
  */
 export type ShutdownDone = (outcome: IcOutcome, status: number) => void;
 
+const NOBODY = (): void => undefined;
+
 /** The shutdown component: asks the guest's operating system to end itself. */
 export class Shutdown extends IcDevice {
   #onReady: (() => void)[] = [];
@@ -58,8 +62,13 @@ export class Shutdown extends IcDevice {
 
   /** Calls back, once, when the guest can take a request; at once (as an event) if it can now. */
   whenReady(callback: () => void): void {
-    if (this.state === 'ready') this.events.after(0, callback);
+    if (this.state === 'ready') this.events.tell(callback);
     else this.#onReady.push(callback);
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#onReady = state.list('onReady', this.#onReady, (callback) => callback ?? NOBODY);
   }
 
   /** One request at a time: `done` hears `busy` while another has no answer. */
@@ -93,7 +102,7 @@ export class Shutdown extends IcDevice {
   protected override negotiated(): void {
     const callbacks = this.#onReady;
     this.#onReady = [];
-    for (const callback of callbacks) this.events.after(0, callback);
+    for (const callback of callbacks) this.events.tell(callback);
   }
 
   protected override ended(): void {

@@ -1,4 +1,5 @@
-import type { EventHandle } from '../../core/events.ts';
+import type { StateStream } from '../../core/state.ts';
+import type { EventHandle, EventHandler } from '../../core/events.ts';
 import type { OpenChannel } from '../../vmbus/device.ts';
 import { MAX_IN_FLIGHT } from './completions.ts';
 
@@ -18,6 +19,14 @@ export class StorvscChannel {
   constructor(channel: OpenChannel, opening: number) {
     this.channel = channel;
     this.opening = opening;
+  }
+
+  exchange(state: StateStream, serve: EventHandler): void {
+    this.workEvent = state.event('work', this.workEvent, serve);
+    this.isStalled = state.flag('isStalled', this.isStalled);
+    state.array('parked', this.#parked);
+    this.#head = state.number('head', this.#head);
+    this.#count = state.number('count', this.#count);
   }
 
   get hasParked(): boolean {

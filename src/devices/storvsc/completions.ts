@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { PACKET_BYTES_V2 } from './spec.ts';
 
 /** Requests that one controller works on at a time; further packets wait in the guest's ring. */
@@ -31,6 +32,23 @@ export class Completions {
     for (let index = 0; index < MAX_IN_FLIGHT; index += 1) {
       this.#free[index] = MAX_IN_FLIGHT - 1 - index;
     }
+  }
+
+  exchange(state: StateStream): void {
+    state.array('bytes', this.bytes);
+    state.array('lengths', this.lengths);
+    state.array('transactionLo', this.transactionLo);
+    state.array('transactionHi', this.transactionHi);
+    state.array('channels', this.channels);
+    state.array('openings', this.openings);
+    state.array('isRequest', this.isRequest);
+    state.array('dueNs', this.dueNs);
+    state.array('sequences', this.#sequences);
+    state.array('free', this.#free);
+    this.#freeCount = state.number('freeCount', this.#freeCount);
+    state.array('heap', this.#heap);
+    this.#heapCount = state.number('heapCount', this.#heapCount);
+    this.#nextSequence = state.number('nextSequence', this.#nextSequence);
   }
 
   get hasRoom(): boolean {

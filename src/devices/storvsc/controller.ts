@@ -1,14 +1,17 @@
+import type { StateStream } from '../../core/state.ts';
 import type { VirtualClock } from '../../core/clock.ts';
 import type { EventHandle, EventQueue } from '../../core/events.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { traceType, type Trace } from '../../core/trace.ts';
 import { openEnum, u32, u64, u8 } from '../../core/wire.ts';
-import type {
-  IncomingPacket,
-  OfferedDevice,
-  OfferProperties,
-  OpenChannel,
-  VmbusDevice,
+import {
+  openChannelAt,
+  type ChannelLookup,
+  type IncomingPacket,
+  type OfferedDevice,
+  type OfferProperties,
+  type OpenChannel,
+  type VmbusDevice,
 } from '../../vmbus/device.ts';
 import { PacketFlag, PacketType } from '../../vmbus/spec/ring.ts';
 import type { LogicalUnit } from '../scsi/logical-unit.ts';
@@ -119,6 +122,29 @@ export class StorvscController implements VmbusDevice {
 
   attached(bus: OfferedDevice): void {
     this.#bus = bus;
+  }
+
+  exchange(state: StateStream, channelAt: ChannelLookup): void {
+    state.part('protocol', () => this.#protocol.exchange(state));
+    state.part('luns', () => this.#luns.exchange(state));
+    state.part('completions', () => this.#completions.exchange(state));
+    state.array('notice', this.#notice);
+    const open = this.#channels.filter((channel) => channel !== undefined);
+    if (state.isRestoring) this.#channels.length = 0;
+    state.list('channels', open, (known) => {
+      const index = state.number('index', known?.channel.subChannelIndex ?? 0);
+      const opening = state.number('opening', known?.opening ?? 0);
+      const channel = known ?? new StorvscChannel(openChannelAt(channelAt, index), opening);
+      channel.exchange(state, this.#serveHandler);
+      this.#channels[index] = channel;
+      return channel;
+    });
+    this.#openings = state.number('openings', this.#openings);
+    this.#transferFreeNs = state.number('transferFreeNs', this.#transferFreeNs);
+    this.#completeEvent = state.event('complete', this.#completeEvent, this.#completeHandler);
+    this.#completeEventNs = state.number('completeEventNs', this.#completeEventNs);
+    this.#isRescanPending = state.flag('isRescanPending', this.#isRescanPending);
+    this.#noticeOperation = state.number('noticeOperation', this.#noticeOperation);
   }
 
   /** Hot-adds a unit; throws when the address is taken. The guest is told to scan its bus. */

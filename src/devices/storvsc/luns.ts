@@ -1,3 +1,4 @@
+import { StateError, type StateStream } from '../../core/state.ts';
 import type { LogicalUnit } from '../scsi/logical-unit.ts';
 import { ScsiOperation } from '../scsi/spec.ts';
 import type { ScsiTask } from '../scsi/task.ts';
@@ -27,6 +28,19 @@ export class LunTable {
     const isIde = kind.type === 'ide';
     this.#forcedPath = isIde ? kind.channel : -1;
     this.#absentLun = (isIde ? profile.absentLunOnIde : undefined) ?? profile.absentLun;
+  }
+
+  /** Units themselves cannot be made here: each must be in its place. */
+  exchange(state: StateStream): void {
+    const keys = state.list('units', [...this.#units.keys()], (known) => {
+      const key = state.number('key', known ?? 0);
+      const unit = this.#units.get(key);
+      if (unit === undefined) throw new StateError(`has a unit ${key >> 8}:${key & 0xff}`);
+      if (unit.exchange === undefined) throw new StateError(`unit ${unit.name} cannot be saved`);
+      state.part('unit', () => unit.exchange?.(state));
+      return key;
+    });
+    for (const key of this.#units.keys()) if (!keys.includes(key)) this.#units.delete(key);
   }
 
   attach(address: LunAddress, unit: LogicalUnit): void {

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { StorvscProfile } from './profile.ts';
 import {
   PACKET_BYTES_V1,
@@ -27,6 +28,12 @@ export class VstorProtocol {
     this.#profile = profile;
     this.#canHaveSubChannels = canHaveSubChannels;
     this.#versions = Object.values(VstorVersion).filter((it) => it <= profile.maxVersion);
+  }
+
+  exchange(state: StateStream): void {
+    this.#phase = state.number('phase', this.#phase);
+    this.#version = state.number('version', this.#version);
+    this.#subChannels = state.number('subChannels', this.#subChannels);
   }
 
   /** Every opening of the primary channel starts over. */

@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_REFERENCE_TICK, NS_PER_SECOND } from '../../core/clock.ts';
 import type { VirtualClock } from '../../core/clock.ts';
 import type { EventHandle } from '../../core/events.ts';
@@ -48,6 +50,7 @@ export class TimeSync extends IcDevice {
   #hostOffsetNs = 0;
   #sent = 0;
   #timer: EventHandle | undefined;
+  readonly #onTimer = (): void => this.#tick('sample');
 
   constructor(options: TimeSyncOptions) {
     super(
@@ -58,6 +61,13 @@ export class TimeSync extends IcDevice {
     );
     this.#clock = options.clock;
     this.#epochSeconds = options.epochSeconds;
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#hostOffsetNs = state.number('hostOffsetNs', this.#hostOffsetNs);
+    this.#sent = state.number('sent', this.#sent);
+    this.#timer = state.event('timer', this.#timer, this.#onTimer);
   }
 
   /** How far the host's clock is ahead of epoch plus virtual time, as after a saved state. */
@@ -103,7 +113,7 @@ export class TimeSync extends IcDevice {
   }
 
   #tick(kind: 'sync' | 'sample'): void {
-    this.#timer = this.events.after(SAMPLE_INTERVAL_NS, () => this.#tick('sample'));
+    this.#timer = this.events.after(SAMPLE_INTERVAL_NS, this.#onTimer);
     this.sendTime(kind);
   }
 

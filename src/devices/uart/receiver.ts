@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { FIFO_BYTES, FIFO_TRIGGER_LEVELS, LineStatus } from './spec.ts';
 
 /** The receiving half of a 16550A: its FIFO (or one register) with the errors of each byte. */
@@ -10,6 +11,17 @@ export class Receiver {
   #trigger = 1;
   #overrun = false;
   #last = 0;
+
+  exchange(state: StateStream): void {
+    state.array('bytes', this.#bytes);
+    state.array('errors', this.#errors);
+    this.#head = state.number('head', this.#head);
+    this.#count = state.number('count', this.#count);
+    this.#capacity = state.number('capacity', this.#capacity);
+    this.#trigger = state.number('trigger', this.#trigger);
+    this.#overrun = state.flag('overrun', this.#overrun);
+    this.#last = state.number('last', this.#last);
+  }
 
   get count(): number {
     return this.#count;

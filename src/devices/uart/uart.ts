@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import type { EventQueue } from '../../core/events.ts';
@@ -81,6 +82,27 @@ export class Uart extends BytePortDevice {
 
   attach(ports: PortBus): void {
     ports.attach(this.#port, UART_PORT_COUNT, this);
+  }
+
+  exchange(state: StateStream): void {
+    state.part('receiver', () => this.#receiver.exchange(state));
+    state.array('transmitFifo', this.#transmitFifo);
+    this.#transmitHead = state.number('transmitHead', this.#transmitHead);
+    this.#transmitCount = state.number('transmitCount', this.#transmitCount);
+    this.#shifting = state.number('shifting', this.#shifting);
+    this.#interruptEnable = state.number('interruptEnable', this.#interruptEnable);
+    this.#lineControl = state.number('lineControl', this.#lineControl);
+    this.#modemControl = state.number('modemControl', this.#modemControl);
+    this.#modemStatus = state.number('modemStatus', this.#modemStatus);
+    this.#scratch = state.number('scratch', this.#scratch);
+    this.#divisor = state.number('divisor', this.#divisor);
+    this.#fifosEnabled = state.flag('fifosEnabled', this.#fifosEnabled);
+    this.#transmitInterrupt = state.flag('transmitInterrupt', this.#transmitInterrupt);
+    this.#timeout = state.flag('timeout', this.#timeout);
+    this.#timeoutEvent =
+      state.event('timeoutEvent', this.#timeoutEvent, this.#characterTimeout) ?? 0;
+    const onTransmit = this.#baudPacing ? this.#shifted : this.#transmitterEmpty;
+    this.#transmitEvent = state.event('transmitEvent', this.#transmitEvent, onTransmit) ?? 0;
   }
 
   /** How many bytes `receive` would take now; 0 in loopback, where the input pin is cut off. */

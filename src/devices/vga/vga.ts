@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { PortBus } from '../../core/bus.ts';
 import { BytePortDevice } from '../byte-ports.ts';
 import {
@@ -19,6 +20,11 @@ export class Vga extends BytePortDevice {
 
   attach(ports: PortBus): void {
     ports.attach(CRTC_PORT, CRTC_PORT_COUNT, this);
+  }
+
+  exchange(state: StateStream): void {
+    state.array('registers', this.#registers);
+    this.#index = state.number('index', this.#index);
   }
 
   /** Cell of the text buffer that the picture begins with. */

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import type { PointerShape } from '../../fb/display.ts';
 import {
   LAST_POINTER_PART,
@@ -11,6 +12,12 @@ export class PointerAssembly {
   readonly #pixels = new Uint8Array(MAX_POINTER_PIXELS * MAX_POINTER_PIXELS * 4);
   #nextPart = 0;
   #filled = 0;
+
+  exchange(state: StateStream): void {
+    this.#nextPart = state.number('nextPart', this.#nextPart);
+    this.#filled = state.number('filled', this.#filled);
+    state.array('pixels', this.#pixels);
+  }
 
   reset(): void {
     this.#nextPart = 0;

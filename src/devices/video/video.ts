@@ -1,3 +1,5 @@
+import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { StateStream } from '../../core/state.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { traceType } from '../../core/trace.ts';
 import { type Cursor, type Field, type Struct, u32, u64, u8 } from '../../core/wire.ts';
@@ -114,6 +116,14 @@ export class SyntheticVideo extends MessageDevice {
     this.#maxWidth = options.maxWidth ?? MAX_WIDTH;
     this.#maxHeight = options.maxHeight ?? MAX_HEIGHT;
     this.#preferred = options.preferred ?? DEFAULT_RESOLUTION;
+  }
+
+  override exchange(state: StateStream, channelAt: ChannelLookup): void {
+    super.exchange(state, channelAt);
+    this.#version = state.number('version', this.#version);
+    this.#isFeatureChangeSent = state.flag('isFeatureChangeSent', this.#isFeatureChangeSent);
+    state.part('pointer', () => this.#pointer.exchange(state));
+    state.part('display', () => this.display.exchange(state));
   }
 
   /** The agreed version, minor << 16 | major; 0 before there is one. */

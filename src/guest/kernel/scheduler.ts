@@ -17,7 +17,6 @@ const QUANTUM_NS = 10_000_000;
 
 /** One processor's run queue and what it does now. */
 interface Processor {
-  readonly hardware: VirtualProcessor;
   readonly ready: Thread[];
   current: Thread | undefined;
   /** Until then the current thread's last yield is being paid. */
@@ -46,6 +45,7 @@ export class Scheduler {
   readonly threads: Thread[] = [];
   /** Processor whose thread or handler is running now. */
   active = 0;
+  readonly #hardware: readonly VirtualProcessor[];
   readonly #processors: Processor[];
   readonly #hooks: SchedulerHooks;
   readonly #random: Random;
@@ -57,8 +57,8 @@ export class Scheduler {
   constructor(hardware: readonly VirtualProcessor[], hooks: SchedulerHooks, random: Random) {
     this.#hooks = hooks;
     this.#random = random;
-    this.#processors = hardware.map((processor) => ({
-      hardware: processor,
+    this.#hardware = hardware;
+    this.#processors = hardware.map(() => ({
       ready: [],
       current: undefined,
       doneNs: 0,
@@ -143,7 +143,7 @@ export class Scheduler {
     const processor = this.#processors[index]!;
     if (this.#halted || !processor.isStarted) return Infinity;
     this.active = index;
-    const nowNs = processor.hardware.clock.nowNs;
+    const nowNs = this.#hardware[index]!.clock.nowNs;
     this.#takeInterrupts(processor, index, nowNs);
     while (!this.#halted) {
       if (processor.handlerUntilNs > nowNs) return processor.handlerUntilNs;
@@ -160,9 +160,9 @@ export class Scheduler {
   #takeInterrupts(processor: Processor, index: number, nowNs: number): void {
     if (!processor.interruptsEnabled) return;
     for (;;) {
-      const pending = processor.hardware.pendingVector();
+      const pending = this.#hardware[index]!.pendingVector();
       if (pending < 0) return;
-      const vector = processor.hardware.acknowledgeVector();
+      const vector = this.#hardware[index]!.acknowledgeVector();
       if (vector < 0) return;
       this.#hooks.interrupt(index, vector);
       this.#stealTime(processor, nowNs, INTERRUPT_NS);

@@ -1,3 +1,4 @@
+import type { StateStream } from '../../core/state.ts';
 import { NS_PER_SECOND, type VirtualClock } from '../../core/clock.ts';
 import { traceType, type Trace } from '../../core/trace.ts';
 import { u32 } from '../../core/wire.ts';
@@ -55,6 +56,31 @@ export class DhcpServer {
     this.#clock = clock;
     this.#trace = trace;
     this.#options = options;
+  }
+
+  exchange(state: StateStream): void {
+    const none: DhcpLease = {
+      clientKey: '',
+      address: 0,
+      expiresNs: 0,
+      isBound: false,
+      hostName: '',
+    };
+    const known = new Set(this.#byClient.values());
+    const byAddress = new Map<number, DhcpLease>();
+    const byClient = new Map<string, DhcpLease>();
+    state.list('leases', [...this.#byAddress.values()], (item) => {
+      const lease = state.data('lease', item ?? none);
+      byAddress.set(lease.address, lease);
+      // An address that somebody declined is nobody's.
+      if (state.flag('isOfClient', known.has(lease))) byClient.set(lease.clientKey, lease);
+      return lease;
+    });
+    if (!state.isRestoring) return;
+    this.#byAddress.clear();
+    this.#byClient.clear();
+    for (const [address, lease] of byAddress) this.#byAddress.set(address, lease);
+    for (const [key, lease] of byClient) this.#byClient.set(key, lease);
   }
 
   /** Leases in force, by address. */

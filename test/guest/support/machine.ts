@@ -117,9 +117,7 @@ export class TestMachine {
         signalEvent: (vp, sint, flag) => {
           this.partition.signalEvent(vp, sint, flag);
         },
-        after: (delayNs, run) => {
-          events.after(delayNs, run);
-        },
+        after: (delayNs, run) => events.after(delayNs, run),
       },
     });
     for (const device of options.devices ?? []) this.server.offer(device);

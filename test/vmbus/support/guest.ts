@@ -142,9 +142,8 @@ export class TestGuest {
         signalEvent: (vp, sint, flag) => {
           this.interrupts.push({ vp, sint, flag });
         },
-        after: (delayNs, run) => {
-          this.events.after(delayNs, run);
-        },
+        after: (delayNs, run) => this.events.after(delayNs, run),
+        cancel: (event) => this.events.cancel(event),
         ...host,
       },
     });
