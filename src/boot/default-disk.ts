@@ -13,7 +13,7 @@ import { writeGpt, writeMbr } from '../storage/partitions/write.ts';
 import { openRaw } from '../storage/raw.ts';
 import { FALLBACK_LOADER_PATH } from '../uefi/spec/device-path.ts';
 import { BOOT_SECTOR_CODE, efiLoader, MBR_CODE } from './default-code.ts';
-import { writeDisklabel, writeUfsSuperblock } from './ufs.ts';
+import { writeDisklabel, writeUfs } from './ufs.ts';
 
 const MIB = 1024 * 1024;
 const DEFAULT_DISK_BYTES = 8192 * MIB;
@@ -33,7 +33,7 @@ export interface DefaultDiskOptions {
 
 /**
  * The disk of a machine whose user gave none, in memory: a loader of ours that says so, and a
- * FreeBSD root partition with nothing but its superblock. Every call gives the same bytes.
+ * FreeBSD root partition without files. Every call gives the same bytes.
  */
 export function createDefaultDisk(options: DefaultDiskOptions): BlockDevice {
   const sizeBytes = options.sizeBytes ?? DEFAULT_DISK_BYTES;
@@ -60,7 +60,7 @@ function writeGen2(disk: BlockDevice): void {
   });
   makeFatDirectory(volume, '\\EFI\\BOOT');
   writeFatFile(volume, FALLBACK_LOADER_PATH, efiLoader());
-  writeUfsSuperblock(disk, root!.startByte, root!.sizeBytes);
+  writeUfs(disk, root!.startByte, root!.sizeBytes);
 }
 
 function writeGen1(disk: BlockDevice): void {
@@ -75,5 +75,5 @@ function writeGen1(disk: BlockDevice): void {
   new DataView(sector.buffer).setUint16(MBR_SIGNATURE_OFFSET, MBR_SIGNATURE, true);
   disk.write(startByte, sector, 0, sector.length);
   writeDisklabel(disk, startByte, sizeBytes);
-  writeUfsSuperblock(disk, startByte, sizeBytes);
+  writeUfs(disk, startByte, sizeBytes);
 }

@@ -1,42 +1,8 @@
-/**
- * The least of a FreeBSD disk that its kernel recognises: BSD disklabel (sys/disklabel.h) and UFS2
- * superblock (ufs/ffs/fs.h).
- */
-import { bytes, struct, u8, u16, u32, u64 } from '../core/wire.ts';
+/** What a FreeBSD kernel needs of its disk: BSD disklabel (sys/disklabel.h), and an empty UFS2. */
+import { bytes, struct, u8, u16, u32 } from '../core/wire.ts';
+import { newFileSystem } from '../guest/ufs/geometry.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { DiskRange } from '../storage/disk-range.ts';
-
-/** SBLOCK_UFS2: bytes from the start of the partition. */
-export const UFS2_SUPERBLOCK_OFFSET = 65_536;
-export const UFS2_MAGIC = 0x1954_0119;
-const BLOCK_BYTES = 32_768;
-const FRAGMENT_BYTES = 4096;
-
-/** `struct fs`, the fields that name the file system and its size. */
-export const UfsSuperblock = struct('UfsSuperblock', 1376, {
-  first: bytes(8),
-  superblockFragment: u32,
-  cylinderGroupFragment: u32,
-  inodesFragment: u32,
-  dataFragment: u32,
-  old: bytes(20),
-  cylinderGroups: u32,
-  blockBytes: u32,
-  fragmentBytes: u32,
-  fragmentsPerBlock: u32,
-  minimumFreePercent: u32,
-  middle: bytes(145),
-  isClean: u8,
-  middle2: bytes(2),
-  mountedOn: bytes(468),
-  volumeName: bytes(32),
-  middle3: bytes(288),
-  superblockPosition: u64,
-  middle4: bytes(72),
-  sizeFragments: u64,
-  middle5: bytes(284),
-  magic: u32,
-});
 
 /** `struct disklabel` up to its partitions. */
 export const Disklabel = struct('Disklabel', 148, {
@@ -77,30 +43,20 @@ const FS_BSDFFS = 7;
 const HEADS = 255;
 const SECTORS_PER_TRACK = 63;
 
-function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
+/** "SVM1", for a file system of which there is only one. */
+const FILE_SYSTEM_ID = [0x314d_5653, 1] as const;
 
-export function writeUfsSuperblock(disk: BlockDevice, startByte: number, sizeBytes: number): void {
-  const block = new Uint8Array(UfsSuperblock.size);
-  const fields = UfsSuperblock.cursor(new DataView(block.buffer)).at(0);
-  fields.superblockFragment = UFS2_SUPERBLOCK_OFFSET / FRAGMENT_BYTES + 8;
-  fields.cylinderGroupFragment = fields.superblockFragment + 8;
-  fields.inodesFragment = fields.cylinderGroupFragment + 8;
-  fields.dataFragment = fields.inodesFragment + 8;
-  fields.cylinderGroups = 1;
-  fields.blockBytes = BLOCK_BYTES;
-  fields.fragmentBytes = FRAGMENT_BYTES;
-  fields.fragmentsPerBlock = BLOCK_BYTES / FRAGMENT_BYTES;
-  fields.minimumFreePercent = 8;
-  fields.isClean = 1;
-  fields.mountedOn = ascii('/');
-  fields.volumeName = ascii('rootfs');
-  fields.superblockPosition = BigInt(UFS2_SUPERBLOCK_OFFSET);
-  fields.sizeFragments = BigInt(Math.floor(sizeBytes / FRAGMENT_BYTES));
-  fields.magic = UFS2_MAGIC;
+export function writeUfs(disk: BlockDevice, startByte: number, sizeBytes: number): void {
   const range = new DiskRange(disk, startByte, sizeBytes, 'UFS partition');
-  range.write(UFS2_SUPERBLOCK_OFFSET, block, 0, block.length);
+  const pieces = newFileSystem({
+    sizeBytes,
+    sectorBytes: disk.sectorBytes,
+    hasSoftUpdates: true,
+    time: 0,
+    id: FILE_SYSTEM_ID,
+    volumeName: 'rootfs',
+  });
+  for (const { at, bytes: piece } of pieces) range.write(at, piece, 0, piece.length);
 }
 
 /** A label with the root as partition `a` and the whole slice as `c`, in the slice's second sector. */

@@ -1,5 +1,8 @@
 /** The guest's storage stack, put together: storvsc under CAM under GEOM, for each kernel anew. */
 import { hexdumpCommand } from './cam/hexdump.ts';
+import { diskCommands } from './fs/disk-commands.ts';
+import { fileCommands } from './fs/file-commands.ts';
+import { Vfs } from './fs/vfs.ts';
 import { Cam } from './cam/transport.ts';
 import { Geom } from './geom/geom.ts';
 import { mountRoot, type BootDisk, type RootMount } from './geom/mountroot.ts';
@@ -54,6 +57,9 @@ class Stack implements StorageStack {
     this.geom = new Geom(kernel);
     this.cam.diskListener = this.geom;
     this.root = undefined;
+    const vfs = new Vfs(kernel, this.geom, () => this.root);
+    kernel.userland.files = vfs;
+    for (const command of [...fileCommands(vfs), ...diskCommands(vfs)]) kernel.addCommand(command);
     return this.cam;
   }
 

@@ -2,28 +2,22 @@
 import { ReadCapacity10Data } from '../../devices/scsi/spec.ts';
 import type { Task } from '../kernel/api.ts';
 import { CommandBlock } from './command.ts';
+import { Disk } from './da.ts';
 import { runCommand } from './recovery.ts';
 import { readSense, senseWords } from './sense.ts';
-import { pathText, type LogicalUnit, type Peripheral } from './topology.ts';
+import { pathText, type LogicalUnit } from './topology.ts';
 import type { Cam } from './transport.ts';
 
 const RETRIES = 4;
 const LOGICAL_UNIT_NOT_SUPPORTED = 0x25;
 
 export function attachCdDrive(cam: Cam, device: LogicalUnit): void {
-  const unit = cam.takeUnit('cd');
-  const drive: Peripheral = {
-    driver: 'cd',
-    unit,
-    name: `cd${unit}`,
-    isAnnounced: false,
-    isInvalid: false,
-  };
+  const drive = new Disk(cam, device, 'cd', cam.takeUnit('cd'));
   device.peripherals.push(drive);
-  cam.work(`cd${unit} probe`, () => probeDrive(cam, device, drive));
+  cam.work(`${drive.name} probe`, () => probeDrive(cam, device, drive));
 }
 
-function* probeDrive(cam: Cam, device: LogicalUnit, drive: Peripheral): Task {
+function* probeDrive(cam: Cam, device: LogicalUnit, drive: Disk): Task {
   const { kernel } = cam;
   const bufferGpa = kernel.allocatePages(1);
   const command = new CommandBlock(drive.name, device.target.id, device.lun);
@@ -40,7 +34,10 @@ function* probeDrive(cam: Cam, device: LogicalUnit, drive: Peripheral): Task {
   kernel.freePages(bufferGpa, 1);
   if (drive.isInvalid) return;
   if (error === 0) {
+    drive.sectorBytes = blockBytes;
+    drive.sectors = lastLba + 1;
     cam.announce(device, drive, `cd present [${lastLba + 1} x ${blockBytes} byte records]`);
+    cam.diskListener?.added(drive);
     return;
   }
   const sense = command.hasSense ? readSense(command.sense) : -1;

@@ -5,6 +5,7 @@ import {
   ReadCapacity16Data,
   VpdPage,
 } from '../../devices/scsi/spec.ts';
+import type { BlockDisk } from '../fs/media.ts';
 import type { Task } from '../kernel/api.ts';
 import { guestDisk } from '../trace.ts';
 import { CommandBlock } from './command.ts';
@@ -22,8 +23,8 @@ const LOGICAL_UNIT_NOT_SUPPORTED = 0x25;
 const MAX_SECTOR_BYTES = 0x2_0000;
 
 /** A disk as the rest of the kernel sees it. Data goes to and from guest memory by the host. */
-export class Disk implements Peripheral {
-  readonly driver = 'da';
+export class Disk implements Peripheral, BlockDisk {
+  readonly driver: 'da' | 'cd';
   readonly unit: number;
   readonly name: string;
   readonly cam: Cam;
@@ -38,11 +39,12 @@ export class Disk implements Peripheral {
   readonly model: string;
   readonly #idle: CommandBlock[] = [];
 
-  constructor(cam: Cam, device: LogicalUnit, unit: number) {
+  constructor(cam: Cam, device: LogicalUnit, driver: 'da' | 'cd', unit: number) {
     this.cam = cam;
     this.device = device;
+    this.driver = driver;
     this.unit = unit;
-    this.name = `da${unit}`;
+    this.name = `${driver}${unit}`;
     this.model = modelOf(device.inquiry).trim();
   }
 
@@ -70,6 +72,20 @@ export class Disk implements Peripheral {
     const error = yield* this.#run(block);
     this.#idle.push(block);
     return error;
+  }
+
+  /** daopen: the size is asked for anew. @returns an errno as `read` does */
+  *open(): Task<number> {
+    if (this.isInvalid) return PeripheralErrno.ENXIO;
+    const { cam, device } = this;
+    const before = this.mediaBytes;
+    const bufferGpa = cam.kernel.allocatePages(1);
+    const command = new CommandBlock(this.name, device.target.id, device.lun);
+    const details = yield* queryCapacity(cam, this, command, bufferGpa);
+    cam.kernel.freePages(bufferGpa, 1);
+    if (this.isInvalid || details === '') return PeripheralErrno.ENXIO;
+    if (this.mediaBytes !== before) cam.diskListener?.resized(this);
+    return 0;
   }
 
   *#transfer(isWrite: boolean, lba: number, count: number, gpa: number): Task<number> {
@@ -114,7 +130,7 @@ const probeRecovery: RecoveryOptions = { ...ioRecovery, quiet: true };
 
 /** Takes the unit number at once; the capacity is asked for while the scan goes on. */
 export function attachDisk(cam: Cam, device: LogicalUnit): void {
-  const disk = new Disk(cam, device, cam.takeUnit('da'));
+  const disk = new Disk(cam, device, 'da', cam.takeUnit('da'));
   device.peripherals.push(disk);
   cam.work(`da${disk.unit} probe`, () => probeDisk(cam, disk));
 }

@@ -24,7 +24,11 @@ export interface CamOptions {
 
 /** Hears of disks that can be read, and of those that are gone; GEOM does. */
 export interface DiskListener {
+  /** Looks for partitions on it. */
   appeared(disk: Disk): Task;
+  /** It has a name, and nobody looks what is on it. */
+  added(disk: Disk): void;
+  resized(disk: Disk): void;
   vanished(disk: Disk): void;
 }
 

@@ -9,7 +9,7 @@ import {
   GptEntry,
   GptHeader,
 } from '../../storage/partitions/spec.ts';
-import type { Disk } from '../cam/da.ts';
+import type { BlockDisk } from '../fs/media.ts';
 import type { Task } from '../kernel/api.ts';
 import { gptTypeName, type Provider } from './partition.ts';
 import type { TasteBuffer } from './taste-buffer.ts';
@@ -18,17 +18,21 @@ import type { TasteBuffer } from './taste-buffer.ts';
 const MAX_TABLE_BYTES = 65_536;
 
 /** A header that is right, with its entries. */
-interface GptCopy {
+export interface GptCopy {
   readonly entryCount: number;
   readonly entryBytes: number;
   readonly firstUsable: number;
   readonly lastUsable: number;
   readonly alternateLba: number;
+  readonly diskGuid: string;
   readonly entries: Uint8Array;
 }
 
 export interface GptResult {
   readonly providers: readonly Provider[];
+  readonly copy: GptCopy;
+  /** One of the two headers is missing, or not where it belongs. */
+  readonly isCorrupt: boolean;
 }
 
 /**
@@ -36,7 +40,7 @@ export interface GptResult {
  * @returns undefined when the disk has no usable GPT
  */
 export function* readGpt(
-  disk: Disk,
+  disk: BlockDisk,
   buffer: TasteBuffer,
   print: (text: string) => void,
 ): Task<GptResult | undefined> {
@@ -59,10 +63,11 @@ export function* readGpt(
   } else if (secondaryLba !== lastLba) {
     print('the secondary GPT header is not in the last LBA.');
   }
-  return { providers: listProviders(disk, used) };
+  const isCorrupt = primary === undefined || secondary === undefined || secondaryLba !== lastLba;
+  return { providers: listProviders(disk, used), copy: used, isCorrupt };
 }
 
-function* readCopy(disk: Disk, buffer: TasteBuffer, lba: number): Task<GptCopy | undefined> {
+function* readCopy(disk: BlockDisk, buffer: TasteBuffer, lba: number): Task<GptCopy | undefined> {
   if (lba < 1 || lba >= disk.sectors) return undefined;
   const sector = yield* buffer.read(disk, lba, 1);
   if (sector === undefined) return undefined;
@@ -91,6 +96,7 @@ function* readCopy(disk: Disk, buffer: TasteBuffer, lba: number): Task<GptCopy |
     firstUsable: wide(header.firstUsableLbaLo, header.firstUsableLbaHi),
     lastUsable: wide(header.lastUsableLbaLo, header.lastUsableLbaHi),
     alternateLba: wide(header.alternateLbaLo, header.alternateLbaHi),
+    diskGuid: header.diskGuid,
   };
   const table = yield* buffer.read(disk, entriesLba, entriesSectors);
   if (table === undefined) return undefined;
@@ -98,7 +104,10 @@ function* readCopy(disk: Disk, buffer: TasteBuffer, lba: number): Task<GptCopy |
   return crc32(entries) === entriesCrc32 ? { ...copy, entries } : undefined;
 }
 
-function listProviders(disk: Disk, copy: GptCopy): Provider[] {
+export function listProviders(
+  disk: BlockDisk,
+  copy: Pick<GptCopy, 'entries' | 'entryBytes' | 'entryCount' | 'firstUsable' | 'lastUsable'>,
+): Provider[] {
   const providers: Provider[] = [];
   const entry = GptEntry.cursor(new DataView(copy.entries.buffer));
   for (let index = 0; index < copy.entryCount; index += 1) {

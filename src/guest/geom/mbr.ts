@@ -7,7 +7,7 @@ import {
   MbrStatus,
   MbrType,
 } from '../../storage/partitions/spec.ts';
-import type { Disk } from '../cam/da.ts';
+import type { BlockDisk } from '../fs/media.ts';
 import type { Task } from '../kernel/api.ts';
 import { mbrTypeName, type Provider } from './partition.ts';
 import {
@@ -57,7 +57,7 @@ export function isProtective(entries: readonly Entry[]): boolean {
 }
 
 export function* readMbr(
-  disk: Disk,
+  disk: BlockDisk,
   buffer: TasteBuffer,
   entries: readonly Entry[],
 ): Task<readonly Provider[]> {
@@ -72,12 +72,12 @@ export function* readMbr(
   return providers;
 }
 
-function isInside(disk: Disk, entry: Entry): boolean {
+function isInside(disk: BlockDisk, entry: Entry): boolean {
   if (entry.type === MbrType.is.empty || entry.sectors === 0) return false;
   return entry.firstLba > 0 && entry.firstLba + entry.sectors <= disk.sectors;
 }
 
-function makeSlice(disk: Disk, number: number, entry: Entry): Provider {
+function makeSlice(disk: BlockDisk, number: number, entry: Entry): Provider {
   return {
     name: `${disk.name}s${number}`,
     disk,
@@ -89,7 +89,7 @@ function makeSlice(disk: Disk, number: number, entry: Entry): Provider {
 }
 
 /** The chain of extended boot records: each holds one partition and the place of the next. */
-function* readLogical(disk: Disk, buffer: TasteBuffer, extended: Provider): Task<Provider[]> {
+function* readLogical(disk: BlockDisk, buffer: TasteBuffer, extended: Provider): Task<Provider[]> {
   const found: Provider[] = [];
   let at = extended.firstLba;
   while (found.length < MAX_LOGICAL) {

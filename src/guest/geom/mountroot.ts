@@ -1,6 +1,7 @@
 /** Finding and mounting the root (kern/vfs_mountroot.c), without a file system behind it. */
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import type { Disk } from '../cam/da.ts';
+import type { BlockDisk } from '../fs/media.ts';
 import { PeripheralErrno } from '../cam/status.ts';
 import type { Cam } from '../cam/transport.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
@@ -33,10 +34,12 @@ export interface RootMount {
   readonly fileSystem: string;
   /** "da0p2". */
   readonly device: string;
-  readonly disk: Disk;
+  readonly disk: BlockDisk;
   readonly options: 'rw' | 'ro';
   /** The superblock that was seen, if any. */
   readonly superblock: 'UFS1' | 'UFS2' | undefined;
+  readonly firstLba: number;
+  readonly sectors: number;
 }
 
 /** What the loader hands over: vfs.root.mountfrom, with the disk's name left open. */
@@ -82,7 +85,9 @@ export function* mountRoot(
     buffer.free();
     if (error === 0 && !disk.isInvalid) {
       disk.openCount += 1;
-      return { fileSystem: choice.fileSystem, device, disk, options: choice.options, superblock };
+      const { firstLba, sectors: count } = place;
+      const { fileSystem, options } = choice;
+      return { fileSystem, device, disk, options, superblock, firstLba, sectors: count };
     }
     if (error === 0) error = PeripheralErrno.ENXIO;
   }
@@ -137,7 +142,7 @@ function firstRoot(providers: readonly Provider[]): Provider | undefined {
 }
 
 interface Place {
-  readonly disk: Disk;
+  readonly disk: BlockDisk;
   readonly firstLba: number;
   readonly sectors: number;
 }

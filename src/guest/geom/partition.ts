@@ -1,6 +1,7 @@
 /** What GEOM's partition class makes of a disk: providers with names, places and types. */
 import { GptType, MbrType } from '../../storage/partitions/spec.ts';
-import type { Disk } from '../cam/da.ts';
+import type { BlockDisk } from '../fs/media.ts';
+import type { GptTable } from './gpt-table.ts';
 
 /** A type as gpart(8) calls it, or the GUID or byte of one that it does not know. */
 export type PartitionType = string;
@@ -8,7 +9,7 @@ export type PartitionType = string;
 export interface Provider {
   /** "da0p2", "da0s1", "da0s1a". */
   readonly name: string;
-  readonly disk: Disk;
+  readonly disk: BlockDisk;
   readonly firstLba: number;
   readonly sectors: number;
   readonly type: PartitionType;
@@ -21,6 +22,8 @@ export type PartitionScheme = 'GPT' | 'MBR';
 export interface PartitionTable {
   readonly scheme: PartitionScheme;
   readonly providers: readonly Provider[];
+  /** What gpart(8) changes: GPT only. */
+  readonly gpt?: GptTable;
 }
 
 const gptTypes = new Map<string, PartitionType>([
@@ -72,6 +75,12 @@ const mbrTypes = new Map<number, PartitionType>([
 
 export function gptTypeName(guid: string): PartitionType {
   return gptTypes.get(guid) ?? `!${guid}`;
+}
+
+/** @returns undefined for a name that gpart(8) does not know here */
+export function gptTypeGuid(name: PartitionType): string | undefined {
+  for (const [guid, known] of gptTypes) if (known === name) return guid;
+  return undefined;
 }
 
 export function mbrTypeName(type: number): PartitionType {

@@ -1,5 +1,5 @@
 import { PAGE_BYTES } from '../../core/memory.ts';
-import type { Disk } from '../cam/da.ts';
+import type { BlockDisk } from '../fs/media.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 
 /** Guest memory that sectors are read into. */
@@ -17,7 +17,7 @@ export class TasteBuffer {
   }
 
   /** @returns the guest memory with the sectors, until the next read; undefined on an error */
-  *read(disk: Disk, lba: number, sectors: number): Task<Uint8Array | undefined> {
+  *read(disk: BlockDisk, lba: number, sectors: number): Task<Uint8Array | undefined> {
     const length = sectors * disk.sectorBytes;
     if (length > this.#pages * PAGE_BYTES) return undefined;
     this.error = yield* disk.read(lba, sectors, this.gpa);

@@ -52,7 +52,8 @@ export interface ShellCommand {
   readonly name: string;
   /** One line for `help`. */
   readonly help: string;
-  run(words: readonly string[]): Task;
+  /** @returns the exit status; nothing is 0 */
+  run(words: readonly string[]): Task<number | void>;
 }
 
 /** IPv4 settings of an interface; texts are empty where there is nothing. */
@@ -72,6 +73,14 @@ export interface AddressBook {
   assign(settings: InterfaceAddress): boolean;
 }
 
+/** The files of the system, as programs of the shell use them. */
+export interface FileSpace {
+  /** Opens a file to be written, empty or at its end. @returns what takes text, or an error's text */
+  open(path: string, appends: boolean): Task<((text: string) => Task) | string>;
+  /** Writes back what is only in memory; before the system ends, and unmounts all. */
+  unmountAll(): Task;
+}
+
 /** Where the kernel and its drivers meet the programs of the system. */
 export interface UserlandApi {
   /** devd starts a program for a device that has appeared: now, or once devd itself runs. */
@@ -80,7 +89,9 @@ export interface UserlandApi {
   addStartScript(place: 'beforeDevd' | 'afterDevd', run: () => Task): void;
   /** Set once the kernel has a network. */
   addressBook: AddressBook | undefined;
-  /** Output of a program on the console. */
+  /** Set once the kernel has disks. */
+  files: FileSpace | undefined;
+  /** Output of a program: on the console, or where the shell sends it. */
   print(text: string): void;
   /** shutdown_nice(9): asks init to end the system and switch the power off. */
   requestPowerOff(): void;

@@ -169,8 +169,15 @@ export class Kernel implements KernelApi {
     if (this.console.hasBacklog && this.callouts.timer !== undefined) this.#drainLater();
   }
 
+  /** Where the shell sends what the program that it waits for prints; undefined for the console. */
+  redirection: ((text: string) => void) | undefined;
+
   /** Output of a program, not of the kernel. */
   print(text: string): void {
+    if (this.redirection !== undefined) {
+      this.redirection(text);
+      return;
+    }
     this.console.write(text);
     if (this.console.hasBacklog) this.#drainLater();
   }

@@ -1,4 +1,4 @@
-import type { AddressBook, Task, ThreadOptions, UserlandApi } from './api.ts';
+import type { AddressBook, FileSpace, Task, ThreadOptions, UserlandApi } from './api.ts';
 import { Priority } from './thread.ts';
 
 interface Daemon {
@@ -16,6 +16,7 @@ export class Userland implements UserlandApi {
   readonly #waiting: Daemon[] = [];
   readonly #scripts: { readonly place: StartPlace; readonly run: () => Task }[] = [];
   addressBook: AddressBook | undefined;
+  files: FileSpace | undefined;
   #hasDevd = false;
   #powerOff: (() => void) | undefined;
   #isPowerOffPending = false;

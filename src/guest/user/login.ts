@@ -1,9 +1,10 @@
 /** init and rc, then a login prompt with a root shell behind it. */
 import type { Startup } from '../boot/startup.ts';
-import type { ShellCommand, Task } from '../kernel/api.ts';
+import type { Task } from '../kernel/api.ts';
 import { Priority } from '../kernel/thread.ts';
 import { builtInCommands, processes } from './commands.ts';
 import { shutDown } from './power.ts';
+import { Shell } from './shell.ts';
 import { Terminal } from './terminal.ts';
 
 /** rc looks its daemons up with ps; the background check does so once more a minute later. */
@@ -75,37 +76,17 @@ function* login(startup: Startup, terminal: Terminal): Task {
     kernel.print('Login incorrect\n');
   }
   kernel.print('Type help for the commands of this shell.\n');
-  yield* shell(startup, terminal);
+  yield* runShell(startup, terminal);
 }
 
-function* shell(startup: Startup, terminal: Terminal): Task {
-  const { kernel } = startup;
-  const commands = new Map<string, ShellCommand>();
-  for (const command of [...builtInCommands(startup), ...kernel.commands]) {
-    commands.set(command.name, command);
-  }
+function* runShell(startup: Startup, terminal: Terminal): Task {
+  const shell = new Shell(startup.kernel, builtInCommands(startup));
   for (;;) {
     const line = yield* terminal.readLine('# ');
     if (typeof line !== 'string') {
       if ('ended' in line) return;
       continue;
     }
-    const words = line.trim().split(/\s+/);
-    const name = words[0]!;
-    if (name === '') continue;
-    if (name === 'exit' || name === 'logout') return;
-    if (name === 'help') {
-      kernel.print(helpText([...commands.values()]));
-      continue;
-    }
-    const command = commands.get(name);
-    if (command === undefined) kernel.print(`${name}: not found\n`);
-    else yield* command.run(words);
+    if ((yield* shell.run(line)) === 'exit') return;
   }
-}
-
-function helpText(commands: readonly ShellCommand[]): string {
-  const rows = [...commands, { name: 'exit', help: 'leave the shell' }];
-  rows.sort((left, right) => (left.name < right.name ? -1 : 1));
-  return rows.map(({ name, help }) => `${name.padEnd(12)} ${help}\n`).join('');
 }

@@ -17,6 +17,7 @@ export type PowerAction = 'halt' | 'poweroff' | 'reboot';
 export function* shutDown(startup: Startup, action: PowerAction): Task {
   const { kernel } = startup;
   kernel.printf("Waiting (max 60 seconds) for system process `syncer' to stop... done\n");
+  yield* kernel.userland.files?.unmountAll() ?? none();
   kernel.printf('All buffers synced.\n');
   const seconds = Math.floor(kernel.uptimeNs() / 1e9);
   kernel.printf(`Uptime: ${seconds}s\n`);
@@ -32,6 +33,8 @@ export function* shutDown(startup: Startup, action: PowerAction): Task {
     yield* reset(startup);
   }
 }
+
+function* none(): Task {}
 
 function* powerOff(startup: Startup): Task {
   const { kernel, acpi } = startup;

@@ -138,11 +138,14 @@ export class BenchKernel implements KernelApi {
   }
   readonly userland = {
     addressBook: undefined,
+    files: undefined,
     startDaemon: (): void => {},
     requestPowerOff: (): void => {},
     typed: (): void => {},
     addStartScript: (): void => {},
-    print: (): void => {},
+    print: (text: string): void => {
+      this.text += text;
+    },
   };
   random(name: string): Random {
     return new Random(1, name);
