@@ -264,7 +264,8 @@ export class Cpu {
       if (this.#isFlat()) mode |= Mode.flat;
     }
     mode |= (isVirtual8086 ? 3 : (cr0 & Cr0.pe) === 0 ? 0 : cpl) << Mode.cplShift;
-    if ((cr0 & (Cr0.em | Cr0.ts)) !== 0 || (this.cr4 & Cr4.osfxsr) === 0) mode |= Mode.floatChecks;
+    if ((cr0 & (Cr0.em | Cr0.ts)) !== 0) mode |= Mode.x87Faults | Mode.sseFaults;
+    if ((this.cr4 & Cr4.osfxsr) === 0) mode |= Mode.sseFaults;
     if ((this.u32[MXCSR >> 2]! & ~MXCSR_STICKY) !== MXCSR_DEFAULT) mode |= Mode.simdExact;
     this.u32[MODE >> 2] = mode;
     // Bits 63:48 of a canonical address are all equal, so these bits keep modes apart.

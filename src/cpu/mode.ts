@@ -19,8 +19,10 @@ export const Mode = {
   protected: 0x40,
   /** EFER.LMA. */
   long: 0x80,
-  /** CR0.EM or CR0.TS, or SSE without CR4.OSFXSR: each floating point instruction looks before it acts. */
-  floatChecks: 0x100,
+  /** CR0.EM or CR0.TS: x87 and MMX instructions fault. */
+  x87Faults: 0x100,
+  /** CR0.EM or CR0.TS, or no CR4.OSFXSR: SSE instructions fault. */
+  sseFaults: 0x400,
   /** MXCSR: anything but round to nearest, all exceptions masked, no DAZ, no FTZ. */
   simdExact: 0x200,
 } as const;

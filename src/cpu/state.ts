@@ -152,6 +152,8 @@ export const Exit = {
   hot: 2,
   /** An instruction changed what may run next: interrupts, mode, paging, code. */
   state: 3,
+  /** A link slot leads nowhere yet. Argument: the slot. */
+  link: 4,
 } as const;
 
 /** The block that a processor switch copies: registers, then the TLB. */

@@ -1,0 +1,219 @@
+/**
+ * The module that every machine has: the six flags from their lazy form, and the ways between blocks,
+ * handlers and the run loop.
+ */
+import { HandlerBuilder } from '../interpret/handler-builder.ts';
+import { HeadField, RECORD_BYTES } from '../interpret/record.ts';
+import type { Size } from '../semantics/emit.ts';
+import { FlagKind, flagsWordOf, kindWord } from '../semantics/flags.ts';
+import {
+  ACCESS_VALUE,
+  BLOCK_RECORD,
+  BUDGET,
+  EXIT_ARGUMENT,
+  EXIT_REASON,
+  Exit,
+  Flags,
+  JUMP_CACHE,
+  JumpCacheEntry,
+  MODE_SALT,
+  RIP,
+} from '../state.ts';
+import { CodeBuffer } from '../wasm/code.ts';
+import { type FunctionBody, FunctionType, buildModule } from '../wasm/module.ts';
+import { Op, ValueType } from '../wasm/opcodes.ts';
+import { HALF_ENTRIES, Lowering, TableIndex } from './lower.ts';
+
+const SIZES: readonly Size[] = [1, 2, 4, 8];
+const FLAG_FUNCTIONS = kindWord(FlagKind.given, 8) + 1;
+
+class FlagsBuilder extends HandlerBuilder {
+  /** Leaves the word of one kind and size in the access buffer. */
+  word(kind: number, size: Size): void {
+    this.reset();
+    const result = this.stateLoad(size, Flags.result);
+    const isWord = kind !== FlagKind.add && kind !== FlagKind.sub;
+    const source = this.stateLoad(isWord ? 4 : size, Flags.source);
+    this.stateStore(4, ACCESS_VALUE, flagsWordOf(this, { kind, size, result, source }));
+  }
+}
+
+function body(
+  type: number,
+  locals: readonly number[],
+  fill: (out: CodeBuffer) => void,
+): FunctionBody {
+  const out = new CodeBuffer();
+  fill(out);
+  out.byte(Op.end);
+  return { type, locals, code: out.bytes.slice(0, out.length) };
+}
+
+function tailCall(out: CodeBuffer): void {
+  out.byte(Op.returnCallIndirect);
+  out.u32(FunctionType.block);
+  out.u32(0);
+}
+
+function leave(out: CodeBuffer, reason: number): void {
+  out.i32Const(0);
+  out.i32Const(reason);
+  out.memory(Op.i32Store, EXIT_REASON);
+  out.byte(Op.return);
+}
+
+function flagsOf(): FunctionBody {
+  return body(FunctionType.query, [], (out) => {
+    out.i32Const(0);
+    out.i32Const(0);
+    out.memory(Op.i32Load, Flags.kind);
+    out.i32Const(FLAG_TABLE);
+    out.byte(Op.i32Add);
+    out.byte(Op.callIndirect);
+    out.u32(FunctionType.block);
+    out.u32(0);
+    out.i32Const(0);
+    out.memory(Op.i32Load, ACCESS_VALUE);
+  });
+}
+
+/** As the inline form in lower.ts, with the salt of the present mode. */
+function dispatch(): FunctionBody {
+  return body(FunctionType.block, [ValueType.i64, ValueType.i32], (out) => {
+    const [rip, entry] = [1, 2];
+    out.i32Const(0);
+    out.memory(Op.i64Load, RIP);
+    out.tee(rip);
+    out.byte(Op.i32WrapI64);
+    out.tee(entry);
+    out.get(entry);
+    out.i32Const(12);
+    out.byte(Op.i32ShrU);
+    out.byte(Op.i32Xor);
+    out.i32Const(HALF_ENTRIES - 1);
+    out.byte(Op.i32And);
+    out.i32Const(4);
+    out.byte(Op.i32Shl);
+    out.get(rip);
+    out.i64Const(48, 0);
+    out.byte(Op.i64ShrU);
+    out.byte(Op.i32WrapI64);
+    out.i32Const(HALF_ENTRIES * JumpCacheEntry.bytes);
+    out.byte(Op.i32And);
+    out.byte(Op.i32Or);
+    out.tee(entry);
+    out.memory(Op.i64Load, JUMP_CACHE + JumpCacheEntry.tag);
+    out.get(rip);
+    out.i32Const(0);
+    out.memory(Op.i64Load, MODE_SALT);
+    out.byte(Op.i64Xor);
+    out.byte(Op.i64Eq);
+    out.byte(Op.if);
+    out.byte(ValueType.void);
+    out.get(entry);
+    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
+    out.get(entry);
+    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
+    tailCall(out);
+    out.byte(Op.end);
+    leave(out, Exit.lookup);
+  });
+}
+
+function enterRecord(): FunctionBody {
+  return body(FunctionType.block, [ValueType.i32, ValueType.i32], (out) => {
+    const [head, left, count] = [0, 1, 2];
+    out.i32Const(0);
+    out.memory(Op.i32Load, BUDGET);
+    out.get(head);
+    out.memory(Op.i32Load, HeadField.instructions);
+    out.byte(Op.i32Sub);
+    out.tee(left);
+    out.i32Const(0);
+    out.byte(Op.i32LtS);
+    out.byte(Op.if);
+    out.byte(ValueType.void);
+    leave(out, Exit.budget);
+    out.byte(Op.end);
+    out.get(head);
+    out.get(head);
+    out.memory(Op.i32Load, HeadField.count);
+    out.i32Const(1);
+    out.byte(Op.i32Add);
+    out.tee(count);
+    out.memory(Op.i32Store, HeadField.count);
+    out.get(count);
+    out.get(head);
+    out.memory(Op.i32Load, HeadField.threshold);
+    out.byte(Op.i32Eq);
+    out.byte(Op.if);
+    out.byte(ValueType.void);
+    out.i32Const(0);
+    out.get(head);
+    out.memory(Op.i32Store, EXIT_ARGUMENT);
+    leave(out, Exit.hot);
+    out.byte(Op.end);
+    out.i32Const(0);
+    out.get(left);
+    out.memory(Op.i32Store, BUDGET);
+    out.i32Const(0);
+    out.get(head);
+    out.memory(Op.i32Store, BLOCK_RECORD);
+    out.get(head);
+    out.i32Const(RECORD_BYTES);
+    out.byte(Op.i32Add);
+    out.get(head);
+    out.memory(Op.i32Load, RECORD_BYTES);
+    tailCall(out);
+  });
+}
+
+function unlinked(): FunctionBody {
+  return body(FunctionType.block, [], (out) => {
+    out.i32Const(0);
+    out.get(0);
+    out.memory(Op.i32Store, EXIT_ARGUMENT);
+    leave(out, Exit.link);
+  });
+}
+
+function miss(): FunctionBody {
+  return body(FunctionType.block, [], (out) => leave(out, Exit.lookup));
+}
+
+/** Table index of the function that computes the flags of kind word 0. */
+const FLAG_TABLE = TableIndex.first;
+/** Table indices from here on are for handlers and blocks. */
+export const FIRST_FREE_INDEX = FLAG_TABLE + FLAG_FUNCTIONS;
+
+export function baseModule(): Uint8Array<ArrayBuffer> {
+  const functions: FunctionBody[] = [];
+  functions[TableIndex.miss] = miss();
+  functions[TableIndex.flags] = flagsOf();
+  functions[TableIndex.dispatch] = dispatch();
+  functions[TableIndex.enterRecord] = enterRecord();
+  functions[TableIndex.unlinked] = unlinked();
+  while (functions.length < FLAG_TABLE) functions.push(miss());
+  const builder = new FlagsBuilder();
+  for (let word = 0; word < FLAG_FUNCTIONS; word += 1) {
+    const kind = word & 15;
+    const out = new CodeBuffer();
+    if (kind > FlagKind.given) {
+      functions.push(miss());
+      continue;
+    }
+    builder.word(kind, SIZES[word >> 4]!);
+    const locals = new Lowering(out).lower(builder, undefined, {
+      instructions: 0,
+      isUser: false,
+      saltHigh: 0,
+      allocateSlot: () => 0,
+    });
+    functions.push({ type: FunctionType.block, locals, code: out.bytes.slice(0, out.length) });
+  }
+  return buildModule({
+    functions,
+    tableStart: 0,
+    exports: { flags: TableIndex.flags, dispatch: TableIndex.dispatch },
+  });
+}

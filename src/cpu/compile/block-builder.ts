@@ -1,0 +1,282 @@
+/**
+ * Tier 1's builder: a block of instructions whose operands are all known. Registers are read once and
+ * then stay in nodes; outside loops each write goes to the state block at once, so that a fault finds
+ * it there. A block that jumps to its own start becomes a loop, whose registers and flags live in
+ * locals until something leaves it.
+ */
+import { BASE_RIP, NO_REGISTER } from '../decode/instruction.ts';
+import { type BoundInstruction, OperandKind } from '../semantics/bind.ts';
+import type { Size } from '../semantics/emit.ts';
+import { Mode } from '../mode.ts';
+import { GPR, RIP, X87, XMM } from '../state.ts';
+import { ValueType } from '../wasm/opcodes.ts';
+import { Node, NONE } from './ir.ts';
+import { MachineIr } from './machine-ir.ts';
+
+const REGISTERS = 16;
+const PAGE_BYTES = 4096;
+
+/** Where a block goes: a place in its own page, an address in a node, or around the loop again. */
+export interface Exit {
+  readonly kind: 'link' | 'jump' | 'again';
+  /** `link`: bytes from the block's start. */
+  readonly distance: number;
+  /** `jump`: RIP. */
+  readonly target: number;
+  readonly sync: number;
+}
+
+export class BlockBuilder extends MachineIr {
+  readonly exits: Exit[] = [];
+  /** Registers that a loop writes. */
+  readonly written = new Uint8Array(REGISTERS);
+  /** Head values of a loop, as nodes. */
+  readonly heads = new Int32Array(REGISTERS);
+  isLoop = false;
+  isFlagsWritten = false;
+  readonly #full = new Int32Array(REGISTERS);
+  readonly #low = new Int32Array(REGISTERS);
+  #entryRip = NONE;
+  #distance = 0;
+  #remaining = 0;
+  #pageOffset = 0;
+  #hasEnded = false;
+
+  /**
+   * @param pageOffset of the block's first byte
+   * @param isLoop whether its last instruction may jump to its first
+   */
+  start(pageOffset: number, isLoop: boolean): void {
+    this.reset();
+    this.exits.length = 0;
+    this.written.fill(0);
+    this.heads.fill(NONE);
+    this.#full.fill(NONE);
+    this.#low.fill(NONE);
+    this.#pageOffset = pageOffset;
+    this.isLoop = isLoop;
+    this.isFlagsWritten = false;
+    this.#hasEnded = false;
+    this.#entryRip = NONE;
+    if (isLoop) this.flagPlace = 'loop';
+  }
+
+  /** @param remaining instructions of the block from this one on */
+  instruction(bound: BoundInstruction, distance: number, remaining: number): void {
+    this.begin(bound);
+    this.#distance = distance;
+    this.#remaining = remaining;
+  }
+
+  /** Ends a block whose last instruction goes on. */
+  finish(): void {
+    if (!this.#hasEnded) this.#leave(this.#fallThrough());
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  protected override site(): number {
+    return (this.#remaining << 16) | this.#distance;
+  }
+
+  protected override registerSnapshot(): readonly number[] | undefined {
+    if (!this.isLoop) return undefined;
+    return Array.from(this.#full, (_, register) => this.#current(register));
+  }
+
+  /** The 64-bit node of a register, or NONE when it was not touched. */
+  #current(register: number): number {
+    return this.#full[register]!;
+  }
+
+  protected override forgetRegisters(): void {
+    this.#full.fill(NONE);
+    this.#low.fill(NONE);
+    if (this.isLoop) throw new Error('a loop calls an instruction');
+  }
+
+  override reg(size: Size, register: number): number {
+    if (size === 8 || this.isLoop) {
+      const full = this.#fullRegister(register);
+      return size === 8 ? full : this.trunc(8, size, full);
+    }
+    let low = this.#low[register]!;
+    if (low === NONE) {
+      const full = this.#full[register]!;
+      low = full === NONE ? this.stateLoad(4, GPR + 8 * register) : this.trunc(8, 4, full);
+      this.#low[register] = low;
+    }
+    return this.trunc(4, size, low);
+  }
+
+  #fullRegister(register: number): number {
+    const full = this.#full[register]!;
+    if (full !== NONE) return full;
+    const loaded = this.isLoop
+      ? this.node(Node.loopValue, ValueType.i64, NONE, NONE, NONE, register)
+      : this.stateLoad(8, GPR + 8 * register);
+    if (this.isLoop) this.heads[register] = loaded;
+    this.#full[register] = loaded;
+    return loaded;
+  }
+
+  override setReg(size: Size, register: number, value: number): void {
+    let full = value;
+    if (size === 4) full = this.zext(4, 8, value);
+    else if (size < 4) {
+      const mask = size === 1 ? 0xff : 0xffff;
+      full = this.#merge(register, this.zext(size, 8, value), mask);
+    }
+    this.#setFull(register, full);
+    if (size === 4) this.#low[register] = value;
+  }
+
+  #merge(register: number, part: number, mask: number): number {
+    const kept = this.and(8, this.#fullRegister(register), this.constant(8, ~mask, -1));
+    return this.or(8, kept, part);
+  }
+
+  #setFull(register: number, full: number): void {
+    this.#full[register] = full;
+    this.#low[register] = NONE;
+    if (this.isLoop) this.written[register] = 1;
+    else this.stateStore(8, GPR + 8 * register, full);
+  }
+
+  protected override readGeneral(operand: number): number {
+    const { register, size, isHighByte } = this.bound.operands[operand]!;
+    if (!isHighByte) return this.reg(size as Size, register);
+    return this.trunc(4, 1, this.shr(4, this.reg(4, register), this.constant(4, 8)));
+  }
+
+  protected override writeGeneral(operand: number, value: number): void {
+    const { register, size, isHighByte } = this.bound.operands[operand]!;
+    if (!isHighByte) {
+      this.setReg(size as Size, register, value);
+      return;
+    }
+    const part = this.zext(4, 8, this.shl(4, value, this.constant(4, 8)));
+    this.#setFull(register, this.#merge(register, part, 0xff00));
+  }
+
+  protected override readImmediate(operand: number): number {
+    const { size } = this.bound.operands[operand]!;
+    const { immediate, immediateHigh } = this.bound.insn;
+    const isOne = this.bound.row.operands[operand]!.letter === '1';
+    return this.constant(size as Size, isOne ? 1 : immediate, immediateHigh);
+  }
+
+  protected override vectorPlace(operand: number): { node: number; offset: number } {
+    const { kind, register } = this.bound.operands[operand]!;
+    const base = kind === OperandKind.mmx ? X87.st : XMM;
+    return { node: NONE, offset: base + 16 * register };
+  }
+
+  override readWide(operand: number): number {
+    return this.reg(8, this.bound.operands[operand]!.register);
+  }
+
+  override setWide(operand: number, value: number): void {
+    this.setReg(8, this.bound.operands[operand]!.register, value);
+  }
+
+  override address(): number {
+    const { insn } = this.bound;
+    const size = insn.addressSize as Size;
+    const { displacement, displacementHigh, base, index, scale, length } = insn;
+    if (base === BASE_RIP) {
+      const next = this.#ripPlus(this.#distance + length);
+      const target = this.add(8, next, this.constant(8, displacement, displacement >> 31));
+      return size === 8 ? target : this.trunc(8, size, target);
+    }
+    let sum = base === NO_REGISTER ? NONE : this.reg(size, base);
+    if (index !== NO_REGISTER) {
+      const count = this.constant(4, 31 - Math.clz32(scale));
+      const scaled = this.shl(size, this.reg(size, index), count);
+      sum = sum === NONE ? scaled : this.add(size, sum, scaled);
+    }
+    const constant = this.constant(size, displacement, displacementHigh);
+    return sum === NONE ? constant : this.add(size, sum, constant);
+  }
+
+  #ripPlus(distance: number): number {
+    if (this.#entryRip === NONE) this.#entryRip = this.stateLoad(8, RIP);
+    return this.add(8, this.#entryRip, this.constant(8, distance, distance >> 31));
+  }
+
+  override nextRip(size: Size): number {
+    const next = this.#ripPlus(this.#distance + this.bound.insn.length);
+    return this.trunc(8, size, next);
+  }
+
+  override jump(size: Size, target: number): void {
+    this.#leave(this.#exitJump(this.zext(size, 8, target)));
+  }
+
+  override jumpRelative(): void {
+    this.#leave(this.#exitTo(this.#relative()));
+  }
+
+  #relative(): number {
+    return this.#distance + this.bound.insn.length + this.bound.insn.immediate;
+  }
+
+  override branchIf(truth: number): void {
+    const taken = this.#exitTo(this.#relative());
+    const other = this.#fallThrough();
+    const pair = this.exits.push(taken, other) - 2;
+    this.node(Node.exitIf, ValueType.void, truth, NONE, NONE, pair);
+    this.#hasEnded = true;
+  }
+
+  #leave(exit: Exit): void {
+    const number = this.exits.push(exit) - 1;
+    this.node(Node.exitJump, ValueType.void, exit.target, NONE, NONE, number);
+    this.#hasEnded = true;
+  }
+
+  #exitJump(target: number): Exit {
+    return { kind: 'jump', distance: 0, target, sync: this.sync() };
+  }
+
+  #fallThrough(): Exit {
+    const code = this.bound.mode & Mode.codeSizeMask;
+    const size = code === Mode.code64 ? 8 : code === Mode.code32 ? 4 : 2;
+    return this.#exitTo(this.#distance + this.bound.insn.length, size);
+  }
+
+  /**
+   * To a distance from the block's start.
+   * @param size of RIP after it, where a 16-bit one wraps
+   */
+  #exitTo(distance: number, size = this.bound.insn.operandSize as Size): Exit {
+    const offset = this.#pageOffset + distance;
+    if (size >= 4 && distance === 0 && this.isLoop) {
+      return { kind: 'again', distance, target: NONE, sync: this.sync() };
+    }
+    if (size >= 4 && offset >= 0 && offset < PAGE_BYTES) {
+      return { kind: 'link', distance, target: NONE, sync: this.sync() };
+    }
+    return this.#exitJump(this.zext(size, 8, this.trunc(8, size, this.#ripPlus(distance))));
+  }
+
+  /** A loop's flags: what goes into its locals at the end of a turn. */
+  override setFlags(kind: number, size: Size, result: number, source: number): void {
+    super.setFlags(kind, size, result, source);
+    this.isFlagsWritten = true;
+  }
+
+  override setFlagsOfIf(
+    truth: number,
+    size: Size,
+    result: number,
+    cf: number,
+    of: number,
+    af: number,
+  ): void {
+    super.setFlagsOfIf(truth, size, result, cf, of, af);
+    this.isFlagsWritten = true;
+  }
+}

@@ -1,0 +1,184 @@
+/** WebAssembly modules around function bodies: all import one memory and one table of functions. */
+import { CodeBuffer } from './code.ts';
+import { ValueType } from './opcodes.ts';
+
+/** The function types that all modules declare, in this order. */
+export const FunctionType = {
+  /** A block or handler: its parameter is a tier 0 record, or a link slot for stubs. */
+  block: 0,
+  /** (site, size) to nothing: slow store, finish. */
+  slowStore: 1,
+  /** (site, size) to a position in the linear memory: slow load, load for update. */
+  slowLoad: 2,
+  /** () to i32. */
+  query: 3,
+} as const;
+
+const I32 = ValueType.i32;
+const TYPES: readonly (readonly [parameters: readonly number[], results: readonly number[]])[] = [
+  [[I32], []],
+  [[I32, I32], []],
+  [[I32, I32], [I32]],
+  [[], [I32]],
+];
+
+/** Imported functions, in the order of their indices. All modules import all of them. */
+export const IMPORTS = [
+  ['slowLoad', FunctionType.slowLoad],
+  ['slowStore', FunctionType.slowStore],
+  ['slowUpdate', FunctionType.slowLoad],
+  ['finishUpdate', FunctionType.slowStore],
+  /** (site, instruction number): 0 goes on in the block, 1 leaves. */
+  ['callInstruction', FunctionType.slowLoad],
+  /** (site, exception vector) never returns. */
+  ['raise', FunctionType.slowStore],
+  /** (site, signed): operands and results in the access buffer. */
+  ['divideWide', FunctionType.slowStore],
+  /** (site, packed segment access): raises if it must. */
+  ['checkSegment', FunctionType.slowStore],
+] as const;
+
+export type ImportName = (typeof IMPORTS)[number][0];
+
+export const ImportIndex = Object.fromEntries(
+  IMPORTS.map(([name], index) => [name, index]),
+) as Readonly<Record<ImportName, number>>;
+
+const FUNC = 0x60;
+const EXTERNAL_FUNCTION = 0;
+const EXTERNAL_TABLE = 1;
+const EXTERNAL_MEMORY = 2;
+const FUNCREF = 0x70;
+
+/** One function: its type, its locals beyond the parameters by value type, its body with `end`. */
+export interface FunctionBody {
+  readonly type: number;
+  /** Value types of the locals beyond the parameters. */
+  readonly locals: readonly number[];
+  readonly code: Uint8Array;
+}
+
+function section(out: CodeBuffer, id: number, fill: (body: CodeBuffer) => void): void {
+  const body = new CodeBuffer();
+  fill(body);
+  out.byte(id);
+  out.u32(body.length);
+  out.append(body.bytes, 0, body.length);
+}
+
+function name(out: CodeBuffer, text: string): void {
+  out.u32(text.length);
+  for (let index = 0; index < text.length; index += 1) out.byte(text.charCodeAt(index));
+}
+
+export interface ModuleOptions {
+  readonly functions: readonly FunctionBody[];
+  /** Table index of the first function; the others follow. Undefined: no table entries. */
+  readonly tableStart?: number;
+  /** Names under which functions are exported, by index. */
+  readonly exports?: Readonly<Record<string, number>>;
+}
+
+function localGroups(
+  locals: readonly number[],
+): readonly (readonly [count: number, type: number])[] {
+  const groups: [number, number][] = [];
+  for (const type of locals) {
+    const last = groups.at(-1);
+    if (last !== undefined && last[1] === type) last[0] += 1;
+    else groups.push([1, type]);
+  }
+  return groups;
+}
+
+function header(out: CodeBuffer): void {
+  for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(byte);
+  section(out, 1, (body) => {
+    body.u32(TYPES.length);
+    for (const [parameters, results] of TYPES) {
+      body.byte(FUNC);
+      body.u32(parameters.length);
+      for (const type of parameters) body.byte(type);
+      body.u32(results.length);
+      for (const type of results) body.byte(type);
+    }
+  });
+  section(out, 2, (body) => {
+    body.u32(IMPORTS.length + 2);
+    for (const [field, type] of IMPORTS) {
+      name(body, 'cpu');
+      name(body, field);
+      body.byte(EXTERNAL_FUNCTION);
+      body.u32(type);
+    }
+    name(body, 'cpu');
+    name(body, 'table');
+    body.byte(EXTERNAL_TABLE);
+    body.byte(FUNCREF);
+    body.byte(0);
+    body.u32(0);
+    name(body, 'cpu');
+    name(body, 'memory');
+    body.byte(EXTERNAL_MEMORY);
+    body.byte(0);
+    body.u32(0);
+  });
+}
+
+let headerBytes: Uint8Array | undefined;
+
+/** @returns the module's bytes */
+export function buildModule({
+  functions,
+  tableStart,
+  exports,
+}: ModuleOptions): Uint8Array<ArrayBuffer> {
+  const out = new CodeBuffer();
+  if (headerBytes === undefined) {
+    const prefix = new CodeBuffer();
+    header(prefix);
+    headerBytes = prefix.bytes.slice(0, prefix.length);
+  }
+  out.append(headerBytes, 0, headerBytes.length);
+  section(out, 3, (body) => {
+    body.u32(functions.length);
+    for (const each of functions) body.u32(each.type);
+  });
+  if (exports !== undefined) {
+    section(out, 7, (body) => {
+      const entries = Object.entries(exports);
+      body.u32(entries.length);
+      for (const [field, index] of entries) {
+        name(body, field);
+        body.byte(EXTERNAL_FUNCTION);
+        body.u32(IMPORTS.length + index);
+      }
+    });
+  }
+  if (tableStart !== undefined) {
+    section(out, 9, (body) => {
+      body.u32(1);
+      body.u32(0);
+      body.i32Const(tableStart);
+      body.byte(0x0b);
+      body.u32(functions.length);
+      for (let index = 0; index < functions.length; index += 1) body.u32(IMPORTS.length + index);
+    });
+  }
+  section(out, 10, (body) => {
+    body.u32(functions.length);
+    for (const { locals, code } of functions) {
+      const groups = localGroups(locals);
+      const size = new CodeBuffer();
+      size.u32(groups.length);
+      for (const [count, type] of groups) {
+        size.u32(count);
+        size.byte(type);
+      }
+      body.u32(size.length + code.length);
+      body.append(size.bytes, 0, size.length);
+      body.append(code, 0, code.length);
+    }
+  });
+  return out.bytes.slice(0, out.length);
+}
