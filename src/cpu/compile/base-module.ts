@@ -22,7 +22,8 @@ import {
 import { CodeBuffer } from '../wasm/code.ts';
 import { type FunctionBody, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
-import { HALF_ENTRIES, Lowering, TableIndex } from './lower.ts';
+import { Lowering } from './lower.ts';
+import { HALF_ENTRIES, TableIndex } from './table-index.ts';
 
 const SIZES: readonly Size[] = [1, 2, 4, 8];
 const FLAG_FUNCTIONS = kindWord(FlagKind.given, 8) + 1;

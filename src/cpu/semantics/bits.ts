@@ -9,7 +9,7 @@ interface Tested<V> {
   readonly value: V;
   /** Position within the operand, size 4. */
   readonly position: V;
-  write(changed: V): void;
+  readonly write: (changed: V) => void;
 }
 
 /** The bit string of BT: a register's number may lie far from the memory operand. */

@@ -1,0 +1,217 @@
+/** What leaves a block's locals: the state that slow paths and exits need. */
+import { RecordField } from '../interpret/record.ts';
+import { BUDGET, EXIT_REASON, Flags, GPR } from '../state.ts';
+import { ImportIndex } from '../wasm/module.ts';
+import { Op } from '../wasm/opcodes.ts';
+import { type BlockBuilder } from './block-builder.ts';
+import { NONE, Node } from './ir.ts';
+import { ValueLowering } from './locals.ts';
+import { type Sync } from './machine-ir.ts';
+
+export interface LowerOptions {
+  /** Instructions of the block; 0: a tier 0 handler. */
+  readonly instructions: number;
+  readonly isUser: boolean;
+  /** Halves of the word that a jump cache tag is mixed with. */
+  readonly saltHigh: number;
+  /** A link slot for an exit to a distance from the block's start. */
+  readonly allocateSlot: (distance: number) => number;
+}
+
+const REGISTERS = 16;
+
+export abstract class SpillLowering extends ValueLowering {
+  protected block: BlockBuilder | undefined;
+  protected options!: LowerOptions;
+  protected flagLocals: readonly [number, number, number] = [0, 0, 0];
+  protected budget = NONE;
+
+  // --- uses and locals
+
+  protected isDroppable(op: number): boolean {
+    return (
+      op < Node.ordered ||
+      op === Node.stateLoad ||
+      op === Node.vectorLoad ||
+      op === Node.mulWide ||
+      op === Node.second ||
+      op === Node.flags ||
+      op === Node.loopValue
+    );
+  }
+
+  protected countUses(): void {
+    const ir = this.ir;
+    const { count } = ir;
+    this.local.fill(NONE, 0, count);
+    this.uses.fill(0, 0, count);
+    this.live.fill(0, 0, count);
+    for (let index = count - 1; index >= 0; index -= 1) {
+      const op = ir.op[index]!;
+      if (this.live[index] === 0 && this.isDroppable(op)) continue;
+      this.live[index] = 1;
+      this.use(ir.a[index]!, 1);
+      this.use(ir.b[index]!, 1);
+      this.use(ir.c[index]!, 1);
+      for (const sync of this.syncsOf(index)) this.useSync(sync);
+    }
+  }
+
+  protected use(index: number, times: number): void {
+    if (index === NONE) return;
+    this.live[index] = 1;
+    this.uses[index]! += times;
+  }
+
+  protected useSync(sync: Sync): void {
+    // Twice, so that the value has a local before the paths part.
+    if (sync.flags === 'pending') {
+      this.use(sync.result, 2);
+      this.use(sync.source, 2);
+    }
+    if (sync.registers === undefined) return;
+    for (let register = 0; register < REGISTERS; register += 1) {
+      if (this.block!.written[register] === 1) this.use(sync.registers[register]!, 2);
+    }
+  }
+
+  protected syncsOf(index: number): readonly Sync[] {
+    const ir = this.ir;
+    switch (ir.op[index]!) {
+      case Node.exitIf: {
+        const pair = ir.imm[index]!;
+        const { exits } = this.block!;
+        return [ir.syncs[exits[pair]!.sync]!, ir.syncs[exits[pair + 1]!.sync]!];
+      }
+      case Node.exitJump:
+        return [ir.syncs[this.block!.exits[ir.imm[index]!]!.sync]!];
+      case Node.load:
+      case Node.store:
+      case Node.update:
+      case Node.finish:
+      case Node.raiseIf:
+      case Node.divide:
+      case Node.call:
+      case Node.checkSegment:
+      case Node.flags:
+        return [ir.syncs[ir.imm2[index]!]!];
+      case Node.flagsIf:
+        return ir.imm2[index] === NONE ? [] : [ir.syncs[ir.imm2[index]!]!];
+      default:
+        return [];
+    }
+  }
+
+  protected reloadFlags(): void {
+    if (this.block?.isFlagsWritten !== true) return;
+    const out = this.out;
+    const [kind, result, source] = this.flagLocals;
+    out.i32Const(0);
+    out.memory(Op.i32Load, Flags.kind);
+    out.set(kind);
+    out.i32Const(0);
+    out.memory(Op.i64Load, Flags.result);
+    out.set(result);
+    out.i32Const(0);
+    out.memory(Op.i64Load, Flags.source);
+    out.set(source);
+  }
+
+  protected exitReason(reason: number): void {
+    this.out.i32Const(0);
+    this.out.i32Const(reason);
+    this.out.memory(Op.i32Store, EXIT_REASON);
+  }
+
+  /** Nodes that a later {@link #spill} stores get their locals. */
+  protected prepare(sync: Sync): void {
+    if (sync.flags === 'pending') {
+      this.materialize(sync.result);
+      this.materialize(sync.source);
+    }
+    if (sync.registers === undefined) return;
+    for (let register = 0; register < REGISTERS; register += 1) {
+      if (this.block!.written[register] === 1) this.materialize(sync.registers[register]!);
+    }
+  }
+
+  /** Brings the state block up to date. */
+  protected spill(sync: Sync): void {
+    const out = this.out;
+    if (sync.flags === 'pending') {
+      this.storeFlags(sync.kind, sync.result, sync.source);
+    } else if (sync.flags === 'loop' && this.block!.isFlagsWritten) {
+      const [kind, result, source] = this.flagLocals;
+      out.i32Const(0);
+      out.get(kind);
+      out.memory(Op.i32Store, Flags.kind);
+      out.i32Const(0);
+      out.get(result);
+      out.memory(Op.i64Store, Flags.result);
+      out.i32Const(0);
+      out.get(source);
+      out.memory(Op.i64Store, Flags.source);
+    }
+    if (sync.registers === undefined) return;
+    for (let register = 0; register < REGISTERS; register += 1) {
+      if (this.block!.written[register] === 0) continue;
+      out.i32Const(0);
+      this.loopRegister(sync.registers[register]!, register);
+      out.memory(Op.i64Store, GPR + 8 * register);
+    }
+    out.i32Const(0);
+    out.get(this.budget);
+    out.memory(Op.i32Store, BUDGET);
+  }
+
+  protected loopRegister(index: number, register: number): void {
+    if (index === NONE) this.out.get(this.pinned[register]!);
+    else this.value(index);
+  }
+
+  protected storeFlags(kind: number, result: number, source: number): void {
+    const out = this.out;
+    out.i32Const(0);
+    out.i32Const(kind);
+    out.memory(Op.i32Store, Flags.kind);
+    out.i32Const(0);
+    this.value(result);
+    out.memory(Op.i64Store, Flags.result);
+    out.i32Const(0);
+    this.value(source);
+    out.memory(Op.i64Store, Flags.source);
+  }
+
+  /** After a spill the uses that `#useSync` counted beyond one are over. */
+  protected settle(sync: Sync): void {
+    if (sync.flags === 'pending') {
+      this.consumeUnless(sync.result);
+      this.consumeUnless(sync.source);
+    }
+    if (sync.registers === undefined) return;
+    for (let register = 0; register < REGISTERS; register += 1) {
+      if (this.block!.written[register] === 1) this.consumeUnless(sync.registers[register]!);
+    }
+  }
+
+  protected site(sync: Sync): void {
+    const out = this.out;
+    if (this.options.instructions > 0) {
+      out.i32Const(sync.site);
+      return;
+    }
+    out.get(0);
+    out.memory(Op.i32Load16U, RecordField.remaining);
+    out.i32Const(16);
+    out.byte(Op.i32Shl);
+  }
+
+  protected call(name: keyof typeof ImportIndex): void {
+    this.out.byte(Op.call);
+    this.out.u32(ImportIndex[name]);
+  }
+
+  protected syncOf(index: number): Sync {
+    return this.ir.syncs[this.ir.imm2[index]!]!;
+  }
+}

@@ -1,0 +1,19 @@
+/** Fixed places of the function table and of the jump cache. */
+
+/** Table entries that every machine has, before blocks and handlers. */
+export const TableIndex = {
+  /** Leaves for a look-up: also what an empty jump cache entry leads to. */
+  miss: 0,
+  /** The six flags, type `query`. */
+  flags: 1,
+  /** Goes to the block at RIP through the jump cache. */
+  dispatch: 2,
+  /** Tier 0's way into a block; the parameter is its record. */
+  enterRecord: 3,
+  /** A link that leads nowhere yet; the parameter is the slot. */
+  unlinked: 4,
+  first: 16,
+} as const;
+
+/** Entries of one half of the jump cache; the upper half of the address space has the other. */
+export const HALF_ENTRIES = 2048;
