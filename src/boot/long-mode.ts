@@ -1,4 +1,4 @@
-import { PAGE_BYTES } from '../core/memory.ts';
+import { type GuestMemory, PAGE_BYTES } from '../core/memory.ts';
 import type { FlatSegments } from '../hypervisor/processor.ts';
 import type { FirmwareMemory } from '../uefi/memory-map.ts';
 import { EfiMemoryType } from '../uefi/spec/memory.ts';
@@ -11,16 +11,16 @@ const LARGE_PAGE_BYTES = 2 * 1024 * 1024;
 const GIB = 1024 ** 3;
 const FOUR_GIB = 4 * GIB;
 const LEAST_MAPPED_BYTES = FOUR_GIB;
-/** Page directories that lie behind PML4 and PDPT in the fixed place; more are allocated. */
-const FIXED_DIRECTORIES = 4;
 /** Intel SDM volume 3, 4.5: present, writable. */
 const TABLE = 0x03;
 /** Present, writable, page size 2 MiB. */
 const LARGE_PAGE = 0x83;
-/** Null, 64-bit code, data (SDM volume 3, 3.4.5): flat, ring 0. */
-const GDT = [0n, 0x00af_9b00_0000_ffffn, 0x00cf_9300_0000_ffffn];
-const CODE_SELECTOR = 0x08;
-const DATA_SELECTOR = 0x10;
+/** SDM volume 3, 3.4.5: flat, ring 0, accessed. */
+const CODE_64 = 0x00af_9b00_0000_ffffn;
+const CODE_32 = 0x00cf_9b00_0000_ffffn;
+const DATA = 0x00cf_9300_0000_ffffn;
+const EFI_CODE_SELECTOR = 0x08;
+const EFI_DATA_SELECTOR = 0x10;
 
 /** What CR3 and the segment registers get. */
 export interface LongModeTables {
@@ -34,20 +34,47 @@ export interface LongModeTables {
  * @param gpa start of the firmware's data; the first seven pages are taken
  */
 export function writeLongModeTables(pages: FirmwareMemory, gpa: number): LongModeTables {
-  const { memory } = pages;
+  let next = 0;
+  const pageTablesGpa = writeIdentityMap(pages.memory, pages.topOfMemory, () => {
+    const page = next;
+    next += 1;
+    // More than the fixed place holds is allocated.
+    if (page < GDT_PAGE) return gpa + page * PAGE_BYTES;
+    return pages.allocate(PAGE_BYTES, EfiMemoryType.is.BootServicesData);
+  });
+  const segments = flatSegments(pages.memory, gpa + GDT_PAGE * PAGE_BYTES, {
+    is64Bit: true,
+    codeSelector: EFI_CODE_SELECTOR,
+    dataSelector: EFI_DATA_SELECTOR,
+  });
+  return { pageTablesGpa, segments };
+}
+
+/**
+ * Maps every address to itself, with large pages: 4 GiB, or all RAM if that reaches further.
+ * @param page gives a page of RAM each time: PML4, PDPT, then the page directories
+ * @returns the address of the PML4
+ */
+export function writeIdentityMap(
+  memory: GuestMemory,
+  topOfMemory: number,
+  page: () => number,
+): number {
   const { u32 } = memory;
-  const mappedBytes = Math.max(LEAST_MAPPED_BYTES, Math.ceil(pages.topOfMemory / GIB) * GIB);
-  const resolve = (page: number): number => memory.resolve(page, PAGE_BYTES);
-  const pointers = gpa + PAGE_BYTES;
-  memory.u8.fill(0, resolve(gpa), resolve(gpa) + (GDT_PAGE + 1) * PAGE_BYTES);
-  u32[resolve(gpa) / 4] = pointers + TABLE;
+  const mappedBytes = Math.max(LEAST_MAPPED_BYTES, Math.ceil(topOfMemory / GIB) * GIB);
+  const table = (): { readonly gpa: number; readonly word: number } => {
+    const gpa = page();
+    const at = memory.resolve(gpa, PAGE_BYTES);
+    memory.u8.fill(0, at, at + PAGE_BYTES);
+    return { gpa, word: at / 4 };
+  };
+  const root = table();
+  const pointers = table();
+  u32[root.word] = pointers.gpa + TABLE;
   for (let index = 0; index < Math.min(mappedBytes / GIB, ENTRIES_PER_TABLE); index += 1) {
-    const directory =
-      index < FIXED_DIRECTORIES
-        ? gpa + (2 + index) * PAGE_BYTES
-        : pages.allocate(PAGE_BYTES, EfiMemoryType.is.BootServicesData);
-    u32[(resolve(pointers) + index * ENTRY_BYTES) / 4] = directory + TABLE;
-    let word = resolve(directory) / 4;
+    const directory = table();
+    u32[pointers.word + (index * ENTRY_BYTES) / 4] = directory.gpa + TABLE;
+    let { word } = directory;
     for (let slot = 0; slot < ENTRIES_PER_TABLE; slot += 1) {
       const target = index * GIB + slot * LARGE_PAGE_BYTES;
       u32[word] = (target % FOUR_GIB) + LARGE_PAGE;
@@ -55,17 +82,24 @@ export function writeLongModeTables(pages: FirmwareMemory, gpa: number): LongMod
       word += 2;
     }
   }
-  const gdt = resolve(gpa + GDT_PAGE * PAGE_BYTES);
-  for (const [index, descriptor] of GDT.entries()) {
-    memory.view.setBigUint64(gdt + index * ENTRY_BYTES, descriptor, true);
-  }
-  return {
-    pageTablesGpa: gpa,
-    segments: {
-      gdtGpa: gpa + GDT_PAGE * PAGE_BYTES,
-      gdtBytes: GDT.length * ENTRY_BYTES,
-      codeSelector: CODE_SELECTOR,
-      dataSelector: DATA_SELECTOR,
-    },
-  };
+  return root.gpa;
+}
+
+/** Writes a GDT with a null, a code and a data descriptor, at the selectors asked for. */
+export function flatSegments(
+  memory: GuestMemory,
+  gdtGpa: number,
+  options: {
+    readonly is64Bit: boolean;
+    readonly codeSelector: number;
+    readonly dataSelector: number;
+  },
+): FlatSegments {
+  const { is64Bit, codeSelector, dataSelector } = options;
+  const gdtBytes = Math.max(codeSelector, dataSelector) + ENTRY_BYTES;
+  const at = memory.resolve(gdtGpa, gdtBytes);
+  memory.u8.fill(0, at, at + gdtBytes);
+  memory.view.setBigUint64(at + codeSelector, is64Bit ? CODE_64 : CODE_32, true);
+  memory.view.setBigUint64(at + dataSelector, DATA, true);
+  return { gdtGpa, gdtBytes, codeSelector, dataSelector };
 }

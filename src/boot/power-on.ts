@@ -1,12 +1,14 @@
 import { ExitCode } from '../core/errors.ts';
 import type { GuestMemory } from '../core/memory.ts';
-import type { FirmwareStart } from '../hypervisor/processor.ts';
+import type { ProcessorStart } from '../hypervisor/processor.ts';
 import type { FirmwareDisk } from '../uefi/boot-devices.ts';
 import type { Framebuffer } from '../uefi/system-table.ts';
 import type { VariableStore } from '../uefi/variables.ts';
 import type { AcpiOptions } from './acpi/options.ts';
 import { bootBios } from './bios.ts';
+import { bootDirect } from './direct.ts';
 import { bootEfi } from './efi.ts';
+import type { DirectKernel } from './kernel-file.ts';
 import type { BootPhase, PhaseOptions } from './phases.ts';
 import { PhaseLog } from './phases.ts';
 
@@ -22,6 +24,8 @@ export interface PowerOnOptions extends PhaseOptions {
   readonly framebuffer?: Framebuffer;
   /** Gen-2 only: preset variables such as BootOrder; changed by the boot. */
   readonly variables?: VariableStore;
+  /** Loaded in place of what the disks hold. */
+  readonly kernel?: DirectKernel;
   readonly processors: number;
   /** What the ACPI tables say beyond what this already knows. */
   readonly acpi: Omit<AcpiOptions, 'generation' | 'processorCount' | 'ram'>;
@@ -29,8 +33,9 @@ export interface PowerOnOptions extends PhaseOptions {
 
 export interface BootStarted {
   readonly kind: 'started';
-  readonly start: FirmwareStart;
-  readonly device: BootDisk;
+  readonly start: ProcessorStart;
+  /** What it was loaded from; undefined for a kernel that was loaded without a boot loader. */
+  readonly device: BootDisk | undefined;
   /** What was loaded and from where, for people. */
   readonly loader: string;
   readonly elapsedNs: number;
@@ -50,10 +55,15 @@ export type BootResult = BootStarted | BootStopped;
 /**
  * From the power button to the point where the bootstrap processor can begin: firmware tables in
  * guest memory, boot device chosen, loader checked and loaded. What the user's disks lack ends in
- * `BootStopped`; nothing here throws for a bad image.
+ * `BootStopped`; nothing here throws for a bad image. A directly loaded kernel that is no good is the
+ * user's mistake: InputError.
  */
 export function powerOn(options: PowerOnOptions): BootResult {
   const log = new PhaseLog(options);
+  if (options.kernel !== undefined) {
+    const direct = bootDirect(options, options.kernel, log);
+    return { kind: 'started', ...direct, device: undefined, elapsedNs: log.elapsedNs };
+  }
   const result = options.generation === 2 ? bootEfi(options, log) : bootBios(options, log);
   if ('start' in result) return { kind: 'started', ...result, elapsedNs: log.elapsedNs };
   return {

@@ -1,8 +1,16 @@
 import { ExitCode, InputError } from '../core/errors.ts';
 import { parsePreset, parseSwitches, type PresetName, type Switches } from '../guest/switches.ts';
+import { CPU_MODES, type CpuMode } from '../machine/x86-guest.ts';
 import { DEFAULT_HOST, HOST_NAMES, type HostName } from '../machine/profiles.ts';
 import type { Invocation } from './parse.ts';
-import { parseChoice, parseDuration, parseInteger, parseSeed, parseSize } from './values.ts';
+import {
+  parseChoice,
+  parseDuration,
+  parseInteger,
+  parsePort,
+  parseSeed,
+  parseSize,
+} from './values.ts';
 
 const MIB = 1024 * 1024;
 /** RAM ends below the low MMIO gap of both generations; one linear memory holds at most 4 GiB. */
@@ -14,6 +22,24 @@ const PROCESSORS_MAX = 64;
 const NETWORK_ADAPTERS_MAX = 8;
 const TIMEOUT_DEFAULT_NS = 300e9;
 
+/** Where COM1 goes. */
+export type SerialPlace = 'stdio' | 'none' | { readonly file: string };
+
+/** What was asked for with `--kernel`. */
+export interface KernelRequest {
+  readonly path: string;
+  readonly initrds: readonly string[];
+  /** Undefined: the kernel's usual one. */
+  readonly commandLine: string | undefined;
+  readonly mode: CpuMode;
+  readonly debugExitPort: number | undefined;
+}
+
+/** Flags that go with `--kernel` only. */
+const KERNEL_FLAGS = ['initrd', 'append', 'cpu', 'debug-exit'];
+/** Flags that are the model guest's. */
+const MODEL_FLAGS = ['guest', 'set', 'verbose-boot'];
+
 /** What `synthvm boot` was asked for, checked. */
 export interface BootRequest {
   readonly disks: readonly string[];
@@ -23,6 +49,9 @@ export interface BootRequest {
   readonly host: HostName;
   readonly preset: PresetName;
   readonly switches: Partial<Switches>;
+  /** A kernel to run in place of the model guest. */
+  readonly kernel: KernelRequest | undefined;
+  readonly serial: SerialPlace;
   readonly memoryBytes: number;
   readonly processors: number;
   readonly networkAdapters: number;
@@ -69,6 +98,7 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
       ExitCode.usage,
     );
   }
+  const kernel = readKernelRequest(values);
   return {
     disks: operands,
     dvds: values.get('dvd') ?? [],
@@ -76,6 +106,10 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     host: read('host', DEFAULT_HOST, (flag, value) => parseChoice(flag, value, HOST_NAMES)),
     preset: read<PresetName>('guest', 'bis:modern', (_, value) => parsePreset(value)),
     switches: values.has('verbose-boot') ? { ...switches, verbose: true } : switches,
+    kernel,
+    serial: read<SerialPlace>('serial', 'stdio', (_, value) =>
+      value === 'stdio' || value === 'none' ? value : { file: value },
+    ),
     memoryBytes: read('memory', MEMORY_DEFAULT_BYTES, parseMemory),
     processors: read('cpus', 1, (flag, value) => parseInteger(flag, value, 1, PROCESSORS_MAX)),
     networkAdapters: read('nics', 1, (flag, value) =>
@@ -84,7 +118,8 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     seed: read('seed', 1n, parseSeed),
     write: values.has('write'),
     until: one('until'),
-    timeoutNs: read('timeout', TIMEOUT_DEFAULT_NS, parseDuration),
+    // A kernel runs for as long as it likes.
+    timeoutNs: read('timeout', kernel === undefined ? TIMEOUT_DEFAULT_NS : Infinity, parseDuration),
     wallLimitMs: read('wall-limit', Infinity, (flag, value) => parseDuration(flag, value) / 1e6),
     traceFile,
     screenshotFile,
@@ -92,6 +127,29 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     json: values.has('json'),
     quiet: values.has('quiet'),
     commandLine: commandLineOf(operands, values),
+  };
+}
+
+function readKernelRequest(
+  values: ReadonlyMap<string, readonly string[]>,
+): KernelRequest | undefined {
+  const path = values.get('kernel')?.[0];
+  const clash = (path === undefined ? KERNEL_FLAGS : MODEL_FLAGS).find((flag) => values.has(flag));
+  if (clash !== undefined) {
+    const message =
+      path === undefined
+        ? 'goes with --kernel only'
+        : "is the model guest's, and --kernel boots another";
+    throw new InputError(`--${clash}`, message, ExitCode.usage);
+  }
+  if (path === undefined) return undefined;
+  const port = values.get('debug-exit')?.[0];
+  return {
+    path,
+    initrds: values.get('initrd') ?? [],
+    commandLine: values.get('append')?.[0],
+    mode: parseChoice('--cpu', values.get('cpu')?.[0] ?? 'jit', CPU_MODES),
+    debugExitPort: port === undefined ? undefined : parsePort('--debug-exit', port),
   };
 }
 

@@ -1,4 +1,3 @@
-import type { ExitCode } from '../core/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 import { describeEnding, type Ending } from '../machine/endings.ts';
 import { BootWatch, type DiskSeen, type OfferSeen, type Phase } from '../machine/watch.ts';
@@ -11,7 +10,7 @@ const EVIDENCE_LINES = 8;
 
 export interface Outcome {
   readonly ending: Ending;
-  readonly exitCode: ExitCode;
+  readonly exitCode: number;
   readonly wallMs: number;
 }
 
@@ -72,7 +71,7 @@ export class BootReport {
   #console(byte: number): void {
     if (this.#isFinished) return;
     if (!this.#request.json) {
-      this.#output.out(String.fromCharCode(byte));
+      if (this.#request.serial === 'stdio') this.#output.out(String.fromCharCode(byte));
       return;
     }
     if (byte === 0x0a) this.#consoleLine();
@@ -89,10 +88,14 @@ export class BootReport {
     if (this.#request.json) {
       if (this.#line !== '') this.#consoleLine();
       this.#json(this.#summary(ending, exitCode, wallMs, virtualNs));
-    } else if (/[^\n]$/.test(this.#machine.console.recentText)) {
+    } else if (
+      this.#request.serial === 'stdio' &&
+      /[^\n]$/.test(this.#machine.console.recentText)
+    ) {
       this.#output.out('\n');
     }
-    if (exitCode !== 0) this.#evidence(ending);
+    // A test kernel's verdict is a result, whatever its number.
+    if (exitCode !== 0 && ending.kind !== 'debug-exit') this.#evidence(ending);
     else if (!this.#request.quiet && !this.#request.json) {
       this.#output.error(
         `synthvm: ${describeEnding(ending)} in ${formatDuration(virtualNs)} of virtual time, ` +
@@ -104,7 +107,7 @@ export class BootReport {
 
   #summary(
     ending: Ending,
-    exitCode: ExitCode,
+    exitCode: number,
     wallMs: number,
     virtualNs: number,
   ): Record<string, unknown> {
@@ -113,7 +116,7 @@ export class BootReport {
       event: 'summary',
       generation: this.#machine.generation,
       host,
-      guest: preset,
+      guest: this.#request.kernel === undefined ? preset : 'x86-64',
       // A seed of 64 bits does not fit a JSON number.
       seed: seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : String(seed),
       digest: this.#machine.trace.digest,
@@ -139,7 +142,8 @@ export class BootReport {
     const open = this.watch.openChannels;
     this.#output.error(
       `${red('error:')} ${describeEnding(ending)}\n` +
-        `  awaited      ${this.#request.until ?? 'login'}\n` +
+        (ending.kind === 'triple-fault' ? registerLines(ending.registers) : '') +
+        `  awaited      ${this.#awaited}\n` +
         `  last phase   ${last === undefined ? 'none' : `${last.name} at ${formatDuration(last.timeNs)}`}\n` +
         `  stopped at   ${formatDuration(this.#machine.clock.nowNs)} of virtual time\n` +
         `  channels     ${open.length === 0 ? 'none open' : open.join(', ')}\n` +
@@ -150,6 +154,11 @@ export class BootReport {
     );
   }
 
+  get #awaited(): string {
+    const { until, kernel } = this.#request;
+    return until ?? (kernel === undefined ? 'login' : 'power-off');
+  }
+
   #replayCommand(): string {
     const quote = (word: string): string =>
       /^[\w./:=,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
@@ -157,4 +166,10 @@ export class BootReport {
       .map(quote)
       .join(' ');
   }
+}
+
+function registerLines(registers: string): string {
+  if (registers === '') return '';
+  const lines = registers.trimEnd().split('\n');
+  return `  registers\n${lines.map((line) => `    ${line}\n`).join('')}`;
 }

@@ -12,17 +12,22 @@ import type { BlockDevice } from '../storage/block.ts';
 import { asksForSwitches, readBootRequest, type BootRequest } from './boot-options.ts';
 import { BootReport } from './boot-report.ts';
 import { Interrupts } from './interrupts.ts';
-import { runLive } from './live.ts';
+import { readKernelFiles } from './kernel-files.ts';
+import { runLive, type Session } from './live.ts';
 import { OutputFile } from './output-file.ts';
 import { warnTo, type Output } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { ScreenshotFile } from './screenshot.ts';
 
-/** Turns of the run loop between two looks at the wall clock and at signals. */
-const STEPS_PER_SLICE = 20_000;
+/**
+ * Turns of the run loop between two looks at the wall clock and at signals: the model guest's are
+ * short, those of a processor that executes instructions up to a million of them.
+ */
+const MODEL_STEPS_PER_SLICE = 20_000;
+const X86_STEPS_PER_SLICE = 16;
 
 /** `synthvm boot`. */
-export async function bootCommand(invocation: Invocation, output: Output): Promise<ExitCode> {
+export async function bootCommand(invocation: Invocation, output: Output): Promise<number> {
   if (asksForSwitches(invocation)) {
     printSwitches(output);
     return ExitCode.ok;
@@ -40,6 +45,8 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       files.push(file);
       return file;
     };
+    const serialFile = open(typeof request.serial === 'object' ? request.serial.file : undefined);
+    const x86 = request.kernel && readKernelFiles(request.kernel);
     const traceFile = open(request.traceFile);
     const pcapFile = open(request.pcapFile);
     if (request.screenshotFile !== undefined) {
@@ -64,7 +71,8 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
     if (!request.quiet && !request.json) {
       output.error(
         `synthvm: Generation ${generation} (${reason}), host ${request.host}, ` +
-          `guest ${request.preset}, seed ${request.seed}\n`,
+          `guest ${x86 === undefined ? request.preset : `x86-64 (${x86.mode})`}, ` +
+          `seed ${request.seed}\n`,
       );
     }
     const machine = new Machine({
@@ -76,10 +84,12 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       seed: request.seed,
       disks,
       dvds,
-      preset: request.preset,
-      switches: request.switches,
+      ...(x86 === undefined ? { preset: request.preset, switches: request.switches } : { x86 }),
       warn,
     });
+    if (serialFile !== undefined) {
+      machine.console.listen((byte) => serialFile.writeBytes(Uint8Array.of(byte)));
+    }
     if (traceFile !== undefined) recordTrace(machine, traceFile);
     const pcap = pcapFile && machine.network.capture(pcapFile.writeBytes, machine.clock);
     const { ending, exitCode } = await bootMachine(machine, request, output, startedMs);
@@ -104,7 +114,8 @@ function chooseGeneration(
   const first = disks[0] ?? dvds[0];
   if (first === undefined) {
     const generation = HOST_PROFILES[request.host].hasGeneration2 ? 2 : 1;
-    return { generation, reason: 'no disk given: one in memory' };
+    const reason = request.kernel === undefined ? 'no disk given: one in memory' : 'no disk given';
+    return { generation, reason };
   }
   return guessGeneration(first);
 }
@@ -133,7 +144,7 @@ async function bootMachine(
   request: BootRequest,
   output: Output,
   startedMs: number,
-): Promise<{ readonly ending: Ending; readonly exitCode: ExitCode }> {
+): Promise<{ readonly ending: Ending; readonly exitCode: number }> {
   const report = new BootReport(request, machine, output, startedMs);
   const interrupts = new Interrupts(machine, (text) => {
     if (!request.quiet) output.error(`\r\nsynthvm: ${text}\r\n`);
@@ -143,35 +154,59 @@ async function bootMachine(
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
-    const target = request.until ?? 'login';
-    const isReached = watchFor(machine, report, target);
-    const reached = (): boolean => !interrupts.isShuttingDown && isReached();
     let ending = machine.powerOn();
-    while (ending === undefined) {
-      if (reached()) ending = { kind: 'reached', what: target };
-      else if (interrupts.isOff) ending = { kind: 'interrupted' };
-      else if (performance.now() - startedMs > request.wallLimitMs) {
-        ending = { kind: 'wall-time', limitMs: request.wallLimitMs };
-      } else {
-        ending = machine.run(request.timeoutNs, STEPS_PER_SLICE);
-        if (reached()) ending = { kind: 'reached', what: target };
-        output.flush();
-        // Signals are delivered only when the host's own loop turns.
-        if (ending === undefined) await new Promise((resolve) => setImmediate(resolve));
-      }
+    const isLive = canGoLive(request);
+    const session = { request, output, interrupts, startedMs };
+    // The model guest's console becomes the terminal's at its prompt, a kernel's at once.
+    if (ending === undefined && (request.kernel === undefined || !isLive)) {
+      ending = await runToTarget(machine, report, session);
     }
-    const goesLive =
-      ending.kind === 'reached' &&
-      request.until === undefined &&
-      !request.json &&
-      process.stdin.isTTY;
-    if (goesLive) ending = await runLive(machine, output, request.quiet, interrupts);
+    if (isLive && (ending === undefined || ending.kind === 'reached')) {
+      ending = await runLive(machine, session);
+    }
+    ending ??= { kind: 'idle' };
     const exitCode = exitCodeOf(ending);
     report.finish({ ending, exitCode, wallMs: performance.now() - startedMs });
     return { ending, exitCode };
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onTerminate);
+  }
+}
+
+/** Someone types at this console, and nothing else than an end of the guest is waited for. */
+function canGoLive(request: BootRequest): boolean {
+  return (
+    request.until === undefined &&
+    request.serial === 'stdio' &&
+    !request.json &&
+    process.stdin.isTTY
+  );
+}
+
+async function runToTarget(
+  machine: Machine,
+  report: BootReport,
+  { request, output, interrupts, startedMs }: Session,
+): Promise<Ending> {
+  const target = request.until ?? (request.kernel === undefined ? 'login' : undefined);
+  const isReached = target === undefined ? () => false : watchFor(machine, report, target);
+  const stepsPerSlice = request.kernel === undefined ? MODEL_STEPS_PER_SLICE : X86_STEPS_PER_SLICE;
+  const reached = (): Ending | undefined =>
+    !interrupts.isShuttingDown && isReached() ? { kind: 'reached', what: target! } : undefined;
+  for (;;) {
+    const before = reached();
+    if (before !== undefined) return before;
+    if (interrupts.isOff) return { kind: 'interrupted' };
+    if (performance.now() - startedMs > request.wallLimitMs) {
+      return { kind: 'wall-time', limitMs: request.wallLimitMs };
+    }
+    const ending = machine.run(request.timeoutNs, stepsPerSlice);
+    output.flush();
+    const after = reached() ?? ending;
+    if (after !== undefined) return after;
+    // Signals are delivered only when the host's own loop turns.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

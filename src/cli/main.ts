@@ -9,7 +9,7 @@ import { parseCommandLine, type Invocation } from './parse.ts';
 import { VERSION } from './version.ts';
 
 /** Carries out one command. @returns its exit code */
-type CommandHandler = (invocation: Invocation, output: Output) => Promise<ExitCode> | ExitCode;
+type CommandHandler = (invocation: Invocation, output: Output) => Promise<number> | number;
 
 const HANDLERS = new Map<Command, CommandHandler>([
   [BOOT, bootCommand],
@@ -33,7 +33,7 @@ function helpCommand({ operands }: Invocation, output: Output): ExitCode {
   return ExitCode.ok;
 }
 
-async function dispatch(argv: readonly string[], output: Output): Promise<ExitCode> {
+async function dispatch(argv: readonly string[], output: Output): Promise<number> {
   const invocation = parseCommandLine(argv);
   if (invocation.values.has('version')) {
     output.out(`synthvm ${VERSION}\n`);
@@ -62,7 +62,7 @@ function report(error: unknown, argv: readonly string[], output: Output): ExitCo
 }
 
 /** Runs the program. @returns the exit code of the process */
-export async function main(argv: readonly string[]): Promise<ExitCode> {
+export async function main(argv: readonly string[]): Promise<number> {
   const output = new ProcessOutput();
   // A reader that has seen enough (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

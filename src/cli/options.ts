@@ -53,6 +53,37 @@ export const BOOT: Command = {
       many: true,
       help: "change the guest's switches; `--set help` lists them",
     },
+    {
+      name: 'kernel',
+      value: 'FILE',
+      help: 'run this Linux (bzImage) or Multiboot kernel on our own x86-64 processor',
+    },
+    {
+      name: 'initrd',
+      value: 'FILE',
+      many: true,
+      help: "the kernel's initial RAM disk, or a Multiboot module",
+    },
+    {
+      name: 'append',
+      value: 'TEXT',
+      help: "the kernel's command line; default console=ttyS0 for Linux",
+    },
+    {
+      name: 'cpu',
+      value: 'MODE',
+      help: 'interpret or jit (default): how instructions are executed, not what they do',
+    },
+    {
+      name: 'debug-exit',
+      value: 'PORT',
+      help: 'a guest that writes V to this port ends the run with exit code 2V+1',
+    },
+    {
+      name: 'serial',
+      value: 'WHERE',
+      help: 'where COM1 goes: stdio (default), none, or a file',
+    },
     { name: 'memory', short: 'm', value: 'SIZE', help: 'RAM, 64M to 3840M; default 512M' },
     { name: 'cpus', value: 'N', help: 'virtual processors, 1 to 64; default 1' },
     { name: 'seed', value: 'N', help: 'the run is a function of this number; default 1' },
@@ -86,6 +117,8 @@ export const BOOT: Command = {
     'With a terminal on standard input the console stays live after login: Ctrl-] . leaves it.',
     'Ctrl-C asks the guest to shut down; a second one switches the machine off (exit code 130).',
     'Without one the boot ends at login. The guest console goes to standard output, the rest to standard error.',
+    "With --kernel the console is live from the start and Ctrl-C is the guest's: Ctrl-] Ctrl-C asks it to shut",
+    'down; without a terminal the run ends when the guest powers off.',
   ],
 };
 
@@ -145,6 +178,7 @@ export const GLOBAL_OPTIONS: readonly Option[] = [
 
 export const EXIT_CODES: readonly (readonly [string, string])[] = [
   ['0', 'reached login (or --until), or the guest powered off'],
+  ['2V+1', 'the guest wrote V to the port of --debug-exit'],
   ['1', 'the operation failed: a file, an image, or a guest that stopped on its way'],
   ['2', 'a wrong command, flag or value; nothing was booted'],
   ['10', 'the guest crashed'],

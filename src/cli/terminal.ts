@@ -11,7 +11,9 @@ const HELP = 0x3f;
 export interface TerminalHandlers {
   /** Bytes for the guest. */
   readonly input: (bytes: Uint8Array) => void;
-  /** Ctrl-C was pressed. */
+  /** Whose Ctrl-C is; Ctrl-] before it makes it the other's. */
+  readonly controlC: 'guest' | 'host';
+  /** Ctrl-C was pressed, and is the host's. */
   readonly interrupt: () => void;
   readonly quit: () => void;
   readonly help: () => void;
@@ -31,8 +33,9 @@ export class EscapeFilter {
     for (const byte of bytes) {
       if (!this.#escaped) {
         if (byte === ESCAPE) this.#escaped = true;
-        else if (byte === CONTROL_C) this.#handlers.interrupt();
-        else plain.push(byte);
+        else if (byte === CONTROL_C && this.#handlers.controlC === 'host') {
+          this.#handlers.interrupt();
+        } else plain.push(byte);
         continue;
       }
       this.#escaped = false;
@@ -41,7 +44,10 @@ export class EscapeFilter {
         return;
       }
       if (byte === HELP) this.#handlers.help();
-      // Twice is the key itself, and so is Ctrl-C; any other key is the guest's, as if no escape had been typed.
+      else if (byte === CONTROL_C && this.#handlers.controlC === 'guest') {
+        this.#handlers.interrupt();
+      }
+      // Twice is the key itself; any other key is the guest's, as if no escape had been typed.
       else plain.push(byte);
     }
     if (plain.length > 0) this.#handlers.input(Uint8Array.from(plain));

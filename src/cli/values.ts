@@ -41,6 +41,13 @@ export function parseInteger(flag: string, value: string, least: number, most: n
   return number;
 }
 
+/** An I/O port, decimal or 0x hexadecimal. */
+export function parsePort(flag: string, value: string): number {
+  const port = /^(\d+|0x[0-9a-f]+)$/i.test(value.trim()) ? Number(value) : Number.NaN;
+  if (!(port >= 0 && port <= 0xfffc)) throw usage(flag, value, 'an I/O port such as 0xf4');
+  return port;
+}
+
 /** Seeds are 64 bits: decimal or 0x hexadecimal, negative ones as two's complement. */
 export function parseSeed(flag: string, value: string): bigint {
   const text = value.trim();

@@ -128,6 +128,7 @@ export class PartitionProcessor implements VirtualProcessor, CpuidState {
     this.startupPending = state.number('startupPending', this.startupPending);
     this.waitsForStartup = state.flag('waitsForStartup', this.waitsForStartup);
     this.idlePending = state.flag('idlePending', this.idlePending);
+    state.array('architectural', this.architectural.values);
     state.part('apic', () => this.apic.exchange(state));
     state.part('synic', () => this.synic.exchange(state));
     for (const timer of this.timers) state.part('timer', () => timer.exchange(state));

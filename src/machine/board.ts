@@ -9,6 +9,7 @@ import { ScsiDisk } from '../devices/scsi/disk.ts';
 import type { IdeController } from '../devices/ide/controller.ts';
 import { ScsiDvd } from '../devices/scsi/dvd.ts';
 import { MICROSOFT_IDE_DVD } from '../devices/scsi/inquiry.ts';
+import { DebugExit } from '../devices/debug-exit/debug-exit.ts';
 import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
 import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
 import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
@@ -17,6 +18,7 @@ import { SyntheticVideo } from '../devices/video/video.ts';
 import { Display } from '../fb/display.ts';
 import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
 import { StorvscController } from '../devices/storvsc/controller.ts';
+import type { BaseCpuid } from '../hypervisor/cpuid.ts';
 import { Partition, type Halves } from '../hypervisor/partition.ts';
 import { HvStatus } from '../hypervisor/spec/hypercalls.ts';
 import type { BlockDevice } from '../storage/block.ts';
@@ -26,6 +28,7 @@ import { ideInstance } from '../vmbus/spec/guids.ts';
 import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
+import { crashText } from './crash-text.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, DEVICE_WINDOWS, FRAMEBUFFER, TSC_HZ } from './layout.ts';
 import { MessageBuffers } from './message-buffers.ts';
@@ -51,8 +54,14 @@ export interface PluggedDisk {
 
 export interface BoardHost {
   onInterruptPending(processor: number): void;
-  onCrash(processor: number, parameters: readonly Halves[]): void;
+  /** @param text what the guest left in memory with it, or nothing */
+  onCrash(processor: number, parameters: readonly Halves[], text: string): void;
   onTripleFault(processor: number): void;
+  onUnimplemented(processor: number, what: string): void;
+  /** Drop this processor's cached translations. */
+  onFlush(processor: number): void;
+  /** The port of `debugExitPort` was written. */
+  onDebugExit(value: number): void;
   onPowerOff(): void;
   onReset(): void;
 }
@@ -70,6 +79,10 @@ export interface BoardOptions {
   readonly memory: GuestMemory;
   readonly console: ConsoleLine;
   readonly host: BoardHost;
+  /** Of processors that execute instructions; default: the model guest's. */
+  readonly cpuid?: BaseCpuid;
+  /** A port whose writes go to `onDebugExit`. */
+  readonly debugExitPort?: number;
 }
 
 /**
@@ -119,12 +132,16 @@ export class Board {
       tscHz: TSC_HZ,
       apicHz: APIC_HZ,
       deviceWindows: DEVICE_WINDOWS,
+      ...(options.cpuid === undefined ? {} : { baseCpuid: options.cpuid }),
       onInterruptPending: (processor) => host.onInterruptPending(processor),
       onPostMessage: (connection, _type, payload, start, length) =>
         this.#receiveMessage(connection, payload, start, length),
       onSignalEvent: (connection, flag) => this.vmbus.receiveEvent(connection, flag),
-      onCrash: (processor, parameters) => host.onCrash(processor, parameters),
+      onCrash: (processor, parameters, _, controlHigh) =>
+        host.onCrash(processor, parameters, crashText(memory, parameters, controlHigh)),
       onTripleFault: (processor) => host.onTripleFault(processor),
+      onUnimplemented: (processor, what) => host.onUnimplemented(processor, what),
+      onFlush: (processor) => host.onFlush(processor),
       onReset: () => host.onReset(),
       onEoi: (vector) => this.chipset.ioApic.endOfInterrupt(vector),
     });
@@ -154,6 +171,10 @@ export class Board {
       console: options.console,
       host: { powerOff: () => host.onPowerOff(), reset: () => host.onReset() },
     });
+    const { debugExitPort } = options;
+    if (debugExitPort !== undefined) {
+      new DebugExit((value) => host.onDebugExit(value)).attach(ports, debugExitPort);
+    }
     options.console.connect(this.chipset.com1);
     const { scsi, disks } = this.#plugDisks();
     this.scsi = scsi;

@@ -1,5 +1,8 @@
 import { ExitCode } from '../core/errors.ts';
 
+/** What a process can say at its end. */
+const EXIT_CODE_MASK = 0xff;
+
 /** Why a run stopped. */
 export type Ending =
   /** The phase or text that the caller waited for. */
@@ -13,7 +16,12 @@ export type Ending =
       readonly message: string;
       readonly parameters: readonly string[];
     }
-  | { readonly kind: 'triple-fault'; readonly processor: number }
+  /** `registers`: lines of text, where the processor has any. */
+  | { readonly kind: 'triple-fault'; readonly processor: number; readonly registers: string }
+  /** The guest needs what our processor does not have. */
+  | { readonly kind: 'unimplemented'; readonly what: string }
+  /** A test kernel wrote to the port of `--debug-exit`. */
+  | { readonly kind: 'debug-exit'; readonly value: number }
   /** Firmware found no way on. */
   | { readonly kind: 'boot-stopped'; readonly phase: string; readonly reason: string }
   /** The guest's own boot came to a named stage and cannot go on. */
@@ -25,7 +33,7 @@ export type Ending =
   | { readonly kind: 'interrupted' };
 
 /** The exit code of a process whose run ended so. */
-export function exitCodeOf(ending: Ending): ExitCode {
+export function exitCodeOf(ending: Ending): number {
   switch (ending.kind) {
     case 'reached':
     case 'power-off':
@@ -35,6 +43,10 @@ export function exitCodeOf(ending: Ending): ExitCode {
       return ExitCode.guestCrashed;
     case 'triple-fault':
       return ExitCode.tripleFault;
+    case 'unimplemented':
+      return ExitCode.notImplemented;
+    case 'debug-exit':
+      return ((ending.value << 1) | 1) & EXIT_CODE_MASK;
     case 'boot-stopped':
       return ExitCode.noBootDevice;
     case 'stage-stopped':
@@ -62,6 +74,10 @@ export function describeEnding(ending: Ending): string {
       return `the guest crashed: ${ending.message} (${ending.parameters.join(' ')})`;
     case 'triple-fault':
       return `triple fault on processor ${ending.processor}`;
+    case 'unimplemented':
+      return `this version does not have what the guest needs: ${ending.what}`;
+    case 'debug-exit':
+      return `the guest wrote ${ending.value} to the debug-exit port`;
     case 'boot-stopped':
       return `the boot stopped at ${ending.phase}: ${ending.reason}`;
     case 'stage-stopped':

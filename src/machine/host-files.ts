@@ -82,7 +82,7 @@ class HostFile implements ByteStore {
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   ENOTDIR: 'a part of the path is not a directory',
-  EISDIR: 'is a directory; a disk image was expected',
+  EISDIR: 'is a directory',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EROFS: 'is on a read-only file system',
@@ -100,11 +100,16 @@ function refused(path: string, error: unknown): InputError {
 }
 
 /**
- * Opens a disk image of the host.
+ * Opens a file of the host.
  * @param path as the user wrote it; it names the store in messages
+ * @param expected what messages say that it should be
  * @throws InputError when it is missing, no regular file, empty, or may not be opened like this
  */
-export function openHostFile(path: string, options: { readonly readOnly: boolean }): ByteStore {
+export function openHostFile(
+  path: string,
+  options: { readonly readOnly: boolean },
+  expected = 'a disk image',
+): ByteStore {
   let descriptor: number;
   try {
     // A pipe would block here until someone writes to it.
@@ -120,18 +125,34 @@ export function openHostFile(path: string, options: { readonly readOnly: boolean
   try {
     const status = fstatSync(descriptor);
     if (status.isDirectory()) {
-      throw new InputError(path, 'is a directory; a disk image was expected');
+      throw new InputError(path, `is a directory; ${expected} was expected`);
     }
     if (!status.isFile()) {
-      throw new InputError(path, 'is not a regular file; a disk image was expected');
+      throw new InputError(path, `is not a regular file; ${expected} was expected`);
     }
     if (status.size === 0) {
-      throw new InputError(path, 'is empty (0 bytes); a disk image was expected');
+      throw new InputError(path, `is empty (0 bytes); ${expected} was expected`);
     }
     return new HostFile(path, descriptor, options.readOnly);
   } catch (error) {
     closeSync(descriptor);
     throw error;
+  }
+}
+
+/**
+ * Reads a whole file of the host into memory.
+ * @param expected what messages say that it should be
+ * @throws InputError as `openHostFile` does
+ */
+export function readHostFile(path: string, expected: string): Uint8Array {
+  const file = openHostFile(path, { readOnly: true }, expected);
+  try {
+    const bytes = new Uint8Array(file.sizeBytes);
+    file.read(0, bytes, 0, bytes.length);
+    return bytes;
+  } finally {
+    file.close();
   }
 }
 

@@ -9,27 +9,35 @@ import { Random } from '../core/random.ts';
 import { StateError, type StateStream } from '../core/state.ts';
 import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
-import { commonDrivers } from '../guest/drivers.ts';
-import { createModelGuest, type ModelGuest } from '../guest/model.ts';
-import { createNetworkStack, type NetworkStack } from '../guest/network.ts';
-import { createStorageStack, type StorageStack } from '../guest/storage.ts';
-import type { PresetName, Switches } from '../guest/switches.ts';
-import type { GuestDriver } from '../guest/vmbus/api.ts';
+import { privateBytes } from '../cpu/state.ts';
+import type { ModelGuest } from '../guest/model.ts';
+import type { NetworkStack } from '../guest/network.ts';
+import type { StorageStack } from '../guest/storage.ts';
 import { guestEnd, guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
-import type { VirtualProcessor } from '../hypervisor/processor.ts';
+import type { PartitionProcessor } from '../hypervisor/virtual-processor.ts';
+import { x86Cpuid } from '../hypervisor/x86-cpuid.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
 import { Board } from './board.ts';
 import { ConsoleLine } from './console.ts';
+import { panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
+import {
+  buildModelGuest,
+  DEFAULT_PRESET,
+  type Guest,
+  type ModelGuestConfig,
+  type ModelStack,
+} from './guest.ts';
 import {
   FRAMEBUFFER,
   HIGH_MMIO_BYTES,
   HIGH_MMIO_START,
   LOW_MMIO_END,
   LOW_MMIO_START,
+  TSC_HZ,
 } from './layout.ts';
 import { type AdapterConfig, MachineNetwork } from './network.ts';
 import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
@@ -42,6 +50,7 @@ import {
   type SavedSection,
   type StateSection,
 } from './snapshot/sections.ts';
+import { buildX86Guest, type X86Config } from './x86-guest.ts';
 
 /** The first event of every run: what it is a function of, beside its disks. */
 const configurationEvent = traceType(
@@ -54,18 +63,18 @@ const configurationEvent = traceType(
 const consoleEvent = traceType('machine', 'console', {}, 'line');
 const crashEvent = traceType('machine', 'guest-crash', { processor: u16 }, 'parameters');
 const tripleFaultEvent = traceType('machine', 'triple-fault', { processor: u16 });
+const unimplementedEvent = traceType('machine', 'unimplemented', { processor: u16 }, 'what');
+const debugExitEvent = traceType('machine', 'debug-exit', { value: u32 });
 const resetEvent = traceType('machine', 'reset');
 const powerOffEvent = traceType('machine', 'power-off');
 
 const NEWLINE = 0x0a;
+const RNG_SEED_BYTES = 64;
 /** `kind` of `guestEnd`. */
 const GUEST_HALTED = 0;
 
 /** What its devices still do for a guest that has halted; the host's own timers go on for ever. */
 const HALT_SETTLE_NS = 20_000_000;
-
-/** FreeBSD numbers the emulated ATA channels of Gen-1 before the synthetic buses. */
-const IDE_CHANNELS = 2;
 
 /** What the machines of one run share. */
 export interface World {
@@ -74,7 +83,7 @@ export interface World {
 }
 
 /** A machine before its first power-on. Disks belong to the caller, who closes them. */
-export interface MachineConfig {
+export interface MachineConfig extends ModelGuestConfig {
   readonly generation: 1 | 2;
   readonly host: HostName;
   /** What this host does otherwise than others of its name. */
@@ -84,29 +93,33 @@ export interface MachineConfig {
   readonly processors: number;
   /** 64 bits. */
   readonly seed: bigint;
-  /** The boot disk first; none for one that is built in memory. */
+  /** The boot disk first; none for one that is built in memory, which only the model guest gets. */
   readonly disks: readonly BlockDevice[];
   readonly dvds?: readonly BlockDevice[];
   /** Network adapters on a switch of the machine's own; default 1. */
   readonly networkAdapters?: number;
   /** The adapters one by one, in place of a number. */
   readonly adapters?: readonly AdapterConfig[];
-  /** rc.conf of the model guest's network: names and values. */
-  readonly rcConf?: Readonly<Record<string, string>>;
   /** The run that this machine takes part in with others; see topology.ts. */
   readonly world?: World;
-  readonly preset: PresetName;
-  readonly switches?: Partial<Switches>;
-  /** More drivers for the model guest's kernel, which asks them before its own. */
-  readonly drivers?: readonly GuestDriver[];
+  /** An unmodified system in place of the model guest. */
+  readonly x86?: X86Config;
   /** Hears what is odd about an image but does not stop the boot. */
   readonly warn?: (message: string) => void;
 }
 
+/** What the run is a function of, in a line. */
+function describeGuest({ host, preset, switches, x86 }: MachineConfig): string {
+  if (x86 !== undefined) return `${host} x86-64 ${x86.kernel.commandLine}`;
+  const changes = Object.entries(switches ?? {}).map((entry) => entry.join('='));
+  return [host, preset ?? DEFAULT_PRESET, ...changes].join(' ');
+}
+
 /** Guest memory, after a collection of what dropped machines hold when the host says no at first. */
-function allocateMemory(ramBytes: number): GuestMemory {
+function allocateMemory({ memoryBytes: ramBytes, processors, x86 }: MachineConfig): GuestMemory {
   const layout = {
     ramBytes,
+    privateBytes: x86 === undefined ? 0 : privateBytes(processors),
     lowGapStart: LOW_MMIO_START,
     extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
   };
@@ -145,12 +158,10 @@ export class Machine {
   readonly #boardEvents: EventQueue;
   #board!: Board;
   #screen!: Screen;
-  #guest!: ModelGuest;
-  #storage!: StorageStack;
-  #guestNetwork!: NetworkStack;
+  #guest!: Guest;
   #loop!: RunLoop;
   /** What the guest sees of its processors; a board that takes another's place fills it anew. */
-  readonly #guestProcessors: VirtualProcessor[] = [];
+  readonly #guestProcessors: PartitionProcessor[] = [];
   #powerCycles = 0;
   #ending: Ending | undefined;
   #isResetPending = false;
@@ -169,11 +180,12 @@ export class Machine {
     this.trace = new Trace(this.clock);
     this.#boardEvents = new EventGroup(this.clock, this.events);
     this.#random = new Random(config.seed);
+    const isDiskless = config.disks.length === 0 && (config.dvds ?? []).length === 0;
     this.#disks =
-      config.disks.length > 0 || (config.dvds ?? []).length > 0
-        ? config.disks
-        : [new OverlayDevice(createDefaultDisk({ generation }))];
-    this.memory = allocateMemory(config.memoryBytes);
+      isDiskless && config.x86 === undefined
+        ? [new OverlayDevice(createDefaultDisk({ generation }))]
+        : config.disks;
+    this.memory = allocateMemory(config);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;
@@ -203,8 +215,15 @@ export class Machine {
     return this.#screen;
   }
 
+  /** The model guest; only a machine that runs one may be asked. */
   get guest(): ModelGuest {
-    return this.#guest;
+    return this.#model.guest;
+  }
+
+  get #model(): ModelStack {
+    const { model } = this.#guest;
+    if (model === undefined) throw new Error('an unmodified system shows nothing of its inside');
+    return model;
   }
 
   /** Switch ports of the adapters, and the machine's own switch. */
@@ -214,20 +233,20 @@ export class Machine {
 
   /** The network stack of the model guest's kernel, for inspection. */
   get guestNetwork(): NetworkStack {
-    return this.#guestNetwork;
+    return this.#model.network;
   }
 
   /** CAM and GEOM of the model guest's kernel, for inspection. */
   get storage(): StorageStack {
-    return this.#storage;
+    return this.#model.storage;
   }
 
   /** Runs the firmware. @returns why the machine stopped, or undefined: call `run` */
   powerOn(): Ending | undefined {
-    const { generation, memoryBytes, processors, seed, host, preset, switches } = this.#config;
+    const { generation, memoryBytes, processors, seed } = this.#config;
     this.trace.emitText(
       configurationEvent,
-      [host, preset, ...Object.entries(switches ?? {}).map((entry) => entry.join('='))].join(' '),
+      describeGuest(this.#config),
       generation,
       memoryBytes,
       processors,
@@ -370,35 +389,25 @@ export class Machine {
 
   /** Everything that a power cycle makes new. */
   #plugIn(): void {
-    const { trace } = this;
-    const { generation, rcConf } = this.#config;
+    const { generation, x86 } = this.#config;
     this.#boardEvents.clear();
     // RAM under the old overlay pages comes back.
     if (this.#powerCycles > 0) this.#board.partition.reset();
     this.#powerCycles += 1;
     this.#buildBoard();
-    this.#storage = createStorageStack({ firstPathId: generation === 1 ? IDE_CHANNELS : 0 });
-    this.#guestNetwork = createNetworkStack(rcConf === undefined ? {} : { rcConf });
-    this.#guest = createModelGuest({
-      drivers: [
-        ...(this.#config.drivers ?? []),
-        this.#storage.driver,
-        this.#guestNetwork.driver,
-        ...commonDrivers,
-      ],
-      mountRoot: (kernel) => this.#storage.mountRoot(kernel),
+    const options = {
+      generation,
       processors: this.#guestProcessors,
-      trace,
+      trace: this.trace,
       seed: this.#random.split(`guest ${this.#powerCycles}`),
-      preset: this.#config.preset,
-      ...(this.#config.switches === undefined ? {} : { switches: this.#config.switches }),
-    });
+    };
+    this.#guest = x86 === undefined ? buildModelGuest(options, this.#config) : buildX86Guest();
     this.#buildLoop();
   }
 
   #buildBoard(): void {
     const { clock, trace, memory } = this;
-    const { generation, host, processors, dvds } = this.#config;
+    const { generation, host, processors, dvds, x86 } = this.#config;
     const events = this.#boardEvents;
     this.#board = new Board({
       generation,
@@ -412,17 +421,29 @@ export class Machine {
       trace,
       memory,
       console: this.console,
+      ...(x86 === undefined ? {} : { cpuid: x86Cpuid(TSC_HZ, processors) }),
+      ...(x86?.debugExitPort === undefined ? {} : { debugExitPort: x86.debugExitPort }),
       host: {
         onInterruptPending: (processor) => this.#loop.wake(processor),
-        onCrash: (processor, parameters) => this.#crash(processor, parameters),
+        onCrash: (processor, parameters, text) => this.#crash(processor, parameters, text),
         onTripleFault: (processor) => {
           trace.emit(tripleFaultEvent, processor);
-          this.#end({ kind: 'triple-fault', processor });
+          const registers = this.#guest.engines[processor]!.describe?.() ?? '';
+          this.#end({ kind: 'triple-fault', processor, registers });
         },
         onPowerOff: () => {
           trace.emit(powerOffEvent);
           this.#end({ kind: 'power-off' });
         },
+        onUnimplemented: (processor, what) => {
+          trace.emitText(unimplementedEvent, what, processor);
+          this.#end({ kind: 'unimplemented', what });
+        },
+        onDebugExit: (value) => {
+          trace.emit(debugExitEvent, value);
+          this.#end({ kind: 'debug-exit', value });
+        },
+        onFlush: (processor) => this.#guest.engines[processor]!.flushTranslations?.(),
         onReset: () => {
           trace.emit(resetEvent);
           this.#isResetPending = true;
@@ -445,6 +466,7 @@ export class Machine {
       clock,
       events: this.events,
       engines: this.#guest.engines,
+      ...(this.#guest.quantumNs === undefined ? {} : { quantumNs: this.#guest.quantumNs }),
       onTurn: (processor, busyNs) => {
         virtualProcessors[processor]!.runtimeNs += busyNs;
         this.#board.guestRan();
@@ -460,7 +482,7 @@ export class Machine {
   }
 
   #bootFirmware(): void {
-    const { generation, processors, world } = this.#config;
+    const { generation, processors, world, x86 } = this.#config;
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
     if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
     let firmwareNs = 0;
@@ -478,6 +500,14 @@ export class Machine {
       warn: (message) => this.#config.warn?.(message),
       variables: this.#variables,
       processors,
+      ...(x86 === undefined
+        ? {}
+        : {
+            kernel: {
+              ...x86.kernel,
+              rngSeed: this.#randomBytes('kernel-rng-seed', RNG_SEED_BYTES),
+            },
+          }),
       acpi: {
         lowMmio: { start: LOW_MMIO_START, bytes: LOW_MMIO_END - LOW_MMIO_START },
         highMmio: { start: HIGH_MMIO_START, bytes: HIGH_MMIO_BYTES },
@@ -493,8 +523,11 @@ export class Machine {
       return;
     }
     // The loader's own knowledge of where it came from, which a kernel gets as its environment.
-    const { controllerId, target, lun } = result.device;
-    this.#storage.boot = { instanceId: controllerId, target, lun };
+    const { model } = this.#guest;
+    if (model !== undefined && result.device !== undefined) {
+      const { controllerId, target, lun } = result.device;
+      model.storage.boot = { instanceId: controllerId, target, lun };
+    }
     for (const [index, engine] of this.#guest.engines.entries()) {
       engine.reset(index === 0 ? result.start : undefined);
     }
@@ -508,12 +541,14 @@ export class Machine {
     return bytes;
   }
 
-  #crash(processor: number, parameters: readonly Halves[]): void {
+  /** @param text what the guest said of it by its crash registers, or nothing */
+  #crash(processor: number, parameters: readonly Halves[], text: string): void {
     const words = parameters.map(
       ({ low, high }) =>
         `0x${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}`,
     );
     this.trace.emitText(crashEvent, words.join(' '), processor);
-    this.#end({ kind: 'guest-crash', message: this.#panicMessage, parameters: words });
+    const message = this.#panicMessage || panicLine(text);
+    this.#end({ kind: 'guest-crash', message, parameters: words });
   }
 }

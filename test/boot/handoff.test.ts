@@ -20,7 +20,9 @@ const FRAMEBUFFER = { gpa: 0xf800_0000, bytes: 8 * MIB, width: 1024, height: 768
 
 function start(rig: RigResult): FirmwareStart {
   if (rig.result.kind !== 'started') throw new Error(rig.result.reason);
-  return rig.result.start;
+  const { start: entry } = rig.result;
+  if (entry.mode !== 'real' && entry.mode !== 'efi') throw new Error('not started by firmware');
+  return entry;
 }
 
 function gen2(memory?: GuestMemory): RigResult & { entry: FirmwareStart & { mode: 'efi' } } {

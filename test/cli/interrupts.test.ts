@@ -125,9 +125,10 @@ describe('a guest that halts', () => {
 });
 
 describe('the keys of a live console', () => {
-  function typed(...bytes: number[]): string[] {
+  function keys(controlC: 'guest' | 'host', bytes: readonly number[]): string[] {
     const log: string[] = [];
     const filter = new EscapeFilter({
+      controlC,
       input: (input) => log.push(`input ${[...input].join(' ')}`),
       interrupt: () => log.push('interrupt'),
       quit: () => log.push('quit'),
@@ -136,11 +137,18 @@ describe('the keys of a live console', () => {
     filter.feed(Uint8Array.from(bytes));
     return log;
   }
+  const typed = (...bytes: number[]): string[] => keys('host', bytes);
 
   it('have Ctrl-C for us, and for the guest after Ctrl-]', () => {
     expect(typed(CONTROL_C)).toEqual(['interrupt']);
     expect(typed(0x61, ESCAPE, CONTROL_C, 0x62)).toEqual(['input 97 3 98']);
     expect(typed(ESCAPE, ESCAPE, 0x61)).toEqual(['input 29 97']);
     expect(typed(ESCAPE, 0x2e, 0x61)).toEqual(['quit']);
+  });
+
+  it('give Ctrl-C to an unmodified system, and to us after Ctrl-]', () => {
+    expect(keys('guest', [CONTROL_C, 0x61])).toEqual(['input 3 97']);
+    expect(keys('guest', [ESCAPE, CONTROL_C])).toEqual(['interrupt']);
+    expect(keys('guest', [ESCAPE, ESCAPE, ESCAPE, 0x2e])).toEqual(['quit']);
   });
 });
