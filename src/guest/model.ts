@@ -9,6 +9,7 @@ import { Startup } from './boot/startup.ts';
 import type { KernelApi, Task } from './kernel/api.ts';
 import { Kernel, KernelPanic } from './kernel/kernel.ts';
 import { Priority } from './kernel/thread.ts';
+import type { PciDriver } from './pci/bus.ts';
 import type { PresetName, Switches } from './switches.ts';
 import { presetSwitches } from './switches.ts';
 import { runUserland } from './user/login.ts';
@@ -24,6 +25,8 @@ export interface ModelGuestOptions {
   readonly switches?: Partial<Switches>;
   /** The drivers of the kernel. */
   readonly drivers: readonly GuestDriver[];
+  /** Of the functions on a Gen-1 machine's PCI bus. */
+  readonly pciDrivers?: readonly PciDriver[];
   /** Mounts root once every hold on it is released; false stops the boot at `mountroot`. */
   readonly mountRoot: (kernel: KernelApi) => Task<boolean>;
 }
@@ -72,7 +75,8 @@ class Model implements ModelGuest {
       switches: this.#switches,
     });
     this.kernel = kernel;
-    const startup = new Startup(kernel, { start, drivers: this.#options.drivers });
+    const { drivers, pciDrivers } = this.#options;
+    const startup = new Startup(kernel, { start, drivers, pciDrivers: pciDrivers ?? [] });
     this.#startup = startup;
     addSysctls(startup);
     kernel.scheduler.start(0);

@@ -1,4 +1,5 @@
 /** The guest's storage stack, put together: storvsc under CAM under GEOM, for each kernel anew. */
+import { ataPciDriver } from './ata/controller.ts';
 import { hexdumpCommand } from './cam/hexdump.ts';
 import { diskCommands } from './fs/disk-commands.ts';
 import { fileCommands } from './fs/file-commands.ts';
@@ -7,6 +8,7 @@ import { Cam } from './cam/transport.ts';
 import { Geom } from './geom/geom.ts';
 import { mountRoot, type BootDisk, type RootMount } from './geom/mountroot.ts';
 import type { KernelApi, Task } from './kernel/api.ts';
+import type { PciDriver } from './pci/bus.ts';
 import { storvscDriver } from './storvsc/driver.ts';
 import type { GuestDriver } from './vmbus/api.ts';
 
@@ -18,6 +20,8 @@ export interface StorageOptions {
 
 export interface StorageStack {
   readonly driver: GuestDriver;
+  /** For the emulated IDE controller of Gen-1. */
+  readonly pciDriver: PciDriver;
   /** Waits for the disks and mounts the root. @returns false at the mountroot prompt */
   mountRoot(kernel: KernelApi): Task<boolean>;
   /**
@@ -38,6 +42,7 @@ export function createStorageStack(options: StorageOptions = {}): StorageStack {
 class Stack implements StorageStack {
   readonly #firstPathId: number;
   readonly driver: GuestDriver;
+  readonly pciDriver: PciDriver;
   boot: BootDisk | undefined;
   cam: Cam | undefined;
   geom: Geom | undefined;
@@ -47,6 +52,7 @@ class Stack implements StorageStack {
     this.#firstPathId = options.firstPathId ?? 0;
     this.boot = options.boot;
     this.driver = storvscDriver((kernel) => this.#camOf(kernel));
+    this.pciDriver = ataPciDriver((kernel) => this.#camOf(kernel));
   }
 
   /** A reset makes a new kernel, which knows nothing of the old one's devices. */

@@ -67,6 +67,12 @@ export const switchTable = {
     ['legacy', 'workaround', 'modern'],
     'how storvsc treats an INQUIRY to a LUN that is not there',
   ),
+  ataDisks: onOff(
+    false,
+    false,
+    false,
+    'hw.ata.disk_enable: IDE disks stay with the emulated controller (ada), storvsc leaves them alone',
+  ),
   vmbusAcpi: onOff(false, false, true, 'find VMBus as an ACPI device, not only beside a PCI bus'),
   efiLoader: choice(
     ['legacy', 'fixed'],

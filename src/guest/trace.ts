@@ -13,6 +13,13 @@ export const guestDisk = traceType(
   { unit: u16, controller: u16, target: u16, lun: u16, bytes: u64 },
   'model',
 );
+/** The same of an ATA disk, "ada" and its unit, on an emulated channel. */
+export const guestAtaDisk = traceType(
+  'guest',
+  'ata-disk',
+  { unit: u16, controller: u16, target: u16, lun: u16, bytes: u64 },
+  'model',
+);
 /** The boot cannot go on. Text: the stage, then ": " and why. */
 export const guestStageStopped = traceType('guest', 'stage-stopped', {}, 'stage');
 export const guestPanic = traceType('guest', 'panic', {}, 'message');

@@ -56,6 +56,7 @@ export function buildModelGuest(options: GuestOptions, config: ModelGuestConfig)
   const network = createNetworkStack(rcConf === undefined ? {} : { rcConf });
   const guest = createModelGuest({
     drivers: [...(drivers ?? []), storage.driver, network.driver, ...commonDrivers],
+    pciDrivers: [storage.pciDriver],
     mountRoot: (kernel) => storage.mountRoot(kernel),
     processors,
     trace,

@@ -1,6 +1,6 @@
 import { bootDetail, bootPhase } from '../boot/phases.ts';
 import type { Trace } from '../core/trace.ts';
-import { guestDevice, guestDisk, guestPhase } from '../guest/trace.ts';
+import { guestAtaDisk, guestDevice, guestDisk, guestPhase } from '../guest/trace.ts';
 import { MessageType } from '../vmbus/spec/messages.ts';
 import {
   vmbusClose,
@@ -32,7 +32,7 @@ export interface OfferSeen {
 }
 
 export interface DiskSeen {
-  /** "da0". */
+  /** "da0", "ada0". */
   readonly name: string;
   readonly controller: number;
   readonly target: number;
@@ -76,7 +76,8 @@ export class BootWatch {
       else if (type === guestDevice) {
         this.devices.push(text);
         listener.device?.(timeNs, text);
-      } else if (type === guestDisk) this.#disk(timeNs, values, text);
+      } else if (type === guestDisk) this.#disk(timeNs, 'da', values, text);
+      else if (type === guestAtaDisk) this.#disk(timeNs, 'ada', values, text);
       else if (type === bootDetail) listener.detail?.(timeNs, text);
     });
   }
@@ -95,10 +96,10 @@ export class BootWatch {
     this.#listener.offer?.(timeNs, offer);
   }
 
-  #disk(timeNs: number, values: Float64Array, model: string): void {
+  #disk(timeNs: number, driver: string, values: Float64Array, model: string): void {
     const [unit, controller, target, lun, bytes] = values;
     const disk: DiskSeen = {
-      name: `da${unit!}`,
+      name: `${driver}${unit!}`,
       controller: controller!,
       target: target!,
       lun: lun!,

@@ -133,6 +133,8 @@ export class IdeChannel implements DriveHost {
     }
     const drive = this.#answering;
     if (drive === undefined) return FLOATING;
+    // ATA/ATAPI-7, 5.13: a packet device alone answers zeros for the device that is not there.
+    if (drive.isPacket && drive !== this.#drives[this.#selected]) return 0;
     const value = drive.readRegister(register, (this.#control & IdeControl.highOrderByte) !== 0);
     if (register !== IdeRegister.device) return value;
     return (value & ~IdeDeviceBit.second) | (this.#selected * IdeDeviceBit.second);

@@ -37,7 +37,7 @@ export const Stage = { none: 0, reset: 1, work: 2, finish: 3 } as const;
  */
 export abstract class IdeDrive {
   readonly host: DriveHost;
-  readonly #isPacket: boolean;
+  readonly isPacket: boolean;
   /** Registers 1 to 6 as last written, and as written before that (48-bit commands). */
   protected readonly file = new Uint8Array(8);
   protected readonly before = new Uint8Array(8);
@@ -60,7 +60,7 @@ export abstract class IdeDrive {
 
   constructor(host: DriveHost, isPacket: boolean, bufferBytes: number) {
     this.host = host;
-    this.#isPacket = isPacket;
+    this.isPacket = isPacket;
     this.#bufferBytes = bufferBytes;
     this.#sign();
     this.#status = this.#idleStatus;
@@ -110,7 +110,7 @@ export abstract class IdeDrive {
 
   /** A packet device is not ready before its first command. */
   get #idleStatus(): number {
-    return this.#isPacket ? 0 : IdeStatus.ready | IdeStatus.seekComplete;
+    return this.isPacket ? 0 : IdeStatus.ready | IdeStatus.seekComplete;
   }
 
   get #isBusy(): boolean {
@@ -123,7 +123,7 @@ export abstract class IdeDrive {
     this.before.fill(0);
     this.file[IdeRegister.count] = 1;
     this.file[IdeRegister.lbaLow] = 1;
-    if (!this.#isPacket) return;
+    if (!this.isPacket) return;
     this.file[IdeRegister.lbaMid] = PACKET_SIGNATURE.mid;
     this.file[IdeRegister.lbaHigh] = PACKET_SIGNATURE.high;
   }
@@ -153,7 +153,7 @@ export abstract class IdeDrive {
   }
 
   command(code: number): void {
-    const isDeviceReset = this.#isPacket && code === AtaCommand.deviceReset;
+    const isDeviceReset = this.isPacket && code === AtaCommand.deviceReset;
     if (this.#isBusy && !isDeviceReset) return;
     this.#cancel();
     if (isDeviceReset) {

@@ -1,4 +1,6 @@
 /** The lines of devices that the kernel finds in ACPI's namespace. */
+import type { Task } from '../kernel/api.ts';
+import { attachPciBus, type PciDriver } from '../pci/bus.ts';
 import type { Startup } from './startup.ts';
 
 /** acpi0 and its timer, which becomes a timecounter. */
@@ -19,12 +21,16 @@ export function announceTables(startup: Startup): void {
 }
 
 /** @returns the device that vmbus0 hangs on; '' when none is found */
-export function announceBuses({ kernel, acpi, firmware }: Startup): string {
+export function* announceBuses(
+  { kernel, acpi, firmware }: Startup,
+  pciDrivers: readonly PciDriver[],
+): Task<string> {
   if (acpi === undefined) return '';
   let where = '';
   if (firmware.generation === 1) {
     kernel.printf('pcib0: <ACPI Host-PCI bridge> port 0xcf8-0xcff on acpi0\n');
     kernel.printf('pci0: <ACPI PCI bus> on pcib0\n');
+    yield* attachPciBus(kernel, pciDrivers);
     where = 'pcib0';
   }
   if (acpi.namespaceHas('ACPI0004')) {

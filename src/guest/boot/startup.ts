@@ -6,6 +6,7 @@ import { IoApic, Vector } from '../kernel/apic.ts';
 import { COM1_IRQ } from '../kernel/console.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { Priority } from '../kernel/thread.ts';
+import { attachPciBus, type PciDriver } from '../pci/bus.ts';
 import { CpuTicks } from '../timers/cpu-ticks.ts';
 import { HypervTimer, LapicTimer } from '../timers/event-timers.ts';
 import {
@@ -46,6 +47,7 @@ const PROBE_NS = 300_000;
 export interface StartupOptions {
   readonly start: FirmwareStart;
   readonly drivers: readonly GuestDriver[];
+  readonly pciDrivers: readonly PciDriver[];
 }
 
 export class Startup {
@@ -310,7 +312,7 @@ export class Startup {
     }
     yield PROBE_NS;
     announceTables(this);
-    const where = announceBuses(this);
+    const where = yield* announceBuses(this, this.#options.pciDrivers);
     yield PROBE_NS;
     if (hypervisor !== undefined && where !== '') {
       kernel.printf(`vmbus0: <Hyper-V Vmbus> on ${where}\n`);
@@ -401,6 +403,7 @@ export class Startup {
       kernel.printf('Event timer "i8254" frequency 1193182 Hz quality 100\n');
       kernel.printf('pcib0: <ACPI Host-PCI bridge> port 0xcf8-0xcff on acpi0\n');
       kernel.printf('pci0: <ACPI PCI bus> on pcib0\n');
+      yield* attachPciBus(kernel, this.#options.pciDrivers);
     }
     announceSerial(this);
     this.#tick();

@@ -24,7 +24,8 @@ const MAX_SECTOR_BYTES = 0x2_0000;
 
 /** A disk as the rest of the kernel sees it. Data goes to and from guest memory by the host. */
 export class Disk implements Peripheral, BlockDisk {
-  readonly driver: 'da' | 'cd';
+  /** "da", or "ada" of an ATA disk, whose adapter takes the same commands; "cd" of a drive. */
+  readonly driver: 'da' | 'ada' | 'cd';
   readonly unit: number;
   readonly name: string;
   readonly cam: Cam;
@@ -39,13 +40,19 @@ export class Disk implements Peripheral, BlockDisk {
   readonly model: string;
   readonly #idle: CommandBlock[] = [];
 
-  constructor(cam: Cam, device: LogicalUnit, driver: 'da' | 'cd', unit: number) {
+  constructor(
+    cam: Cam,
+    device: LogicalUnit,
+    driver: 'da' | 'ada' | 'cd',
+    unit: number,
+    model = modelOf(device.inquiry).trim(),
+  ) {
     this.cam = cam;
     this.device = device;
     this.driver = driver;
     this.unit = unit;
     this.name = `${driver}${unit}`;
-    this.model = modelOf(device.inquiry).trim();
+    this.model = model;
   }
 
   get mediaBytes(): number {
@@ -146,18 +153,7 @@ function* probeDisk(cam: Cam, disk: Disk): Task {
     return;
   }
   cam.announce(disk.device, disk, details);
-  cam.disks.push(disk);
-  cam.disks.sort((left, right) => left.unit - right.unit);
-  const { bus, target, lun } = disk.device;
-  kernel.trace.emitText(
-    guestDisk,
-    disk.model,
-    disk.unit,
-    bus.sim.unit,
-    target.id,
-    lun,
-    disk.mediaBytes,
-  );
+  cam.appeared(disk, guestDisk);
   yield* queryLimits(cam, disk, command, bufferGpa);
   kernel.freePages(bufferGpa, 1);
   if (!disk.isInvalid && cam.diskListener !== undefined) yield* cam.diskListener.appeared(disk);

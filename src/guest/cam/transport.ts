@@ -2,6 +2,7 @@
  * CAM's transport layer (cam_xpt.c): buses by path id, scans with one thread a target, peripheral
  * units in the order in which probes end, and the losses that hot removal and errors bring.
  */
+import type { TraceType } from '../../core/trace.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import { attachCdDrive } from './cd.ts';
 import { attachDisk, Disk } from './da.ts';
@@ -57,11 +58,15 @@ export class Cam implements Prober {
     });
   }
 
-  /** Adds an adapter and scans it; `waitIdle` tells when that is done. */
-  registerBus(sim: Sim): Bus {
-    const bus = new Bus(sim, this.#nextPathId);
-    this.#nextPathId += 1;
+  /**
+   * Adds an adapter and scans it; `waitIdle` tells when that is done.
+   * @param pathId one of those below `firstPathId` that are kept for adapters found before
+   */
+  registerBus(sim: Sim, pathId?: number): Bus {
+    const bus = new Bus(sim, pathId ?? this.#nextPathId);
+    if (pathId === undefined) this.#nextPathId += 1;
     this.buses.push(bus);
+    this.buses.sort((left, right) => left.pathId - right.pathId);
     this.rescan(bus);
     return bus;
   }
@@ -85,8 +90,26 @@ export class Cam implements Prober {
       bus.rescanWanted = true;
       return;
     }
+    if (bus.sim.scan !== undefined) {
+      bus.scansLeft = 1;
+      this.work(`xpt_thrd ${bus.pathId}`, () => this.#scanItself(bus));
+      return;
+    }
     bus.scansLeft = bus.targets.length;
     this.#startScan(bus, 0);
+  }
+
+  *#scanItself(bus: Bus): Task {
+    yield* bus.sim.scan!(bus);
+    this.#scanEnds(bus);
+  }
+
+  #scanEnds(bus: Bus): void {
+    bus.scansLeft -= 1;
+    if (bus.scansLeft === 0 && bus.rescanWanted) {
+      bus.rescanWanted = false;
+      this.rescan(bus);
+    }
   }
 
   #startScan(bus: Bus, index: number): void {
@@ -102,11 +125,7 @@ export class Cam implements Prober {
     };
     yield* scanTarget(this, bus.targets[index]!, startNext);
     startNext();
-    bus.scansLeft -= 1;
-    if (bus.scansLeft === 0 && bus.rescanWanted) {
-      bus.rescanWanted = false;
-      this.rescan(bus);
-    }
+    this.#scanEnds(bus);
   }
 
   /** A thread that the mount of the root waits for. */
@@ -203,21 +222,48 @@ export class Cam implements Prober {
     return unit;
   }
 
-  /** xpt_announce_periph. @param details the driver's last line */
-  announce(unit: LogicalUnit, peripheral: Peripheral, details: string): void {
+  /**
+   * xpt_announce_periph.
+   * @param details the driver's last line
+   * @param identity the line of what it is; without it, of its INQUIRY data
+   */
+  announce(
+    unit: LogicalUnit,
+    peripheral: Peripheral,
+    details: string,
+    identity = inquiryLine(unit.inquiry, this.release),
+  ): void {
     const { kernel } = this;
     const { name } = peripheral;
     peripheral.isAnnounced = true;
     this.#printPlace(unit, peripheral);
-    kernel.printf(`${name}: ${inquiryLine(unit.inquiry, this.release)}\n`);
+    kernel.printf(`${name}: ${identity}\n`);
     if (unit.serialNumber !== '') {
       kernel.printf(`${name}: Serial Number ${unit.serialNumber.slice(0, 60)}\n`);
     }
     const speed = unit.bus.sim.inquiry.transferSpeed;
     const fraction = String(speed % 1000).padStart(3, '0');
-    kernel.printf(`${name}: ${Math.floor(speed / 1000)}.${fraction}MB/s transfers\n`);
+    const more = unit.bus.sim.transferDetails?.(unit.target.id) ?? '';
+    kernel.printf(`${name}: ${Math.floor(speed / 1000)}.${fraction}MB/s transfers${more}\n`);
     if (hasCommandQueueing(unit.inquiry)) kernel.printf(`${name}: Command Queueing enabled\n`);
     kernel.printf(`${name}: ${details}\n`);
+  }
+
+  /** A disk has been announced: it takes its place among the others. */
+  appeared(disk: Disk, event: TraceType): void {
+    const { disks, kernel } = this;
+    disks.push(disk);
+    disks.sort((left, right) => left.driver.length - right.driver.length || left.unit - right.unit);
+    const { bus, target, lun } = disk.device;
+    kernel.trace.emitText(
+      event,
+      disk.model,
+      disk.unit,
+      bus.sim.unit,
+      target.id,
+      lun,
+      disk.mediaBytes,
+    );
   }
 
   #printPlace(unit: LogicalUnit, peripheral: Peripheral): void {

@@ -54,8 +54,8 @@ interface RootChoice {
 const USUAL_ROOT: RootChoice = { fileSystem: 'ufs', suffix: 'p2', options: 'rw' };
 
 /**
- * Waits for the disks, and mounts the root as the loader chose it. 10.2 goes by the name "da0",
- * whatever disk has it by then; today's kernel gets the disk that firmware booted from.
+ * Waits for the disks, and mounts the root as the loader chose it. 10.2 goes by the name "da0" (or
+ * "ada0", where its loader turned ATA disks on), whatever disk has it by then; today's kernel gets the disk that firmware booted from.
  * @returns undefined when that failed: the console then shows the mountroot prompt
  */
 export function* mountRoot(
@@ -68,7 +68,8 @@ export function* mountRoot(
   const source = findBootDisk(cam, geom, boot);
   const choice = source === undefined ? USUAL_ROOT : chooseRoot(geom.tableOf(source));
   const byName = kernel.switches.release === 'legacy' || source === undefined;
-  const device = `${byName ? 'da0' : source.name}${choice.suffix}`;
+  const usual = kernel.switches.ataDisks ? 'ada0' : 'da0';
+  const device = `${byName ? usual : source.name}${choice.suffix}`;
   const what = `${choice.fileSystem}:/dev/${device}`;
   kernel.printf(`Trying to mount root from ${what} [${choice.options}]...\n`);
   const place = yield* waitForDevice(kernel, cam, geom, device);
@@ -103,7 +104,7 @@ function findBootDisk(cam: Cam, geom: Geom, boot: BootDisk | undefined): Disk | 
     return cam.disks.find(hasRoot) ?? cam.disks.find((disk) => disk.sectors > 0);
   }
   return cam.disks.find(({ device }) => {
-    const isSameBus = device.bus.sim.instanceId === boot.instanceId;
+    const isSameBus = device.bus.sim.instanceOf(device.target.id) === boot.instanceId;
     return isSameBus && device.target.id === boot.target && device.lun === boot.lun;
   });
 }

@@ -84,6 +84,33 @@ export class Hardware {
     this.current.portWrite(port, 1, value);
   }
 
+  out32(port: number, value: number): void {
+    this.#scheduler.charge(PORT_EXIT_NS);
+    this.current.portWrite(port, 4, value >>> 0);
+  }
+
+  /** REP INSW into guest memory, which leaves the guest once for the whole run. */
+  input16(port: number, gpa: number, words: number): void {
+    this.#scheduler.charge(PORT_EXIT_NS);
+    const at = this.memory.resolve(gpa, words * 2);
+    const { current } = this;
+    const { view } = this.memory;
+    for (let index = 0; index < words; index += 1) {
+      view.setUint16(at + index * 2, current.portRead(port, 2), true);
+    }
+  }
+
+  /** REP OUTSW, likewise. */
+  output16(port: number, gpa: number, words: number): void {
+    this.#scheduler.charge(PORT_EXIT_NS);
+    const at = this.memory.resolve(gpa, words * 2);
+    const { current } = this;
+    const { view } = this.memory;
+    for (let index = 0; index < words; index += 1) {
+      current.portWrite(port, 2, view.getUint16(at + index * 2, true));
+    }
+  }
+
   out16(port: number, value: number): void {
     this.#scheduler.charge(PORT_EXIT_NS);
     this.current.portWrite(port, 2, value);

@@ -67,7 +67,7 @@ class CompletionState implements Completion {
 export class StorvscController implements Sim {
   readonly name: string;
   readonly unit: number;
-  readonly instanceId: string;
+  readonly #instanceId: string;
   readonly inquiry: PathInquiry;
   readonly #kernel: KernelApi;
   readonly #cam: Cam;
@@ -97,7 +97,7 @@ export class StorvscController implements Sim {
     this.#mode = kernel.switches.storvscMode;
     this.name = isIde ? 'blkvsc' : 'storvsc';
     this.unit = device.unit;
-    this.instanceId = device.channel.offer.instanceId;
+    this.#instanceId = device.channel.offer.instanceId;
     const isLegacy = kernel.switches.release === 'legacy';
     this.inquiry = {
       maxTarget: MAX_TARGET,
@@ -120,6 +120,10 @@ export class StorvscController implements Sim {
     this.#completion = new CompletionState(this.#mode, isIde, kernel.verbose, none, (text) =>
       this.#print(this.#completion.command, text),
     );
+  }
+
+  instanceOf(): string {
+    return this.#instanceId;
   }
 
   /** Opens the channel, agrees with the host, opens sub-channels, and gives the bus to CAM. */

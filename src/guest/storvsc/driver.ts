@@ -13,6 +13,7 @@ export function storvscDriver(camOf: (kernel: KernelApi) => Cam): GuestDriver {
     probe(offer: ChannelOffer, kernel: KernelApi): string | undefined {
       const isIde = offer.interfaceId === DeviceClass.ide;
       if (!isIde && offer.interfaceId !== DeviceClass.scsi) return undefined;
+      if (isIde && kernel.switches.ataDisks) return undefined;
       // 10.2 sets its description too late for the line that newbus prints.
       if (kernel.switches.release === 'legacy') return '';
       return isIde ? 'Hyper-V IDE' : 'Hyper-V SCSI';

@@ -38,6 +38,14 @@ describe('an emulated ATAPI drive', () => {
     expect([channel.in(1), channel.in(4), channel.in(5)]).toEqual([0x04, 0x14, 0xeb]);
   });
 
+  it('alone on its channel, it answers zeros for the other device', () => {
+    const { channel } = bench();
+    channel.out(6, 0xb0);
+    expect([1, 2, 3, 4, 5, 6, 7].map((register) => channel.in(register))).toEqual([
+      0, 0, 0, 0, 0, 0, 0,
+    ]);
+  });
+
   it('IDENTIFY PACKET DEVICE: Virtual CD, packets of twelve bytes, MWDMA2', () => {
     const { channel, bench: rig } = bench();
     channel.out(6, 0xa0);

@@ -285,7 +285,7 @@ describe('the root', () => {
 
   it('is on the disk that firmware booted from, whatever its number', () => {
     const set = setUp([gptDisk('efiSystem', 'freebsdUfs'), gptDisk('freebsdUfs')]);
-    const { instanceId } = set.bench.cam.buses[1]!.sim;
+    const instanceId = set.bench.cam.buses[1]!.sim.instanceOf(0);
     const { root } = mount(set, { instanceId, target: 0, lun: 0 });
     expect(root?.device).toBe('da1p1');
   });
@@ -297,7 +297,7 @@ describe('the root', () => {
 
   it('is lost to 10.2 when another disk has become da0', () => {
     const set = setUp([new Uint8Array(MIB), gptDisk('efiSystem', 'freebsdUfs')], legacy);
-    const { instanceId } = set.bench.cam.buses[1]!.sim;
+    const instanceId = set.bench.cam.buses[1]!.sim.instanceOf(0);
     const startNs = set.bench.kernel.clock.nowNs;
     const { root, lines } = mount(set, { instanceId, target: 0, lun: 0 });
     expect(root).toBeUndefined();
