@@ -318,21 +318,29 @@ export class AtaChannel implements Sim {
     registers.output(this.#pageGpa + PACKET_AT, PACKET_BYTES);
     if (isDma) registers.startMaster(isToMemory);
     let status = yield* this.#wait();
+    if (!isDma) status = yield* this.#pioPhases(command, status);
+    const isGood = !isDma || registers.stopMaster();
+    if ((status & IdeStatus.error) !== 0) return registers.read(IdeRegister.error) || -1;
+    return isGood ? 0 : -1;
+  }
+
+  /** The turns of the data port that a packet's drive asks for. @returns the status at their end */
+  *#pioPhases(command: CommandBlock, first: number): Task<number> {
+    const registers = this.#registers;
+    let status = first;
     let moved = 0;
-    while (!isDma && (status & IdeStatus.dataRequest) !== 0) {
+    while ((status & IdeStatus.dataRequest) !== 0) {
       const bytes = registers.read(IdeRegister.lbaMid) | (registers.read(IdeRegister.lbaHigh) << 8);
       const part = Math.min(bytes, command.dataLength - moved);
       if (part <= 0) break;
       this.#status = -1;
-      if (isToMemory) registers.input(command.dataGpa + moved, part);
+      if (command.direction === Direction.in) registers.input(command.dataGpa + moved, part);
       else registers.output(command.dataGpa + moved, part);
       moved += part;
       status = yield* this.#wait();
     }
-    if (!isDma) command.residual = command.dataLength - moved;
-    const isGood = !isDma || registers.stopMaster();
-    if ((status & IdeStatus.error) !== 0) return registers.read(IdeRegister.error) || -1;
-    return isGood ? 0 : -1;
+    command.residual = command.dataLength - moved;
+    return status;
   }
 }
 
