@@ -1,7 +1,13 @@
 #!/usr/bin/env bun
-import { main } from './cli/main.ts';
+import { isMainThread } from 'node:worker_threads';
 
-// Not a top-level await: the compiled binary's bytecode cannot hold one.
-void main(process.argv.slice(2)).then((exitCode) => {
-  process.exitCode = exitCode;
-});
+// Neither is loaded for the other, and no top-level await: the binary's bytecode cannot hold one.
+if (isMainThread) {
+  void import('./cli/main.ts')
+    .then(({ main }) => main(process.argv.slice(2)))
+    .then((exitCode) => {
+      process.exitCode = exitCode;
+    });
+} else {
+  void import('./scenario/worker.ts').then(({ workerMain }) => workerMain());
+}

@@ -10,7 +10,7 @@ import {
   parsePort,
   parseSeed,
   parseSize,
-} from './values.ts';
+} from '../core/values.ts';
 
 const MIB = 1024 * 1024;
 /** RAM ends below the low MMIO gap of both generations; one linear memory holds at most 4 GiB. */

@@ -3,7 +3,7 @@ import { describeEnding, type Ending } from '../machine/endings.ts';
 import { BootWatch, type DiskSeen, type OfferSeen, type Phase } from '../machine/watch.ts';
 import type { BootRequest } from './boot-options.ts';
 import type { Output } from './output.ts';
-import { formatDuration } from './values.ts';
+import { formatDuration, quoteWord } from '../core/values.ts';
 
 /** Console lines that a failure shows. */
 const EVIDENCE_LINES = 8;
@@ -160,10 +160,8 @@ export class BootReport {
   }
 
   #replayCommand(): string {
-    const quote = (word: string): string =>
-      /^[\w./:=,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
     return ['synthvm', ...this.#request.commandLine, '--seed', String(this.#request.seed)]
-      .map(quote)
+      .map(quoteWord)
       .join(' ');
   }
 }

@@ -1,8 +1,8 @@
-import { guessGeneration } from '../boot/guess-generation.ts';
 import { ExitCode } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import { ndjsonSink, perfettoSink } from '../core/trace-formats.ts';
 import { showValue, switchNames, switchTable, valuesOf } from '../guest/switches.ts';
+import { chooseGeneration } from '../machine/choose-generation.ts';
 import { exitCodeOf, type Ending } from '../machine/endings.ts';
 import { openHostDisk, openHostImage } from '../machine/images.ts';
 import { Machine } from '../machine/machine.ts';
@@ -63,7 +63,12 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
       opened.push(dvd);
       return dvd;
     });
-    const { generation, reason } = chooseGeneration(request, disks, dvds);
+    const { generation, reason } = chooseGeneration(
+      request.generation,
+      request.host,
+      disks[0] ?? dvds[0],
+      request.kernel === undefined ? undefined : 'no disk given',
+    );
     const profile = HOST_PROFILES[request.host];
     if (generation === 2 && !profile.hasGeneration2) {
       warn(`${profile.title} itself had no Generation 2; it is pretended here`);
@@ -101,23 +106,6 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
     screenshot?.close();
     for (const device of opened) device.close();
   }
-}
-
-function chooseGeneration(
-  request: BootRequest,
-  disks: readonly BlockDevice[],
-  dvds: readonly BlockDevice[],
-): { readonly generation: 1 | 2; readonly reason: string } {
-  if (request.generation !== undefined) {
-    return { generation: request.generation, reason: 'as asked for' };
-  }
-  const first = disks[0] ?? dvds[0];
-  if (first === undefined) {
-    const generation = HOST_PROFILES[request.host].hasGeneration2 ? 2 : 1;
-    const reason = request.kernel === undefined ? 'no disk given: one in memory' : 'no disk given';
-    return { generation, reason };
-  }
-  return guessGeneration(first);
 }
 
 function printSwitches(output: Output): void {

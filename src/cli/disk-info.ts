@@ -5,7 +5,7 @@ import type { ImageInfo } from '../storage/image.ts';
 import { readPartitions } from '../storage/partitions/read.ts';
 import type { PartitionTable } from '../storage/partitions/spec.ts';
 import { warnTo, type Output } from './output.ts';
-import { formatSize } from './values.ts';
+import { formatSize } from '../core/values.ts';
 
 /** `synthvm disk info FILE`: the image, its parents, its partitions, and what would boot it. */
 export function diskInfo(path: string, json: boolean, output: Output): ExitCode {

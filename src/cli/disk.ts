@@ -13,7 +13,7 @@ import { diskInfo } from './disk-info.ts';
 import { diskList } from './disk-list.ts';
 import { warnTo, type Output } from './output.ts';
 import type { Invocation } from './parse.ts';
-import { formatSize, parseChoice, parseSeed, parseSize } from './values.ts';
+import { formatSize, parseChoice, parseSeed, parseSize } from '../core/values.ts';
 
 const FORMATS: Readonly<Record<string, ImageFormat>> = {
   raw: 'raw',

@@ -6,6 +6,7 @@ import { hostsCommand } from './hosts.ts';
 import { BOOT, COMMANDS, DISK, HELP, HOSTS, type Command } from './options.ts';
 import { ProcessOutput, type Output } from './output.ts';
 import { parseCommandLine, type Invocation } from './parse.ts';
+import { RUN } from './scenario-options.ts';
 import { VERSION } from './version.ts';
 
 /** Carries out one command. @returns its exit code */
@@ -16,6 +17,8 @@ const HANDLERS = new Map<Command, CommandHandler>([
   [DISK, diskCommand],
   [HOSTS, hostsCommand],
   [HELP, helpCommand],
+  // What only scripts need is loaded for them alone.
+  [RUN, async (...call) => (await import('./run.ts')).runCommand(...call)],
 ]);
 
 function helpCommand({ operands }: Invocation, output: Output): ExitCode {

@@ -1,6 +1,8 @@
 /**
  * Every command and flag, once: the parser, the checks and `--help` all come from these tables.
  */
+import { SCENARIO_COMMANDS } from './scenario-options.ts';
+
 export interface Option {
   /** Without the dashes. */
   readonly name: string;
@@ -169,7 +171,7 @@ export const HELP: Command = {
   options: [],
 };
 
-export const COMMANDS: readonly Command[] = [BOOT, DISK, HOSTS, HELP];
+export const COMMANDS: readonly Command[] = [BOOT, ...SCENARIO_COMMANDS, DISK, HOSTS, HELP];
 
 export const GLOBAL_OPTIONS: readonly Option[] = [
   { name: 'help', short: 'h', help: 'show help' },

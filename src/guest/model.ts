@@ -100,12 +100,16 @@ class Model implements ModelGuest {
     const { kernel } = this;
     if (kernel === undefined) return Infinity;
     if (kernel.isHalted) return kernel.runHalted(index);
+    let isNmi = false;
     for (;;) {
       const signal = processor.takeSignal();
       if (signal === undefined) break;
       if (signal.kind === 'startup') this.#startup!.startProcessor(index, signal.vector);
+      else if (signal.kind === 'nmi') isNmi = true;
     }
     try {
+      // machdep.panic_on_nmi
+      if (isNmi) kernel.panic('NMI indicates hardware failure');
       return kernel.scheduler.run(index);
     } catch (error) {
       if (error instanceof KernelPanic) return kernel.runHalted(index);

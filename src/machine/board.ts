@@ -31,7 +31,7 @@ import type { ConsoleLine } from './console.ts';
 import { crashText } from './crash-text.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, DEVICE_WINDOWS, FRAMEBUFFER, TSC_HZ } from './layout.ts';
-import { MessageBuffers } from './message-buffers.ts';
+import { MessageBuffers, type MessageRate } from './message-buffers.ts';
 import type { MachineNetwork } from './network.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
@@ -50,6 +50,7 @@ export interface PluggedDisk {
   readonly controllerId: string;
   readonly target: number;
   readonly lun: number;
+  readonly unit: LogicalUnit;
 }
 
 export interface BoardHost {
@@ -105,7 +106,7 @@ export class Board {
   /** In the order in which firmware looks at them. */
   readonly disks: readonly PluggedDisk[];
   readonly #options: BoardOptions;
-  readonly #messageBuffers: MessageBuffers | undefined;
+  #messageBuffers: MessageBuffers | undefined;
   #isMonitorArmed = false;
   /** How often the host looks at the monitor page; Infinity while no open channel uses it. */
   #monitorIntervalNs = Infinity;
@@ -115,8 +116,7 @@ export class Board {
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    const { messageRate } = options.profile;
-    if (messageRate !== undefined) this.#messageBuffers = new MessageBuffers(messageRate);
+    this.limitMessages(options.profile.messageRate);
     const { clock, events, trace, memory, profile, host } = options;
     const ports = new PortBus();
     const mmio = new MmioBus();
@@ -204,6 +204,18 @@ export class Board {
     for (const adapter of this.adapters) offer(adapter);
   }
 
+  /** Message buffers that the host has for this guest; undefined: any number. */
+  limitMessages(rate: MessageRate | undefined): void {
+    this.#messageBuffers = rate === undefined ? undefined : new MessageBuffers(rate);
+  }
+
+  /** Plugs a disk into the synthetic SCSI controller of a machine that may be running. */
+  addDisk(block: BlockDevice, lun: number): PluggedDisk {
+    const unit = scsiDisk(block);
+    this.scsi.attach({ target: 0, lun }, unit);
+    return { block, kind: 'disk', controllerId: scsiInstance(0), target: 0, lun, unit };
+  }
+
   /**
    * Gen-2: everything on the SCSI controller. Gen-1: DVD drives are on IDE, always one at least where
    * there is room; the first disks are on IDE and each on its accelerator channel too, and what is
@@ -224,7 +236,7 @@ export class Board {
     let lun = 0;
     const plug = (block: BlockDevice, kind: 'disk' | 'dvd', unit: LogicalUnit): void => {
       scsi.attach({ target: 0, lun }, unit);
-      plugged.push({ block, kind, controllerId, target: 0, lun });
+      plugged.push({ block, kind, controllerId, target: 0, lun, unit });
       lun += 1;
     };
     for (const disk of disks.slice(onIde.length)) plug(disk, 'disk', scsiDisk(disk));
@@ -251,10 +263,11 @@ export class Board {
       const channel = place >> 1;
       const device = place & 1;
       const name = dvd?.name ?? 'empty DVD drive';
-      ide.plugInUnit(channel, device, new ScsiDvd(name, dvd, MICROSOFT_IDE_DVD));
+      const unit = new ScsiDvd(name, dvd, MICROSOFT_IDE_DVD);
+      ide.plugInUnit(channel, device, unit);
       if (dvd === undefined) continue;
       const controllerId = ideInstance(channel, device);
-      plugged.push({ block: dvd, kind: 'dvd', controllerId, target: device, lun: 0 });
+      plugged.push({ block: dvd, kind: 'dvd', controllerId, target: device, lun: 0, unit });
     }
     return places;
   }
@@ -265,10 +278,11 @@ export class Board {
     const device = place & 1;
     this.chipset.ide?.plugInDisk(channel, device, block);
     const controller = this.#controller({ type: 'ide', channel, device }, OfferOrder.ide + place);
-    controller.attach({ path: channel, target: device, lun: 0 }, scsiDisk(block));
+    const unit = scsiDisk(block);
+    controller.attach({ path: channel, target: device, lun: 0 }, unit);
     this.vmbus.offer(controller);
     const controllerId = controller.offer.instanceId;
-    return { block, kind: 'disk', controllerId, target: device, lun: 0 };
+    return { block, kind: 'disk', controllerId, target: device, lun: 0, unit };
   }
 
   #controller(

@@ -11,6 +11,8 @@ const KEPT_CHARACTERS = 8192;
 export class ConsoleLine implements ByteSink {
   #uart: Uart | undefined;
   readonly #waiting: number[] = [];
+  /** Called when everything that was typed before has gone in. */
+  #taken: (() => void)[] = [];
   readonly #listeners: ((byte: number) => void)[] = [];
   #recent = '';
 
@@ -41,9 +43,13 @@ export class ConsoleLine implements ByteSink {
     this.#pump();
   }
 
-  /** Queues input; it goes in as the guest makes room. */
-  type(bytes: Uint8Array): void {
+  /**
+   * Queues input; it goes in as the guest makes room.
+   * @param taken called when all of it is in the guest's UART
+   */
+  type(bytes: Uint8Array, taken?: () => void): void {
     for (const byte of bytes) this.#waiting.push(byte);
+    if (taken !== undefined) this.#taken.push(taken);
     this.#pump();
   }
 
@@ -71,5 +77,8 @@ export class ConsoleLine implements ByteSink {
       if (taken === 0) return;
       this.#waiting.splice(0, taken);
     }
+    const callbacks = this.#taken;
+    this.#taken = [];
+    for (const callback of callbacks) callback();
   }
 }

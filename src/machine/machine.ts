@@ -17,6 +17,7 @@ import { guestEnd, guestPanic, guestStageStopped } from '../guest/trace.ts';
 import type { Halves } from '../hypervisor/partition.ts';
 import type { PartitionProcessor } from '../hypervisor/virtual-processor.ts';
 import { x86Cpuid } from '../hypervisor/x86-cpuid.ts';
+import { DeliveryMode } from '../hypervisor/spec/apic.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
@@ -162,7 +163,10 @@ export class Machine {
   #loop!: RunLoop;
   /** What the guest sees of its processors; a board that takes another's place fills it anew. */
   readonly #guestProcessors: PartitionProcessor[] = [];
+  /** Hears of every new board, before its firmware runs. */
+  onPowerCycle: (() => void) | undefined;
   #powerCycles = 0;
+  #isOn = false;
   #ending: Ending | undefined;
   #isResetPending = false;
   #panicMessage = '';
@@ -356,6 +360,8 @@ export class Machine {
   #exchange(state: StateStream): void {
     this.#powerCycles = state.number('powerCycles', this.#powerCycles);
     this.#ending = state.data('ending', this.#ending);
+    this.#isOn = state.flag('isOn', this.#isOn);
+    this.isPaused = state.flag('isPaused', this.isPaused);
     this.#isResetPending = state.flag('isResetPending', this.#isResetPending);
     this.#panicMessage = state.text('panicMessage', this.#panicMessage);
     this.#line = state.text('line', this.#line);
@@ -366,6 +372,36 @@ export class Machine {
   /** Makes `run` return soon. */
   pause(): void {
     this.#loop.stop();
+  }
+
+  /** Whether it was powered on and has not ended since. */
+  get isOn(): boolean {
+    return this.#isOn && this.#ending === undefined;
+  }
+
+  /** Has the host do something later; a power cycle forgets it. @param delayNs of virtual time */
+  after(delayNs: number, action: () => void): void {
+    this.#boardEvents.after(delayNs, action);
+  }
+
+  /** The host's "Turn Off": nothing of the guest runs any more. */
+  turnOff(): void {
+    this.trace.emit(powerOffEvent);
+    this.#end({ kind: 'power-off' });
+  }
+
+  /** The host's "Pause": processors stand still, while time and the host's events go on. */
+  set isPaused(isPaused: boolean) {
+    this.#loop.isFrozen = isPaused;
+  }
+
+  get isPaused(): boolean {
+    return this.#loop.isFrozen;
+  }
+
+  /** Non-maskable interrupt to a processor, as `Debug-VM -InjectNonMaskableInterrupt` sends it. */
+  injectNmi(processor: number): void {
+    this.#board.partition.processors[processor]!.signal(DeliveryMode.nmi, 0);
   }
 
   #end(ending: Ending): void {
@@ -403,6 +439,7 @@ export class Machine {
     };
     this.#guest = x86 === undefined ? buildModelGuest(options, this.#config) : buildX86Guest();
     this.#buildLoop();
+    this.onPowerCycle?.();
   }
 
   #buildBoard(): void {
@@ -482,6 +519,7 @@ export class Machine {
   }
 
   #bootFirmware(): void {
+    this.#isOn = true;
     const { generation, processors, world, x86 } = this.#config;
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
     if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();

@@ -38,6 +38,8 @@ export class RunLoop {
   /** The processor whose turn it is, or -1. */
   #running = NOBODY;
   #lastTurn = NOBODY;
+  /** True: no processor has a turn, while events go on. Wakes are kept. */
+  isFrozen = false;
   #isStopped = false;
   #instantNs = -1;
   #stepsInInstant = 0;
@@ -77,7 +79,7 @@ export class RunLoop {
 
   /** When the first of the processors wants to run; Infinity while all wait. */
   get nextWakeNs(): number {
-    return this.#wakeNs[this.#earliest()]!;
+    return this.isFrozen ? Infinity : this.#wakeNs[this.#earliest()]!;
   }
 
   /** How many turns were taken, as the clock stands now. */
@@ -112,7 +114,7 @@ export class RunLoop {
     for (let step = 0; step < maxSteps; step += 1) {
       if (this.#isStopped) return undefined;
       const processor = this.#earliest();
-      const wakeNs = this.#wakeNs[processor]!;
+      const wakeNs = this.isFrozen ? Infinity : this.#wakeNs[processor]!;
       const eventNs = this.#events.nextDeadlineNs;
       const nextNs = Math.min(wakeNs, eventNs);
       if (nextNs === Infinity) return 'idle';

@@ -60,10 +60,12 @@ export class BootWatch {
   readonly #open = new Set<number>();
   readonly #listener: BootListener;
   #lastPhase: Phase | undefined;
+  /** Ends the watch: what it has seen stays. */
+  readonly close: () => void;
 
   constructor(trace: Trace, listener: BootListener = {}) {
     this.#listener = listener;
-    trace.subscribe((timeNs, type, values, text) => {
+    this.close = trace.subscribe((timeNs, type, values, text) => {
       if (type === bootPhase || type === guestPhase) this.#phase(timeNs, text);
       else if (type === vmbusVersion) {
         if (values[1] !== 0) this.#phase(timeNs, 'vmbus-connected');

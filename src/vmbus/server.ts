@@ -226,6 +226,14 @@ export class VmbusServer implements BusCore, ChannelBus {
     return this.#offers.offer(device);
   }
 
+  /** Devices on the bus, each with its way to it; not those that were withdrawn. */
+  get devices(): readonly { readonly device: VmbusDevice; readonly bus: OfferedDevice }[] {
+    return this.#slots
+      .all()
+      .filter(({ subChannelIndex, state }) => subChannelIndex === 0 && state !== 'revoked')
+      .map(({ device, entry }) => ({ device, bus: entry }));
+  }
+
   /** Power cycle: every channel is closed, and nothing is said to the guest. */
   reset(): void {
     this.#epoch += 1;

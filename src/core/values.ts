@@ -1,5 +1,5 @@
-import { ExitCode, InputError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
+import { ExitCode, InputError } from './errors.ts';
+import { nearest } from './nearest.ts';
 
 const SIZE_UNITS: Record<string, number> = {
   '': 1,
@@ -94,4 +94,9 @@ export function formatDuration(nanoseconds: number): string {
   if (nanoseconds >= 1e9) return `${(nanoseconds / 1e9).toFixed(3)} s`;
   if (nanoseconds >= 1e6) return `${(nanoseconds / 1e6).toFixed(1)} ms`;
   return `${Math.round(nanoseconds / 1e3)} us`;
+}
+
+/** Quotes a word for a POSIX shell where it needs that. */
+export function quoteWord(word: string): string {
+  return /^[\w./:=,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

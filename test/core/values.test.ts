@@ -7,7 +7,7 @@ import {
   parseInteger,
   parseSeed,
   parseSize,
-} from '../../src/cli/values.ts';
+} from '../../src/core/values.ts';
 import { InputError } from '../../src/core/errors.ts';
 
 function message(read: () => unknown): string {

@@ -1,0 +1,123 @@
+import { ExitCode } from '../core/errors.ts';
+import { formatDuration } from '../core/values.ts';
+import { evidenceLines, failureLine, showPlace } from '../scenario/evidence.ts';
+import type { FromWorker } from '../scenario/protocol.ts';
+import type { RunRecord } from '../scenario/record.ts';
+import { supervise } from '../scenario/supervisor.ts';
+import type { Output } from './output.ts';
+import { warnTo } from './output.ts';
+import type { Invocation } from './parse.ts';
+import { readScript, readSeed, readTask } from './scenario-flags.ts';
+
+/** `synthvm run`. */
+export async function runCommand(invocation: Invocation, output: Output): Promise<ExitCode> {
+  const file = readScript(invocation);
+  const seed = readSeed(invocation);
+  const task = {
+    ...readTask(invocation),
+    file,
+    seeds: seed === undefined ? undefined : [seed],
+    isLive: true,
+  };
+  const report = new RunReport(
+    output,
+    invocation.values.has('quiet'),
+    invocation.values.has('console'),
+  );
+  const supervision = supervise([task], 1, (message) => report.hear(message));
+  const stop = supervision.interrupt;
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  try {
+    await supervision.done;
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+  return report.exitCode;
+}
+
+/** Prints a run as it happens. */
+class RunReport {
+  readonly #output: Output;
+  readonly #isQuiet: boolean;
+  readonly #showsConsole: boolean;
+  exitCode: ExitCode = ExitCode.ok;
+
+  constructor(output: Output, isQuiet: boolean, showsConsole: boolean) {
+    this.#output = output;
+    this.#isQuiet = isQuiet;
+    this.#showsConsole = showsConsole;
+  }
+
+  hear(message: FromWorker): void {
+    switch (message.kind) {
+      case 'begins': {
+        const host = message.host === undefined ? '' : `, host ${message.host}`;
+        this.#progress(`${message.scenario}, seed ${message.seed}${host}`);
+        break;
+      }
+      case 'step': {
+        const { title, startNs, depth } = message.step;
+        this.#progress(
+          `${'  '.repeat(depth + 1)}${formatDuration(startNs).padStart(10)}  ${title}`,
+        );
+        break;
+      }
+      case 'console':
+        if (this.#showsConsole) this.#output.out(message.text);
+        break;
+      case 'warning':
+        warnTo(this.#output)(message.message);
+        break;
+      case 'load-failed': {
+        const { file, message: what, place, exitCode } = message.failure;
+        this.#error(`${place === undefined ? file : showPlace(place)}: ${what}`, exitCode);
+        break;
+      }
+      case 'skipped': {
+        const { scenario, host, reason } = message.skipped;
+        this.#progress(`${scenario}: not on ${host}, ${reason}`);
+        break;
+      }
+      case 'record':
+        this.#record(message.record);
+        break;
+      case 'fault':
+        this.#error(`internal error, a fault of synthvm: ${message.detail}`, ExitCode.internal);
+        break;
+      case 'awaits':
+      case 'ready':
+        break;
+    }
+    this.#output.flush();
+  }
+
+  #record(record: RunRecord): void {
+    const { failure, notes, virtualNs, wallMs, digest, scenario } = record;
+    if (failure !== undefined) {
+      this.#error(failureLine(record, failure), failure.exitCode);
+      this.#output.error(
+        evidenceLines(record)
+          .map((line) => `${line}\n`)
+          .join(''),
+      );
+      return;
+    }
+    for (const { label, value } of notes) this.#progress(`  ${label}: ${value}`);
+    this.#progress(
+      `passed: ${scenario}, ${formatDuration(virtualNs)} of virtual time, ` +
+        `${formatDuration(wallMs * 1e6)} real; digest ${digest}`,
+    );
+  }
+
+  #progress(text: string): void {
+    if (!this.#isQuiet) this.#output.error(`${this.#output.errorColors.dim(`synthvm: ${text}`)}\n`);
+  }
+
+  /** The first failure's code is the process's. */
+  #error(text: string, exitCode: ExitCode): void {
+    this.#output.error(`${this.#output.errorColors.red('error:')} ${text}\n`);
+    if (this.exitCode === ExitCode.ok) this.exitCode = exitCode;
+  }
+}

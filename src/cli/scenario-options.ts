@@ -1,0 +1,56 @@
+/** Commands about scenarios, and their flags. */
+import type { Command, Option } from './options.ts';
+
+const ONLY: Option = {
+  name: 'only',
+  value: 'TEXT',
+  help: 'only scenarios whose names hold this text',
+};
+const HOST: Option = {
+  name: 'host',
+  value: 'NAME,...|all',
+  help: 'run on these hosts (see `synthvm hosts`), in place of what the script says',
+};
+const SEED: Option = {
+  name: 'seed',
+  value: 'N',
+  help: "the run is a function of this number; default the scenario's own, or 1",
+};
+const SET: Option = {
+  name: 'set',
+  value: 'K=V,...',
+  many: true,
+  help: "change the guest's switches, over the script's",
+};
+const PERTURB: Option = {
+  name: 'perturb',
+  help: 'disturb scheduling, interrupts and messages by the seed, as `explore` does',
+};
+const WALL_LIMIT: Option = {
+  name: 'wall-limit',
+  value: 'TIME',
+  help: "most real time for a scenario; default the scenario's own, or 60s",
+};
+const QUIET: Option = { name: 'quiet', short: 'q', help: 'print failures only' };
+
+export const RUN: Command = {
+  name: 'run',
+  operands: '<script.ts>',
+  summary: "run a script's scenarios, and show what they do",
+  options: [
+    ONLY,
+    HOST,
+    SEED,
+    SET,
+    PERTURB,
+    WALL_LIMIT,
+    { name: 'console', help: "write the guests' consoles to standard output" },
+    QUIET,
+  ],
+  notes: [
+    'A script is TypeScript in any folder: `import { scenario } from "synthvm"`. Nothing has to be installed',
+    'beside it. It is ordinary code with your rights: run only what you trust.',
+  ],
+};
+
+export const SCENARIO_COMMANDS: readonly Command[] = [RUN];

@@ -1,0 +1,291 @@
+/**
+ * What a script sees of synthvm: `import { scenario } from 'synthvm'`. `synthvm types` writes this
+ * file out as types/synthvm.d.ts. All times are virtual unless a name says otherwise.
+ */
+import type { PresetName, Switches } from '../guest/switches.ts';
+import type { HostName } from '../machine/profiles.ts';
+import type { Phase } from '../machine/watch.ts';
+import type { Expect } from './api-expect.ts';
+import type {
+  DiskHandle,
+  Integration,
+  NetworkAdapter,
+  TestDevice,
+  TestDeviceOptions,
+  VmbusControl,
+} from './api-host.ts';
+
+export type * from './api-expect.ts';
+export type * from './api-host.ts';
+export type { HostName, Phase, PresetName, Switches };
+
+/** Virtual time: "500us", "2s". */
+export type Duration = `${number}${'ns' | 'us' | 'ms' | 's' | 'm'}`;
+/** Powers of 1024: "64M", "1.5G". */
+export type Size = `${number}${'' | 'K' | 'M' | 'G' | 'T'}`;
+/** Text as it stands, or a regular expression. */
+export type Pattern = string | RegExp;
+
+export interface WaitOptions {
+  /** Most virtual time to wait; default 300s. The wait then fails with what was seen last. */
+  readonly within?: Duration;
+}
+
+/** A disk of a machine. Paths are relative to the script's folder. */
+export type DiskSpec =
+  /** An image that is never written to: what the guest writes is dropped at the end. */
+  | string
+  | {
+      readonly path: string;
+      /** Keep what the guest writes. */
+      readonly write?: boolean;
+    }
+  /** A blank disk in memory. */
+  | { readonly size: Size; readonly name?: string }
+  /** The disk that `synthvm boot` builds when it is given none. */
+  | { readonly builtIn: true };
+
+export interface AdapterSpec {
+  /** One of the scenario's `switches`; without it the machine's own switch, with a DHCP server. */
+  readonly on?: string;
+  /** "00:15:5d:01:01:00". */
+  readonly mac?: string;
+  /** False: the cable is not plugged in. */
+  readonly connected?: boolean;
+}
+
+/** One machine. What is not said is as in `synthvm boot`. */
+export interface VmConfig {
+  /** 1 (BIOS) or 2 (UEFI); else guessed from the first disk. */
+  readonly generation?: 1 | 2;
+  /** The Windows version to be; default ws2022, or what `--host` says. */
+  readonly host?: HostName;
+  /** The model guest. */
+  readonly guest?: PresetName;
+  /** Switches of the model guest, as `--set` changes them. */
+  readonly set?: Partial<Switches>;
+  /** RAM, 64M to 3840M; default 512M. */
+  readonly memory?: Size;
+  /** Virtual processors; default 1. */
+  readonly cpus?: number;
+  /** The boot disk first; default the built-in one. */
+  readonly disks?: readonly DiskSpec[];
+  /** ISO images. */
+  readonly dvds?: readonly string[];
+  /** How many adapters, or each of them; default 1. */
+  readonly nics?: number | readonly AdapterSpec[];
+  /** rc.conf of the model guest's network: names and values. */
+  readonly rcConf?: Readonly<Record<string, string>>;
+  /** False: the machine stays off until the script calls `powerOn`. */
+  readonly autoStart?: boolean;
+}
+
+export interface RunConfig {
+  /** The run is a function of this number; default 1, or what `--seed` says. */
+  readonly seed?: number | bigint;
+  /**
+   * Hosts that the scenario is meant for: `--host all` runs it on these. Without it, on `host` of its
+   * machine alone where that is given, else on every one.
+   */
+  readonly hosts?: readonly HostName[];
+  /** Most real time; default 60s. */
+  readonly wallLimit?: Duration;
+}
+
+/** A scenario with one machine. */
+export type SingleConfig = VmConfig & RunConfig;
+
+/** A scenario with several machines in one run. */
+export interface TopologyConfig<Name extends string = string> extends RunConfig {
+  readonly machines: Readonly<Record<Name, VmConfig>>;
+  /** Names of virtual switches between them, without a DHCP server. */
+  readonly switches?: readonly string[];
+}
+
+export interface TextSource {
+  /** Everything so far, without carriage returns. */
+  readonly text: string;
+  /**
+   * Waits for text that no earlier wait on this source has passed, and passes it. An expression that
+   * could match more of a line waits for the rest of it, or until nothing comes for 1 ms.
+   * @returns the match; `[0]` is the text
+   */
+  wait(pattern: Pattern, options?: WaitOptions): Promise<RegExpMatchArray>;
+}
+
+/** COM1. */
+export interface Console extends TextSource {
+  /** Lines so far that a pattern matches. */
+  lines(pattern?: Pattern): string[];
+  /** Types as the guest makes room; resolves when all of it is in the guest's UART. */
+  type(text: string): Promise<void>;
+  /** Waits for "login: ", and logs in as root. */
+  login(options?: WaitOptions): Promise<void>;
+  /**
+   * Types a line, and waits for the next prompt.
+   * @returns what was printed in between
+   */
+  run(command: string, options?: WaitOptions & { readonly prompt?: Pattern }): Promise<string>;
+}
+
+/** What the monitor shows. Its text is read by exact match with the console's font. */
+export interface Screen {
+  readonly text: string;
+  wait(pattern: Pattern, options?: WaitOptions): Promise<RegExpMatchArray>;
+  /** Waits until the picture has not changed for a while; default 500ms. */
+  waitStill(options?: WaitOptions & { readonly for?: Duration }): Promise<void>;
+  /** Keeps a picture under a name, for the run's evidence. @returns a PNG file */
+  screenshot(name: string): Promise<Uint8Array>;
+  /** The picture: four bytes a pixel, red, green, blue and an opaque alpha. */
+  capture(): { readonly width: number; readonly height: number; readonly rgba: Uint8Array };
+}
+
+/** Each resolves when the guest's driver has read the keys. */
+export interface Keyboard {
+  /** Types on a US keyboard. */
+  type(text: string, options?: WaitOptions): Promise<void>;
+  /** Presses keys together: `press('leftControl', 'leftAlt', 'delete')`. */
+  press(...keys: string[]): Promise<void>;
+  /** Names that `press` takes, beside single characters. */
+  readonly keys: readonly string[];
+}
+
+/** Each resolves when the guest's driver has read the report. */
+export interface Mouse {
+  /** To a pixel of the screen as it is now. */
+  move(x: number, y: number): Promise<void>;
+  click(button?: 'left' | 'right' | 'middle'): Promise<void>;
+  /** @param notches up is positive */
+  scroll(notches: number): Promise<void>;
+}
+
+export interface GuestCrash {
+  readonly message: string;
+  /** The five crash parameters, "0x0000000000000000"; none from a guest without crash MSRs. */
+  readonly parameters: readonly string[];
+}
+
+export type HaltReason =
+  | 'power-off'
+  | 'halted'
+  | 'guest-crash'
+  | 'triple-fault'
+  | 'boot-stopped'
+  | 'stage-stopped';
+
+export interface Halt {
+  readonly reason: HaltReason;
+  /** One clause for people. */
+  readonly text: string;
+}
+
+/** A machine. It runs only while the script awaits something of its run. */
+export interface Vm {
+  readonly name: string;
+  readonly generation: 1 | 2;
+  readonly host: HostName;
+  readonly console: Console;
+  readonly screen: Screen;
+  readonly keyboard: Keyboard;
+  readonly mouse: Mouse;
+  readonly vmbus: VmbusControl;
+  /** Those of `disks` first, then what was added. */
+  readonly disks: readonly DiskHandle[];
+  readonly nics: readonly NetworkAdapter[];
+  readonly integration: Integration;
+  /** Virtual time since the run began. */
+  readonly time: { readonly ns: number; readonly seconds: number };
+  /** 16 digits over everything that happened; equal runs have equal ones. */
+  readonly digest: string;
+
+  /** Powers on; without it the first wait does. */
+  powerOn(): Promise<void>;
+  /** Lets virtual time pass. */
+  run(time: Duration): Promise<void>;
+  /** Has the host do something while the script awaits; a power cycle forgets it. */
+  after(time: Duration, action: () => void): void;
+  /** Waits until a question is answered yes; it is asked after every turn of the machine. */
+  until(question: () => boolean, options?: WaitOptions & { readonly what?: string }): Promise<void>;
+  /** Waits for a phase of the boot; at once when it is past. */
+  phase(name: Phase, options?: WaitOptions): Promise<void>;
+  /** The whole boot, to the login prompt. */
+  boot(options?: WaitOptions): Promise<void>;
+  /** Waits until a driver of the guest has attached: "storvsc0", "hn1". */
+  device(name: string, options?: WaitOptions): Promise<void>;
+  /** Waits until the guest has announced a disk: "da1". */
+  disk(
+    name: string,
+    options?: WaitOptions,
+  ): Promise<{ readonly bytes: number; readonly lun: number }>;
+  /** Waits for a panic, which otherwise fails the scenario. */
+  crash(options?: WaitOptions): Promise<GuestCrash>;
+  /** Waits until the machine has stopped, for whatever reason. */
+  halt(options?: WaitOptions): Promise<Halt>;
+
+  /** The host's "Reset": a new power cycle at once. */
+  reset(): Promise<void>;
+  /** The host's "Turn Off". */
+  powerOff(): Promise<void>;
+  /** The processors stand still while the host's time goes on. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** An NMI, on which FreeBSD and Windows panic. @param cpu default 0 */
+  nmi(cpu?: number): Promise<void>;
+
+  /** A disk on the synthetic SCSI controller of a running machine. @param lun default the first free */
+  addDisk(disk: DiskSpec, options?: { readonly lun?: number }): Promise<DiskHandle>;
+  /** A device that does as the script says, and a driver for it in the model guest. */
+  addTestDevice(options?: TestDeviceOptions): TestDevice;
+
+  /** The machine object of this version of synthvm; no part of the API. */
+  readonly internals: unknown;
+}
+
+/** Chance that comes from the seed, for the script's own use. */
+export interface SeededRandom {
+  /** An integer from 0 to `bound` - 1. */
+  below(bound: number): number;
+  pick<T>(items: readonly T[]): T;
+  /** A time between two others. */
+  time(from: Duration, to: Duration): Duration;
+}
+
+/** Groups waits under a title, which failures and reports name. */
+export type Step = <T>(title: string, body: () => Promise<T> | T) => Promise<T>;
+
+interface Tools {
+  readonly step: Step;
+  readonly expect: Expect;
+  readonly random: SeededRandom;
+  readonly seed: bigint;
+  /** Keeps a figure for the report: `note('lost packets', 3)`. */
+  note(label: string, value: string | number | boolean): void;
+}
+
+export interface SingleTest extends Tools {
+  readonly vm: Vm;
+}
+
+export interface TopologyTest<Name extends string = string> extends Tools {
+  readonly vms: Readonly<Record<Name, Vm>>;
+  /** Lets virtual time pass for all machines. */
+  run(time: Duration): Promise<void>;
+}
+
+/** What `scenario` returns; the runner finds every one that a script declares. */
+export interface Scenario {
+  readonly name: string;
+}
+
+/** Declares a scenario. */
+export interface DeclareScenario {
+  (name: string, config: SingleConfig, body: (test: SingleTest) => Promise<void> | void): Scenario;
+  <const Name extends string>(
+    name: string,
+    config: TopologyConfig<Name>,
+    body: (test: TopologyTest<NoInfer<Name>>) => Promise<void> | void,
+  ): Scenario;
+}
+
+/** Fails the scenario as soon as the console shows this, until it is disposed of. */
+export type Never = (vm: Vm, pattern: Pattern) => Disposable;

@@ -1,0 +1,270 @@
+/** Disks, network adapters and integration components as scripts use them. */
+import { InputError } from '../core/errors.ts';
+import type { Random } from '../core/random.ts';
+import type { InjectedFault } from '../devices/scsi/faults.ts';
+import { ScsiStatus, Sense } from '../devices/scsi/spec.ts';
+import type { PluggedDisk } from '../machine/board.ts';
+import type { Machine } from '../machine/machine.ts';
+import { LinkFaults } from '../net/faults.ts';
+import type { SwitchPort } from '../net/switch-port.ts';
+import type {
+  Answer,
+  DiskFault,
+  DiskHandle,
+  Integration,
+  KvpData,
+  LinkFault,
+  NetworkAdapter,
+  Packet,
+  WaitOptions,
+} from './api.ts';
+import type { Pump } from './pump.ts';
+import { durationNs, withinNs } from './values.ts';
+
+/** Longer than the host itself waits for a guest's answer. */
+const ANSWER_WITHIN: WaitOptions = { within: '60s' };
+
+interface Owner {
+  readonly machine: Machine;
+  readonly pump: Pump;
+  readonly vm: string;
+}
+
+function faultAnswer(fault: DiskFault): Partial<InjectedFault> {
+  const { answer = 'medium-error', access } = fault;
+  if (answer === 'slow') return {};
+  if (answer === 'busy') return { scsiStatus: ScsiStatus.busy };
+  if (answer !== 'medium-error') return answer;
+  return { sense: access === 'write' ? Sense.writeError : Sense.unrecoveredReadError };
+}
+
+export class DiskControl implements DiskHandle {
+  readonly #owner: Owner;
+  /** Of the present power cycle. */
+  readonly #plugged: () => PluggedDisk | undefined;
+  /** Faults outlive power cycles, as a bad sector does. */
+  readonly #faults = new Map<InjectedFault, () => void>();
+  onRemove: (() => void) | undefined;
+
+  constructor(owner: Owner, plugged: () => PluggedDisk | undefined) {
+    this.#owner = owner;
+    this.#plugged = plugged;
+  }
+
+  get lun(): number | undefined {
+    const plugged = this.#plugged();
+    const isSynthetic = plugged?.controllerId === this.#owner.machine.board.scsi.offer.instanceId;
+    return isSynthetic ? plugged?.lun : undefined;
+  }
+
+  fault(fault: DiskFault): Disposable {
+    const { lba, delay, answer: _answer, ...rest } = fault;
+    const injected: InjectedFault = {
+      ...rest,
+      ...faultAnswer(fault),
+      ...(lba === undefined ? {} : { firstLba: lba }),
+      ...(delay === undefined ? {} : { delayNs: durationNs('delay', delay) }),
+    };
+    this.#inject(injected);
+    return {
+      [Symbol.dispose]: () => {
+        this.#faults.get(injected)?.();
+        this.#faults.delete(injected);
+      },
+    };
+  }
+
+  remove(): Promise<void> {
+    const { lun } = this;
+    if (lun === undefined) throw new InputError('disk', 'is not on the synthetic SCSI controller');
+    this.#owner.machine.board.scsi.detach({ target: 0, lun });
+    this.onRemove?.();
+    return Promise.resolve();
+  }
+
+  powerCycled(): void {
+    if (this.#plugged() === undefined) return;
+    for (const fault of this.#faults.keys()) this.#inject(fault);
+  }
+
+  #inject(fault: InjectedFault): void {
+    const plugged = this.#plugged();
+    if (plugged === undefined) throw new InputError('disk', 'is not plugged in');
+    this.#faults.set(fault, plugged.unit.faults.inject(fault));
+  }
+}
+
+export class AdapterControl implements NetworkAdapter {
+  readonly mac: string;
+  readonly #owner: Owner;
+  readonly #port: SwitchPort;
+  readonly #random: Random;
+  readonly #watchers = new Set<(packet: Packet) => void>();
+
+  constructor(owner: Owner, port: SwitchPort, mac: Uint8Array, random: Random) {
+    this.#owner = owner;
+    this.#port = port;
+    this.#random = random;
+    this.mac = Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  }
+
+  link(isUp: boolean): void {
+    this.#port.setLink(isUp);
+  }
+
+  faults(fault?: LinkFault): void {
+    if (fault === undefined) {
+      this.#port.faults = undefined;
+      return;
+    }
+    const { drop = 0, duplicate = 0, delay = '0ns', jitter = '0ns' } = fault;
+    this.#port.faults = new LinkFaults(this.#random, {
+      loss: drop,
+      duplication: duplicate,
+      delayNs: durationNs('delay', delay),
+      jitterNs: durationNs('jitter', jitter),
+    });
+  }
+
+  packet(question: (packet: Packet) => boolean, options?: WaitOptions): Promise<Packet> {
+    const what = `a packet of adapter ${this.mac}`;
+    return this.#owner.pump.wait<Packet>(
+      {
+        what,
+        vm: this.#owner.vm,
+        withinNs: withinNs(options),
+        start: (settle) => {
+          const watcher = (packet: Packet): void => {
+            if (question(packet)) settle(packet);
+          };
+          this.#watchers.add(watcher);
+          this.#tap();
+          return () => this.#watchers.delete(watcher);
+        },
+      },
+      new Error(what),
+    );
+  }
+
+  /** Sees frames beside a tap that is there already, such as a capture. */
+  #tap(): void {
+    const before = this.#port.tap;
+    if (before !== undefined && this.#isTapped) return;
+    this.#isTapped = true;
+    this.#port.tap = (isFromStation, bytes, start, length) => {
+      before?.(isFromStation, bytes, start, length);
+      if (this.#watchers.size === 0) return;
+      const packet = { sent: isFromStation, bytes: bytes.slice(start, start + length) };
+      for (const watcher of this.#watchers) watcher(packet);
+    };
+  }
+
+  #isTapped = false;
+}
+
+export class IntegrationHandle implements Integration {
+  readonly #owner: Owner;
+
+  constructor(owner: Owner) {
+    this.#owner = owner;
+  }
+
+  get #devices(): Machine['board']['integration'] {
+    return this.#owner.machine.board.integration;
+  }
+
+  readonly kvp: Integration['kvp'] = {
+    get: (pool, key) =>
+      this.#ask(`key "${key}"`, (done) =>
+        this.#devices.keyValuePair.get(pool, key, (outcome, status, entry) =>
+          done({ outcome, status, entry }),
+        ),
+      ),
+    set: (pool, key, data) =>
+      this.#ask(`key "${key}" to be set`, (done) =>
+        this.#devices.keyValuePair.set(pool, key, kvpData(data), (outcome, status) =>
+          done({ outcome, status }),
+        ),
+      ),
+    delete: (pool, key) =>
+      this.#ask(`key "${key}" to be deleted`, (done) =>
+        this.#devices.keyValuePair.delete(pool, key, (outcome, status) =>
+          done({ outcome, status }),
+        ),
+      ),
+    enumerate: (pool, index) =>
+      this.#ask(`key number ${index}`, (done) =>
+        this.#devices.keyValuePair.enumerate(pool, index, (outcome, status, entry) =>
+          done({ outcome, status, entry }),
+        ),
+      ),
+    list: (pool) =>
+      this.#ask('the list of keys', (done) =>
+        this.#devices.keyValuePair.list(pool, (outcome, status, entries) =>
+          done({ outcome, status, entries }),
+        ),
+      ),
+  };
+
+  get heartbeat(): { readonly status: string } {
+    return { status: this.#devices.heartbeat.status };
+  }
+
+  readonly timeSync: Integration['timeSync'] = {
+    jump: (time) => {
+      this.#devices.timeSync.hostOffsetNs += durationNs('time', time);
+    },
+    send: (kind, options) =>
+      this.#devices.timeSync.sendTime(
+        kind,
+        options?.age === undefined ? {} : { ageNs: durationNs('age', options.age) },
+      ),
+  };
+
+  shutdown(
+    type: 'powerOff' | 'restart' | 'hibernate' = 'powerOff',
+    options: WaitOptions & { readonly force?: boolean } = {},
+  ): Promise<Answer> {
+    const { shutdown } = this.#devices;
+    return this.#ask(
+      'an answer to the shutdown request',
+      (done) =>
+        shutdown.whenReady(() =>
+          shutdown.ask({ type, isForced: options.force === true }, (outcome, status) =>
+            done({ outcome, status }),
+          ),
+        ),
+      options,
+    );
+  }
+
+  backup(): Promise<{ readonly step: string } & Answer> {
+    return this.#ask('the backup', (done) =>
+      this.#devices.volumeShadowCopy.backup(() => undefined, done),
+    );
+  }
+
+  #ask<T>(
+    what: string,
+    send: (done: (answer: T) => void) => void,
+    options: WaitOptions = ANSWER_WITHIN,
+  ): Promise<T> {
+    const { pump, vm } = this.#owner;
+    return pump.wait<T>(
+      {
+        what,
+        vm,
+        withinNs: withinNs(options),
+        start: (settle) => {
+          send(settle);
+          return undefined;
+        },
+      },
+      new Error(what),
+    );
+  }
+}
+
+function kvpData(data: KvpData | string): KvpData {
+  return typeof data === 'string' ? { type: 'string', value: data } : data;
+}

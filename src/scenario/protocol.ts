@@ -1,0 +1,72 @@
+/** What a worker and its supervisor say to each other. Everything here can be cloned. */
+import type { ExitCode } from '../core/errors.ts';
+import type { Switches } from '../guest/switches.ts';
+import type { HostName } from '../machine/profiles.ts';
+import type { AwaitRecord, RunRecord, ScriptPlace, StepRecord } from './record.ts';
+
+/** What to run of a file. */
+export interface Task {
+  /** As the user wrote it. */
+  readonly file: string;
+  /** Only scenarios whose names hold this. */
+  readonly only?: string | undefined;
+  /** Seeds of each scenario, one run for each; undefined: its own. */
+  readonly seeds?: readonly bigint[] | undefined;
+  /** Hosts of each scenario; undefined: its own; `all`: every one that it is meant for. */
+  readonly hosts?: readonly HostName[] | 'all' | undefined;
+  readonly switches?: Partial<Switches> | undefined;
+  readonly isPerturbed?: boolean;
+  readonly wallLimitMs?: number | undefined;
+  /** Ends the task with the first run that fails. */
+  readonly stopsAtFailure?: boolean;
+  /** Tells every step and wait as it begins. */
+  readonly isLive?: boolean;
+  /** Words of the command that runs this again, without file, scenario and seed. */
+  readonly replayFlags?: readonly string[];
+}
+
+/** A script that could not be loaded. */
+export interface LoadFailure {
+  readonly file: string;
+  /** One line. */
+  readonly message: string;
+  readonly place: ScriptPlace | undefined;
+  readonly exitCode: ExitCode;
+}
+
+/** A run of a matrix that makes no sense, and why. */
+export interface SkippedRun {
+  readonly file: string;
+  readonly scenario: string;
+  readonly host: HostName;
+  readonly reason: string;
+}
+
+export type ToWorker =
+  | { readonly kind: 'task'; readonly task: Task }
+  | { readonly kind: 'interrupt' }
+  | { readonly kind: 'stop' };
+
+export type FromWorker =
+  /** Ready for a task. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'load-failed'; readonly failure: LoadFailure }
+  | {
+      readonly kind: 'begins';
+      readonly scenario: string;
+      readonly seed: bigint;
+      readonly host: HostName | undefined;
+      readonly wallLimitMs: number;
+    }
+  | { readonly kind: 'step'; readonly step: StepRecord }
+  | {
+      readonly kind: 'awaits';
+      readonly wait: AwaitRecord;
+      readonly place: ScriptPlace | undefined;
+    }
+  | { readonly kind: 'console'; readonly vm: string; readonly text: string }
+  | { readonly kind: 'warning'; readonly message: string }
+  | { readonly kind: 'skipped'; readonly skipped: SkippedRun }
+  | { readonly kind: 'record'; readonly record: RunRecord }
+  /** A fault of ours. */
+  | { readonly kind: 'fault'; readonly detail: string };

@@ -1,0 +1,365 @@
+/** One run of one scenario: machines, body, and the record of what came of it. */
+import { Random } from '../core/random.ts';
+import { describeEnding } from '../machine/endings.ts';
+import { Machine } from '../machine/machine.ts';
+import type { HostName } from '../machine/profiles.ts';
+import { Topology } from '../machine/topology.ts';
+import type { VirtualSwitch } from '../net/switch.ts';
+import type { BlockDevice } from '../storage/block.ts';
+import type { SeededRandom, SingleTest, Step, TopologyTest, Vm, VmConfig } from './api.ts';
+import {
+  buildConfig,
+  checkKeys,
+  openDisk,
+  type BuiltConfig,
+  type Overrides,
+} from './build-machine.ts';
+import { NothingLeft, WaitError, type WaitFailure } from './errors.ts';
+import { scriptExpect } from './expect.ts';
+import { failureOf } from './failure.ts';
+import { Pump } from './pump.ts';
+import type { AwaitRecord, FailureRecord, NoteRecord, RunRecord, StepRecord } from './record.ts';
+import type { ScenarioEntry } from './registry.ts';
+import { TestDriver } from './test-device.ts';
+import { durationNs } from './values.ts';
+import { VmHandle } from './vm-handle.ts';
+import { type PumpWorld, SingleWorld, TopologyWorld, type WorldMachine } from './world.ts';
+
+const DEFAULT_SEED = 1n;
+const DEFAULT_WALL_LIMIT = '60s';
+/** How often a body that is not at a machine's wait is looked at. */
+const CHECK_INTERVAL_MS = 200;
+/** The machine of a scenario that has one. */
+const SINGLE_NAME = 'vm';
+
+/** Hears a run, from before its first power-on. */
+export interface RunObserver {
+  /** Machines are there, and off. */
+  begun?(machines: readonly VmHandle[]): void;
+  step?(step: StepRecord): void;
+  /** @param site has the script's line in its stack */
+  awaits?(wait: AwaitRecord, site: Error): void;
+  finished?(record: RunRecord): void;
+}
+
+export interface RunOptions {
+  /** The script, as a path that the user knows. */
+  readonly file: string;
+  readonly seed?: bigint | undefined;
+  readonly overrides?: Overrides;
+  /** Disturbs times and orders by the seed. */
+  readonly isPerturbed?: boolean;
+  /** Over the scenario's own. */
+  readonly wallLimitMs?: number | undefined;
+  readonly warn?: (message: string) => void;
+  readonly observer?: RunObserver | undefined;
+  /** Why the user wants it to stop, if so. */
+  readonly interrupted?: () => boolean;
+  /** Takes a function that ends the run with an error from outside its body. */
+  readonly onStray?: (end: (error: unknown) => void) => void;
+  /** The words of the command that runs this again. */
+  readonly replay?: (seed: bigint) => readonly string[];
+}
+
+function machinesOf(entry: ScenarioEntry): readonly VmConfig[] {
+  return entry.kind === 'single' ? [entry.config] : Object.values(entry.config.machines);
+}
+
+/** Hosts that a scenario is meant for; undefined: all. */
+export function declaredHosts(entry: ScenarioEntry): readonly HostName[] | undefined {
+  if (entry.config.hosts !== undefined) return entry.config.hosts;
+  const said = machinesOf(entry).flatMap(({ host }) => host ?? []);
+  return said.length === 0 ? undefined : [...new Set(said)];
+}
+
+/** Whether a host without Generation 2 could not run it as it is declared. */
+export function wantsGeneration2(entry: ScenarioEntry): boolean {
+  return machinesOf(entry).some(({ generation }) => generation === 2);
+}
+
+export function seedOf({ config }: ScenarioEntry): bigint {
+  return BigInt.asUintN(64, BigInt(config.seed ?? DEFAULT_SEED));
+}
+
+export function wallLimitMsOf({ config }: ScenarioEntry): number {
+  return durationNs('wallLimit', config.wallLimit ?? DEFAULT_WALL_LIMIT) / 1e6;
+}
+
+function seededRandom(random: Random): SeededRandom {
+  return {
+    below: (bound) => random.below(bound),
+    pick: (items) => items[random.below(items.length)]!,
+    time: (from, to) => {
+      const fromNs = durationNs('from', from);
+      const toNs = durationNs('to', to);
+      return `${fromNs + random.below(Math.max(1, toNs - fromNs + 1))}ns`;
+    },
+  };
+}
+
+/** Everything of one run that is taken down at its end. */
+class ScenarioRun {
+  readonly #entry: ScenarioEntry;
+  readonly #options: RunOptions;
+  readonly #seed: bigint;
+  readonly #opened: BlockDevice[] = [];
+  readonly #steps: StepRecord[] = [];
+  readonly #openSteps: StepRecord[] = [];
+  readonly #awaits: AwaitRecord[] = [];
+  readonly #notes: NoteRecord[] = [];
+  readonly #startedMs = performance.now();
+  readonly #wallLimitMs: number;
+  #vms: VmHandle[] = [];
+  #world: PumpWorld | undefined;
+  #pump: Pump | undefined;
+
+  constructor(entry: ScenarioEntry, options: RunOptions) {
+    this.#entry = entry;
+    this.#options = options;
+    this.#seed = options.seed ?? seedOf(entry);
+    this.#wallLimitMs = options.wallLimitMs ?? wallLimitMsOf(entry);
+  }
+
+  async run(): Promise<RunRecord> {
+    let failure: FailureRecord | undefined;
+    try {
+      const body = this.#prepare();
+      this.#options.observer?.begun?.(this.#vms);
+      await this.#limited(body);
+      failure = this.#afterBody();
+    } catch (error) {
+      failure = this.#failure(error);
+    } finally {
+      for (const device of this.#opened) device.close();
+    }
+    const record = this.#record(failure);
+    this.#options.observer?.finished?.(record);
+    return record;
+  }
+
+  /** @returns what runs the body */
+  #prepare(): () => Promise<void> {
+    const entry = this.#entry;
+    if (entry.kind === 'single') {
+      checkKeys(entry.name, entry.config, true);
+      const vm = this.#single(entry.config);
+      const test: SingleTest = { ...this.#tools(), vm };
+      return async () => entry.body(test);
+    }
+    const vms = this.#several(entry.config.machines, entry.config.switches ?? []);
+    const byName = Object.fromEntries(vms.map((vm) => [vm.name, vm as Vm]));
+    const test: TopologyTest = {
+      ...this.#tools(),
+      vms: byName,
+      run: (time) =>
+        this.#pump!.wait<void>(
+          { what: `${time} to pass`, withinNs: durationNs('time', time), isTime: true },
+          new Error('run'),
+        ),
+    };
+    return async () => entry.body(test);
+  }
+
+  #single(config: VmConfig): VmHandle {
+    const built = this.#config(SINGLE_NAME, config, this.#seed, new Map());
+    const driver = new TestDriver();
+    const machine = new Machine({ ...built, drivers: [driver] });
+    const entry = this.#worldMachine(SINGLE_NAME, machine, config);
+    this.#pump = this.#newPump(new SingleWorld(entry));
+    return this.#handle(entry, built, driver);
+  }
+
+  #several(
+    machines: Readonly<Record<string, VmConfig>>,
+    switchNames: readonly string[],
+  ): readonly VmHandle[] {
+    const topology = new Topology();
+    const switches = new Map(
+      switchNames.map((name): [string, VirtualSwitch] => [name, topology.createSwitch()]),
+    );
+    const seeds = new Random(this.#seed, 'machines');
+    const made = Object.entries(machines).map(([name, config]) => {
+      checkKeys(name, config, false);
+      const seed = (BigInt(seeds.u32()) << 32n) | BigInt(seeds.u32());
+      const built = this.#config(name, config, seed, switches);
+      const driver = new TestDriver();
+      const machine = topology.add({ ...built, drivers: [driver] });
+      return { entry: this.#worldMachine(name, machine, config), built, driver };
+    });
+    const entries = made.map(({ entry }) => entry);
+    this.#pump = this.#newPump(new TopologyWorld(topology, entries));
+    for (const { entry, built, driver } of made) this.#handle(entry, built, driver);
+    return this.#vms;
+  }
+
+  #config(
+    name: string,
+    config: VmConfig,
+    seed: bigint,
+    switches: ReadonlyMap<string, VirtualSwitch>,
+  ): BuiltConfig {
+    return buildConfig(config, {
+      name,
+      file: this.#options.file,
+      seed,
+      switches,
+      overrides: this.#options.overrides ?? {},
+      warn: (message) => this.#options.warn?.(message),
+      opened: this.#opened,
+    });
+  }
+
+  #worldMachine(name: string, machine: Machine, { autoStart = true }: VmConfig): WorldMachine {
+    return { name, machine, startsByItself: autoStart };
+  }
+
+  #handle(entry: WorldMachine, built: BuiltConfig, testDriver: TestDriver): VmHandle {
+    const vm = new VmHandle({
+      entry,
+      host: built.host,
+      guest: built.preset,
+      pump: this.#pump!,
+      testDriver,
+      random: new Random(built.seed, `host ${entry.name}`),
+      openDisk: (spec) =>
+        openDisk(spec, built.generation, {
+          file: this.#options.file,
+          seed: built.seed,
+          warn: (message) => this.#options.warn?.(message),
+          opened: this.#opened,
+        }),
+    });
+    this.#vms.push(vm);
+    return vm;
+  }
+
+  #newPump(world: PumpWorld): Pump {
+    this.#world = world;
+    return new Pump({
+      world,
+      onWait: ({ what, vm, startNs, deadlineNs, site }) => {
+        const wait = { what, vm, startNs, deadlineNs };
+        this.#awaits.push(wait);
+        this.#options.observer?.awaits?.(wait, site);
+      },
+      watchHost: () => this.#hostFailure(),
+    });
+  }
+
+  #hostFailure(): WaitFailure | undefined {
+    if (this.#options.interrupted?.() === true) return { kind: 'interrupted' };
+    const spentMs = performance.now() - this.#startedMs;
+    return spentMs > this.#wallLimitMs ? { kind: 'wall-time' } : undefined;
+  }
+
+  #tools(): Omit<SingleTest, 'vm'> {
+    return {
+      step: this.#step,
+      expect: scriptExpect(),
+      random: seededRandom(new Random(this.#seed, 'script')),
+      seed: this.#seed,
+      note: (label, value) => {
+        this.#notes.push({ label, value });
+      },
+    };
+  }
+
+  readonly #step: Step = async (title, body) => {
+    const step: StepRecord = {
+      title,
+      startNs: this.#pump!.nowNs,
+      endNs: undefined,
+      depth: this.#openSteps.length,
+    };
+    this.#steps.push(step);
+    this.#openSteps.push(step);
+    this.#options.observer?.step?.(step);
+    const result = await body();
+    step.endNs = this.#pump!.nowNs;
+    this.#openSteps.splice(this.#openSteps.indexOf(step), 1);
+    return result;
+  };
+
+  /** Runs the body, until something from outside ends it: real time, or an error in a callback. */
+  async #limited(body: () => Promise<void>): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ended = new Promise<never>((_, reject) => {
+      this.#options.onStray?.((error) => reject(this.#strayError(error)));
+      const check = (): void => {
+        const failure = this.#hostFailure();
+        if (failure === undefined) {
+          // A script that awaits what never comes is not kept alive by this.
+          timer = setTimeout(check, Math.min(CHECK_INTERVAL_MS, this.#wallLimitMs));
+          timer.unref();
+          return;
+        }
+        const message = hostMessage(failure, this.#wallLimitMs);
+        // Waits have the first word: they know what they waited for.
+        this.#pump!.fail(failure, message);
+        setImmediate(() => reject(new WaitError(message, failure)));
+      };
+      check();
+    });
+    try {
+      await Promise.race([body(), ended]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #strayError(error: unknown): unknown {
+    if (!(error instanceof NothingLeft)) return error;
+    const message = 'the script awaits something that never comes, and that no machine brings';
+    return new WaitError(message, { kind: 'idle' });
+  }
+
+  /** What a body that came to its end may have missed. */
+  #afterBody(): FailureRecord | undefined {
+    const [left] = this.#pump!.pending;
+    if (left !== undefined) {
+      const message = `the script ended while it had begun to wait for ${left.what}; is an await missing?`;
+      return this.#failure(new WaitError(message, { kind: 'idle' }, left.what, left.site));
+    }
+    const ended = this.#pump!.unexpectedEnding;
+    if (ended === undefined) return undefined;
+    const failure: WaitFailure = { kind: 'ended', vm: ended.name, ending: ended.ending };
+    const message = `${describeEnding(ended.ending)}, and the script did not wait for that`;
+    return this.#failure(new WaitError(message, failure));
+  }
+
+  #failure(error: unknown): FailureRecord {
+    return failureOf(error, {
+      step: this.#openSteps.at(-1)?.title,
+      declaredAt: this.#entry.site,
+    });
+  }
+
+  #record(failure: FailureRecord | undefined): RunRecord {
+    return {
+      file: this.#options.file,
+      scenario: this.#entry.name,
+      seed: this.#seed,
+      isPerturbed: this.#options.isPerturbed ?? false,
+      result: failure === undefined ? 'passed' : 'failed',
+      failure,
+      steps: this.#steps,
+      awaits: this.#awaits,
+      notes: this.#notes,
+      machines: this.#vms.map((vm) => vm.record()),
+      virtualNs: this.#pump?.nowNs ?? 0,
+      wallMs: performance.now() - this.#startedMs,
+      digest: this.#world?.digest ?? '',
+      replay: this.#options.replay?.(this.#seed) ?? [],
+    };
+  }
+}
+
+function hostMessage(failure: WaitFailure, limitMs: number): string {
+  if (failure.kind === 'interrupted') return 'interrupted';
+  return `the script has not ended within ${limitMs / 1000} s of real time`;
+}
+
+/** Runs a scenario once. Never rejects for anything that a script or a guest does. */
+export function runScenario(entry: ScenarioEntry, options: RunOptions): Promise<RunRecord> {
+  return new ScenarioRun(entry, options).run();
+}

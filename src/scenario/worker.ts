@@ -1,0 +1,170 @@
+/**
+ * A thread that loads scripts and runs their scenarios, one task after the other. A script that
+ * hangs or kills its thread harms nothing but its own run.
+ */
+import { parentPort } from 'node:worker_threads';
+import { ExitCode } from '../core/errors.ts';
+import { HOST_NAMES, HOST_PROFILES, type HostName } from '../machine/profiles.ts';
+import { NothingLeft } from './errors.ts';
+import { loadScript } from './load.ts';
+import type { FromWorker, Task, ToWorker } from './protocol.ts';
+import type { ScenarioEntry } from './registry.ts';
+import {
+  declaredHosts,
+  type RunObserver,
+  runScenario,
+  seedOf,
+  wallLimitMsOf,
+  wantsGeneration2,
+} from './run-scenario.ts';
+import { scriptPlace } from './script-place.ts';
+
+let isInterrupted = false;
+/** Ends the run that is under way with what went wrong outside its body. */
+let onStray: ((error: unknown) => void) | undefined;
+
+function post(message: FromWorker): void {
+  parentPort!.postMessage(message, []);
+}
+
+/** Hosts to run a scenario on; undefined stands for its own. */
+function hostsOf(entry: ScenarioEntry, task: Task): readonly (HostName | undefined)[] {
+  if (task.hosts === undefined) return [undefined];
+  const meant = declaredHosts(entry);
+  const asked = task.hosts === 'all' ? HOST_NAMES : task.hosts;
+  return asked.filter((host) => {
+    const reason = reasonAgainst(entry, host, task.hosts === 'all' ? meant : undefined);
+    if (reason === undefined) return true;
+    const skipped = { file: task.file, scenario: entry.name, host, reason };
+    post({ kind: 'skipped', skipped });
+    return false;
+  });
+}
+
+function reasonAgainst(
+  entry: ScenarioEntry,
+  host: HostName,
+  meant: readonly HostName[] | undefined,
+): string | undefined {
+  if (meant !== undefined && !meant.includes(host)) return 'not meant for it';
+  const lacks = wantsGeneration2(entry) && !HOST_PROFILES[host].hasGeneration2;
+  return lacks ? 'it has no Generation 2' : undefined;
+}
+
+function observerOf(task: Task): RunObserver {
+  if (task.isLive !== true) return {};
+  return {
+    begun: (vms) => {
+      for (const { name, machine } of vms) {
+        let line = '';
+        machine.console.listen((byte) => {
+          line += String.fromCharCode(byte);
+          if (byte !== 0x0a) return;
+          post({ kind: 'console', vm: name, text: line });
+          line = '';
+        });
+      }
+    },
+    step: (step) => post({ kind: 'step', step }),
+    awaits: (wait, site) => post({ kind: 'awaits', wait, place: scriptPlace(site) }),
+  };
+}
+
+async function runTask(task: Task): Promise<void> {
+  const script = await loadScript(task.file);
+  if (script.kind === 'failed') {
+    post({ kind: 'load-failed', failure: script.failure });
+    return;
+  }
+  const { only } = task;
+  const entries = script.entries.filter(({ name }) => only === undefined || name.includes(only));
+  if (entries.length === 0) {
+    const names = script.entries.map(({ name }) => `"${name}"`).join(', ');
+    const message = `no scenario's name holds "${only}"; there are ${names}`;
+    const failure = { file: task.file, message, place: undefined, exitCode: ExitCode.usage };
+    post({ kind: 'load-failed', failure });
+    return;
+  }
+  for (const entry of entries) {
+    for (const host of hostsOf(entry, task)) {
+      for (const seed of task.seeds ?? [undefined]) {
+        if (isInterrupted) return;
+        const isPassed = await runOnce(entry, task, host, seed);
+        if (!isPassed && task.stopsAtFailure === true) return;
+      }
+    }
+  }
+}
+
+async function runOnce(
+  entry: ScenarioEntry,
+  task: Task,
+  host: HostName | undefined,
+  seed: bigint | undefined,
+): Promise<boolean> {
+  const wallLimitMs = task.wallLimitMs ?? wallLimitMsOf(entry);
+  post({ kind: 'begins', scenario: entry.name, seed: seed ?? seedOf(entry), host, wallLimitMs });
+  const record = await runScenario(entry, {
+    file: task.file,
+    seed,
+    overrides: { host, switches: task.switches },
+    isPerturbed: task.isPerturbed ?? false,
+    wallLimitMs,
+    warn: (message) => post({ kind: 'warning', message }),
+    observer: observerOf(task),
+    interrupted: () => isInterrupted,
+    onStray: (end) => {
+      onStray = end;
+    },
+    replay: (used) => [
+      'synthvm',
+      'run',
+      task.file,
+      '--only',
+      entry.name,
+      '--seed',
+      String(used),
+      ...(host === undefined ? [] : ['--host', host]),
+      ...(task.replayFlags ?? []),
+    ],
+  });
+  onStray = undefined;
+  post({ kind: 'record', record });
+  return record.result === 'passed';
+}
+
+/** Bodies of promises that nobody awaits, and callbacks of timers: still the script's faults. */
+function stray(error: unknown): void {
+  if (onStray !== undefined) onStray(error);
+  else if (!(error instanceof NothingLeft)) post({ kind: 'fault', detail: detailOf(error) });
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+async function perform(task: Task): Promise<void> {
+  // While a script runs, only what it waits for keeps the thread alive.
+  parentPort!.unref();
+  try {
+    await runTask(task);
+  } catch (error) {
+    post({ kind: 'fault', detail: detailOf(error) });
+  }
+  parentPort!.ref();
+  post({ kind: 'ready' });
+}
+
+/** What a worker thread does; never returns while its supervisor wants it. */
+export function workerMain(): void {
+  process.on('unhandledRejection', stray);
+  process.on('uncaughtException', stray);
+  // Nothing is left that could wake the script: it awaits what never comes.
+  process.on('beforeExit', () => setImmediate(() => stray(new NothingLeft())));
+  parentPort!.on('message', (message: ToWorker) => {
+    if (message.kind === 'interrupt') isInterrupted = true;
+    else if (message.kind === 'stop') process.exit(0);
+    else void perform(message.task);
+  });
+  post({ kind: 'ready' });
+}

@@ -1,0 +1,154 @@
+/** What a script may do on the host's side. */
+import { describe, it } from 'vitest';
+import { passes } from './support/run.ts';
+
+describe('disks', () => {
+  it('come and go while the guest runs', async () => {
+    await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      const disk = await vm.addDisk({ size: '8M' });
+      expect((await vm.disk('da1')).bytes).toBe(8 * 1024 * 1024);
+      expect(disk.lun).toBe(1);
+      await disk.remove();
+      await vm.console.wait('da1', { within: '10s' });
+      await vm.console.wait(/da1.*(detached|destroyed)/, { within: '10s' });
+    });
+  });
+
+  it('fail by block and count', async () => {
+    await passes(
+      async ({ vm, expect }) => {
+        const fault = vm.disks[1]!.fault({ lba: 0, access: 'read' });
+        await vm.boot();
+        expect(vm.console.lines(/MEDIUM ERROR/).length).toBeGreaterThan(0);
+        fault[Symbol.dispose]();
+        await vm.reset();
+        await vm.boot();
+      },
+      { disks: [{ builtIn: true }, { size: '8M' }] },
+    );
+  });
+});
+
+describe('devices on VMBus', () => {
+  it('are rescinded and offered again', async () => {
+    await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      const before = await vm.vmbus.channel('timesync');
+      vm.vmbus.rescind('timesync');
+      await vm.vmbus.message('relIdReleased', { within: '5s' });
+      expect(vm.vmbus.channels.find(({ id }) => id === before.id)?.state).toBe('rescinded');
+      vm.vmbus.offer('timesync');
+      expect((await vm.vmbus.channel('timesync', { within: '5s' })).state).toBe('open');
+      expect(() => vm.vmbus.rescind('timesink')).toThrow('no device is called "timesink"');
+    });
+  });
+
+  it('of the script’s own send and count', async () => {
+    await passes(async ({ vm, expect }) => {
+      const device = vm.addTestDevice();
+      await vm.boot();
+      await vm.until(() => device.isOpen);
+      for (let packet = 0; packet < 5; packet += 1) device.send(packet);
+      await vm.until(() => device.driver.handledNs.length === 5, { within: '1s' });
+      device.rescind();
+      await vm.until(() => device.driver.detached === 1, { within: '5s' });
+      device.offer();
+      await vm.until(() => device.driver.attached.length === 2, { within: '5s' });
+      expect(device.driver.attached.map(({ status }) => status)).toEqual([0, 0]);
+    });
+  });
+
+  it('have their messages held, delayed and lost', async () => {
+    await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      const device = vm.addTestDevice({ offered: false });
+      const hold = vm.vmbus.hold({ type: 'openResult', device });
+      device.offer();
+      await vm.run('1s');
+      expect(device.driver.attached).toHaveLength(0);
+      expect(hold.held.map(({ type }) => type)).toEqual(['openResult']);
+      hold.deliver();
+      await vm.until(() => device.driver.attached.length === 1, { within: '1s' });
+      hold[Symbol.dispose]();
+
+      using _late = vm.vmbus.delay({ type: 'offerChannel', by: '2s', times: 1 });
+      const late = vm.addTestDevice();
+      await vm.run('1s');
+      expect(late.isOpen).toBe(false);
+      await vm.until(() => late.isOpen, { within: '2s' });
+
+      using _lost = vm.vmbus.drop({ type: 'offerChannel' });
+      const lost = vm.addTestDevice();
+      await vm.run('5s');
+      expect(lost.isOpen).toBe(false);
+      expect(() => vm.vmbus.drop({ type: 'openReslut' })).toThrow('did you mean "openResult"?');
+    });
+  });
+
+  it('wait for message buffers of a busy host', async () => {
+    await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      vm.vmbus.credits({ buffers: 1, perMessage: '100ms' });
+      const slow = vm.addTestDevice();
+      const startNs = vm.time.ns;
+      await vm.until(() => slow.isOpen, { within: '10s' });
+      expect(vm.time.ns - startNs).toBeGreaterThan(50e6);
+      vm.vmbus.credits();
+      const quick = vm.addTestDevice();
+      await vm.until(() => quick.isOpen, { within: '50ms' });
+    });
+  });
+});
+
+describe('integration components', () => {
+  it('answer key-value requests, take time and shut down', async () => {
+    await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      await vm.run('2s');
+      const { kvp, timeSync } = vm.integration;
+      const list = await kvp.list('auto');
+      expect(list.entries.map(({ key }) => key)).toContain('OSName');
+      expect(await kvp.set('external', 'colour', 'blue')).toEqual({
+        outcome: 'answered',
+        status: 0,
+      });
+      expect((await kvp.get('external', 'colour')).entry?.data).toEqual({
+        type: 'string',
+        value: 'blue',
+      });
+      expect(vm.integration.heartbeat.status).toBe('ok');
+      // Hours are not among the units.
+      expect(() => timeSync.jump('1h' as never)).toThrow('"1h" is not a duration');
+      timeSync.jump('60m');
+      expect(timeSync.send('sync')).toBe(true);
+      await vm.console.login();
+      const date = await vm.console.run('date');
+      await vm.run('6s');
+      expect(await vm.console.run('date')).not.toBe(date);
+    });
+    await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      expect((await vm.integration.shutdown()).status).toBe(0);
+      expect((await vm.halt({ within: '60s' })).reason).toBe('power-off');
+    });
+  });
+});
+
+describe('input and screen', () => {
+  it('types at the screen’s console, and reads it', async () => {
+    const { machines } = await passes(async ({ vm, expect }) => {
+      await vm.boot();
+      await vm.screen.wait('login:', { within: '5s' });
+      await vm.keyboard.type('root');
+      await vm.keyboard.press('enter');
+      await vm.mouse.move(10, 10);
+      await vm.mouse.click();
+      await vm.screen.waitStill({ within: '30s' });
+      const png = await vm.screen.screenshot('prompt');
+      expect(png.length).toBeGreaterThan(1000);
+      expect(() => vm.keyboard.press('entre')).toThrow('did you mean "enter"?');
+    });
+    if (machines[0]!.screenshots[0]?.name !== 'prompt') throw new Error('no screenshot was kept');
+  });
+});
