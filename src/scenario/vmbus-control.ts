@@ -135,7 +135,7 @@ export class VmbusHandle implements VmbusControl {
   }
 
   rescind(name: string, index = 0): void {
-    const named = this.#machine.board.vmbus.devices.filter(
+    const named = this.#machine.board.vmbus.plugged.filter(
       ({ device }) => device.offer.name === name,
     );
     const found = named[index];
@@ -271,7 +271,7 @@ export class VmbusHandle implements VmbusControl {
     if (count > 0) {
       return new InputError('vmbus', `there is no device "${name}" number ${index}, but ${count}`);
     }
-    const names = this.#machine.board.vmbus.devices.map(({ device }) => device.offer.name);
+    const names = this.#machine.board.vmbus.plugged.map(({ device }) => device.offer.name);
     const all = [...new Set(names)].join(', ');
     return new InputError('vmbus', `no device is called "${name}"; there are ${all}`);
   }

@@ -227,7 +227,7 @@ export class VmbusServer implements BusCore, ChannelBus {
   }
 
   /** Devices on the bus, each with its way to it; not those that were withdrawn. */
-  get devices(): readonly { readonly device: VmbusDevice; readonly bus: OfferedDevice }[] {
+  get plugged(): readonly { readonly device: VmbusDevice; readonly bus: OfferedDevice }[] {
     return this.#slots
       .all()
       .filter(({ subChannelIndex, state }) => subChannelIndex === 0 && state !== 'revoked')
