@@ -10,7 +10,7 @@ import type { Invocation } from './parse.ts';
 import { readScript, readSeed, readTask } from './scenario-flags.ts';
 
 /** `synthvm run`. */
-export async function runCommand(invocation: Invocation, output: Output): Promise<ExitCode> {
+export async function runCommand(invocation: Invocation, output: Output): Promise<number> {
   const file = readScript(invocation);
   const seed = readSeed(invocation);
   const task = {
@@ -42,7 +42,7 @@ class RunReport {
   readonly #output: Output;
   readonly #isQuiet: boolean;
   readonly #showsConsole: boolean;
-  exitCode: ExitCode = ExitCode.ok;
+  exitCode: number = ExitCode.ok;
 
   constructor(output: Output, isQuiet: boolean, showsConsole: boolean) {
     this.#output = output;
@@ -116,7 +116,7 @@ class RunReport {
   }
 
   /** The first failure's code is the process's. */
-  #error(text: string, exitCode: ExitCode): void {
+  #error(text: string, exitCode: number): void {
     this.#output.error(`${this.#output.errorColors.red('error:')} ${text}\n`);
     if (this.exitCode === ExitCode.ok) this.exitCode = exitCode;
   }

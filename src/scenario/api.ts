@@ -171,7 +171,10 @@ export type HaltReason =
   | 'guest-crash'
   | 'triple-fault'
   | 'boot-stopped'
-  | 'stage-stopped';
+  | 'stage-stopped'
+  /** The guest needs something that this machine does not have. */
+  | 'unimplemented'
+  | 'debug-exit';
 
 export interface Halt {
   readonly reason: HaltReason;

@@ -41,8 +41,8 @@ export interface BuildOptions {
   readonly opened: BlockDevice[];
 }
 
-/** `unplugged`: the machine's adapters, world and drivers are the caller's. */
-export type BuiltConfig = Omit<MachineConfig, 'world'> & { readonly generation: 1 | 2 };
+/** The machine's world and drivers are the caller's. */
+export type BuiltConfig = Omit<MachineConfig, 'world'> & { readonly preset: PresetName };
 
 function wrong(name: string, what: string): InputError {
   return new InputError(name, what, ExitCode.usage);

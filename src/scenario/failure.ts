@@ -14,7 +14,7 @@ interface Context {
   readonly declaredAt: Error;
 }
 
-function exitCodeOfWait(failure: WaitFailure): ExitCode {
+function exitCodeOfWait(failure: WaitFailure): number {
   switch (failure.kind) {
     case 'virtual-time':
       return ExitCode.virtualTimeSpent;

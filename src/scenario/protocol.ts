@@ -1,5 +1,4 @@
 /** What a worker and its supervisor say to each other. Everything here can be cloned. */
-import type { ExitCode } from '../core/errors.ts';
 import type { Switches } from '../guest/switches.ts';
 import type { HostName } from '../machine/profiles.ts';
 import type { AwaitRecord, RunRecord, ScriptPlace, StepRecord } from './record.ts';
@@ -31,7 +30,7 @@ export interface LoadFailure {
   /** One line. */
   readonly message: string;
   readonly place: ScriptPlace | undefined;
-  readonly exitCode: ExitCode;
+  readonly exitCode: number;
 }
 
 /** A run of a matrix that makes no sense, and why. */

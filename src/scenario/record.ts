@@ -1,5 +1,4 @@
 /** What is kept of a run: enough to tell why it failed, and to run it again. */
-import type { ExitCode } from '../core/errors.ts';
 import type { HostName } from '../machine/profiles.ts';
 import type { Phase } from '../machine/watch.ts';
 import type { ChannelInfo } from './api.ts';
@@ -60,7 +59,7 @@ export interface FailureRecord {
   readonly awaited: string | undefined;
   readonly cause: WaitFailure | { readonly kind: 'assertion' | 'error' };
   /** Of `synthvm run`. */
-  readonly exitCode: ExitCode;
+  readonly exitCode: number;
 }
 
 export interface NoteRecord {

@@ -103,7 +103,7 @@ class Thread {
   }
 
   /** The record of a run whose thread is gone: what was heard of it. */
-  #failed(message: string, exitCode: ExitCode): void {
+  #failed(message: string, exitCode: number): void {
     const begun = this.#begun;
     const task = this.#task!;
     this.#begun = undefined;
