@@ -12,6 +12,7 @@ import * as control from './control.ts';
 import { loadDecimal, storeDecimal } from './decimal.ts';
 import { LOADS } from './operands.ts';
 import * as parts from './parts.ts';
+import * as transcendental from './transcendental.ts';
 import * as transfer from './transfer.ts';
 
 type Entry = readonly [name: string, execute: FloatInstruction];
@@ -93,15 +94,10 @@ const CONTROL: readonly Entry[] = [
 /** Control instructions that raise #MF first if an exception waits. */
 const WAITING_CONTROL: readonly Entry[] = [
   ['fwait -', control.nothing],
-  ['fnop -', control.nothing],
   ['emms -', control.emptyMmx],
   ['fldcw Mw', control.loadControlWord],
   ['fldenv Menv', control.loadEnvironment],
   ['frstor Msta', control.restoreState],
-  ['fincstp -', control.incrementStack],
-  ['fdecstp -', control.decrementStack],
-  ['ffree STi', control.freeRegister(false)],
-  ['ffreep STi', control.freeRegister(true)],
 ];
 
 const NUMERIC: readonly Entry[] = [
@@ -145,6 +141,19 @@ const NUMERIC: readonly Entry[] = [
   ['fxtract -', parts.extract],
   ['fprem -', parts.partialRemainder],
   ['fprem1 -', parts.partialRemainderNearest],
+  ['f2xm1 -', transcendental.exponential],
+  ['fyl2x -', transcendental.logarithmTimes],
+  ['fyl2xp1 -', transcendental.logarithmOnePlusTimes],
+  ['fptan -', transcendental.tangent],
+  ['fpatan -', transcendental.arcTangentOf],
+  ['fsin -', transcendental.sineOfTop],
+  ['fcos -', transcendental.cosineOfTop],
+  ['fsincos -', transcendental.sineAndCosine],
+  ['fnop -', control.nothing],
+  ['fincstp -', control.incrementStack],
+  ['fdecstp -', control.decrementStack],
+  ['ffree STi', control.freeRegister(false)],
+  ['ffreep STi', control.freeRegister(true)],
   ['fld1 -', transfer.constant(0, 0x8000_0000, 0, 0)],
   ['fldl2t -', transfer.constant(1, 0xd49a_784b, 0xcd1b_8afe, 0x492b_f6ff)],
   ['fldl2e -', transfer.constant(0, 0xb8aa_3b29, 0x5c17_f0bb, 0xbe87_fed0)],
