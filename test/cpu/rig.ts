@@ -7,7 +7,14 @@ import { Trace } from '../../src/core/trace.ts';
 import { Cpu, Cr0, Cr4, Efer } from '../../src/cpu/cpu.ts';
 import { CpuException, NO_ERROR_CODE } from '../../src/cpu/exception.ts';
 import { flushAll } from '../../src/cpu/mmu/tlb.ts';
-import { ACCESS_ADDRESS, ACCESS_VALUE, privateBytes, System } from '../../src/cpu/state.ts';
+import {
+  ACCESS_ADDRESS,
+  ACCESS_VALUE,
+  privateBytes,
+  SegmentIndex,
+  System,
+} from '../../src/cpu/state.ts';
+import { setNull, setSegment } from '../../src/cpu/system/segments.ts';
 import { Partition } from '../../src/hypervisor/partition.ts';
 import { x86Cpuid } from '../../src/hypervisor/x86-cpuid.ts';
 import { fullProfile } from '../hypervisor/machine.ts';
@@ -153,6 +160,12 @@ export const LONG_MODE: Registers = {
   cr4: Cr4.pae | Cr4.pge,
   efer: Efer.lme | Efer.lma | Efer.nxe,
 };
+
+/** A task register and no LDT, as every kernel has them. */
+export function setSystemSegments({ cpu }: Rig): void {
+  setSegment(cpu, SegmentIndex.tr, 0x40, 0x6000, 0x67, 0x8b);
+  setNull(cpu, SegmentIndex.ldtr, 0);
+}
 
 export function setAccess({ cpu }: Rig, linear: bigint, value = 0n): void {
   cpu.view.setBigInt64(ACCESS_ADDRESS, linear, true);

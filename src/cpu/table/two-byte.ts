@@ -66,11 +66,12 @@ f3.0f1e:fb   endbr32    -             -                        nop
 0f1e/r       nop        Ev            -                        nop alias
 0f1f/r       nop        Ev            -                        nop
 
-# control and debug registers: the mod field is ignored
-0f20/r       mov        Rn,Cn         u=oszapc                 modrr cpl0
-0f21/r       mov        Rn,Dn         u=oszapc                 modrr cpl0
-0f22/r       mov        Cn,Rn         u=oszapc                 modrr cpl0
-0f23/r       mov        Dn,Rn         u=oszapc                 modrr cpl0
+# control and debug registers: the mod field is ignored; #UD for a register that is not there comes
+# before #GP for the privilege level, so that both are theirs to check
+0f20/r       mov        Rn,Cn         u=oszapc                 modrr
+0f21/r       mov        Rn,Dn         u=oszapc                 modrr
+0f22/r       mov        Cn,Rn         u=oszapc                 modrr
+0f23/r       mov        Dn,Rn         u=oszapc                 modrr
 0f30         wrmsr      -             -                        cpl0 +ax,cx,dx
 0f31         rdtsc      -             -                        tsd +ax,dx
 0f32         rdmsr      -             -                        cpl0 +ax,cx,dx
