@@ -7,6 +7,7 @@
  */
 import type { GuestMemory } from '../core/memory.ts';
 import type { PartitionProcessor } from '../hypervisor/virtual-processor.ts';
+import { FloatContext } from './float/context.ts';
 import { Mode } from './mode.ts';
 import {
   ACTIVITY,
@@ -108,6 +109,8 @@ export class Cpu {
   /** 64-bit words, for what is rare. */
   readonly u64: BigUint64Array;
   readonly view: DataView;
+  /** What floating point instructions compute in. */
+  readonly float: FloatContext;
   /** Set by the engine. */
   host!: CpuHost;
   /**
@@ -125,6 +128,7 @@ export class Cpu {
     this.i32 = new Int32Array(memory.wasm.buffer);
     this.u64 = new BigUint64Array(memory.wasm.buffer);
     this.view = memory.view;
+    this.float = new FloatContext(memory);
   }
 
   /** General register, 64 bits. */

@@ -1,0 +1,207 @@
+/**
+ * Instructions that are functions: system instructions, floating point, and what of SIMD is too long
+ * for a meaning. One way to them for every executor: checks, operands, the call, RIP.
+ */
+import { type Cpu, Cr0, Cr4 } from './cpu.ts';
+import type { Instruction } from './decode/instruction.ts';
+import { raise, Vector } from './exception.ts';
+import { FloatFault, type FloatInstruction } from './float/context.ts';
+import { floatInstructions } from './float/instructions.ts';
+import { Layout } from './float/x87/control.ts';
+import { Status } from './float/x87/state.ts';
+import { checkRead, checkWrite, readMemory, writeMemory } from './mmu/access.ts';
+import { Mode } from './mode.ts';
+import { type BoundInstruction, type BoundOperand, OperandKind } from './semantics/bind.ts';
+import { FloatTransfer, GPR, MXCSR, OPERAND_BUFFER, X87, XMM } from './state.ts';
+import { effectiveOffset, nextRip, operandAddress } from './system/operands.ts';
+import { checkPrivilege } from './system/privilege.ts';
+import { type SystemInstruction, systemInstructionOf } from './system/system.ts';
+import { type Encoding, Trait } from './table/row.ts';
+import { encodings } from './table/table.ts';
+
+const MXCSR_STICKY = 0x3f;
+const TWO_32 = 0x1_0000_0000;
+/** Memory that floating point instructions write. */
+const STORES = /^(?:fst|fist|fbst|fnst|fnsave|fxsave|stmxcsr)/;
+/** Bytes of operands whose size the mode decides or that `bind` does not know. */
+const FXSAVE_BYTES = 512;
+
+interface Callable {
+  readonly system: SystemInstruction | undefined;
+  readonly float: FloatInstruction | undefined;
+  readonly stores: boolean;
+  /** CF, PF, AF, ZF, SF and OF, if the function gives them. */
+  readonly flags: number;
+  readonly usesMmx: boolean;
+}
+
+let callables: readonly Callable[] | undefined;
+
+function callableOf(row: Encoding): Callable {
+  return {
+    system: systemInstructionOf(row),
+    float: floatInstructions()[row.index],
+    stores: STORES.test(row.mnemonic),
+    flags: row.flags.written | row.flags.cleared,
+    usesMmx: row.operands.some(({ letter }) => 'PQN'.includes(letter)),
+  };
+}
+
+/**
+ * Raises what CR0 and CR4 say of the unit whose registers a row uses, and #MF of an MMX instruction
+ * while an x87 exception waits.
+ */
+function checkUnit(cpu: Cpu, { unit }: Encoding, usesMmx: boolean): void {
+  if (unit === 'general') return;
+  const { cr0 } = cpu;
+  if (unit === 'x87') {
+    if ((cr0 & (Cr0.em | Cr0.ts)) !== 0) raise(Vector.deviceNotAvailable);
+    return;
+  }
+  if ((cr0 & Cr0.em) !== 0) raise(Vector.invalidOpcode);
+  if (unit === 'sse' && (cpu.cr4 & Cr4.osfxsr) === 0) raise(Vector.invalidOpcode);
+  if ((cr0 & Cr0.ts) !== 0) raise(Vector.deviceNotAvailable);
+  if (usesMmx && (cpu.u16[X87.status >> 1]! & Status.summary) !== 0) raise(Vector.x87Error);
+}
+
+/**
+ * Executes an instruction that is a function. On entry RIP is the instruction's; on return the next
+ * one's, or where a branch went, or unchanged while {@link Cpu.isRepeating}. The mode, what interrupts
+ * may come and everything else may have changed.
+ * @throws CpuException with RIP, and all that counts, unchanged
+ */
+export function callInstruction(cpu: Cpu, { insn, row, operands }: BoundInstruction): void {
+  callables ??= encodings().map(callableOf);
+  const callable = callables[row.index]!;
+  cpu.isRepeating = false;
+  checkPrivilege(cpu, row.traits);
+  checkUnit(cpu, row, callable.usesMmx);
+  const { system, float } = callable;
+  if (system !== undefined) {
+    system(cpu, insn);
+    if (cpu.isRepeating || (row.traits & Trait.branch) !== 0) return;
+  } else if (float !== undefined) callFloat(cpu, insn, row, operands, callable, float);
+  else throw new Error(`${row.code} ${row.mnemonic} has no function`);
+  cpu.rip = nextRip(cpu, insn);
+}
+
+function memoryBytes(row: Encoding, insn: Instruction, operand: BoundOperand): number {
+  if (operand.size !== 0) return operand.size;
+  const isShort = insn.operandSize === 2;
+  switch (row.mnemonic) {
+    case 'fldenv':
+    case 'fnstenv':
+      return isShort ? 14 : 28;
+    case 'frstor':
+    case 'fnsave':
+      return isShort ? 94 : 108;
+    default:
+      return FXSAVE_BYTES;
+  }
+}
+
+/** Copies an operand of any size, at most a page, to the operand buffer. */
+function loadOperand(cpu: Cpu, linear: number, bytes: number): void {
+  checkRead(cpu, linear, bytes);
+  let done = 0;
+  for (; done + 4 <= bytes; done += 4) {
+    cpu.u32[(OPERAND_BUFFER + done) >> 2] = readMemory(cpu, along(cpu, linear, done), 4);
+  }
+  for (; done + 2 <= bytes; done += 2) {
+    cpu.u16[(OPERAND_BUFFER + done) >> 1] = readMemory(cpu, along(cpu, linear, done), 2);
+  }
+}
+
+function storeOperand(cpu: Cpu, linear: number, bytes: number): void {
+  let done = 0;
+  for (; done + 4 <= bytes; done += 4) {
+    writeMemory(cpu, along(cpu, linear, done), 4, cpu.u32[(OPERAND_BUFFER + done) >> 2]!);
+  }
+  for (; done + 2 <= bytes; done += 2) {
+    writeMemory(cpu, along(cpu, linear, done), 2, cpu.u16[(OPERAND_BUFFER + done) >> 1]!);
+  }
+}
+
+/** Outside long mode, linear addresses wrap at 4 GiB. */
+function along(cpu: Cpu, linear: number, distance: number): number {
+  const sum = linear + distance;
+  return sum >= TWO_32 && (cpu.mode & Mode.long) === 0 ? sum - TWO_32 : sum;
+}
+
+function registerPlace({ kind, register }: BoundOperand): number {
+  switch (kind) {
+    case OperandKind.general:
+      return GPR + 8 * register;
+    case OperandKind.xmm:
+      return XMM + 16 * register;
+    case OperandKind.mmx:
+      return X87.st + 16 * register;
+    default:
+      return OPERAND_BUFFER;
+  }
+}
+
+/** What `floatInstructions` has as the third operand. */
+function argumentOf(cpu: Cpu, row: Encoding, insn: Instruction): number {
+  if (row.unit === 'sse') {
+    if (row.operands.at(-1)!.letter === 'I') return insn.immediate;
+    return insn.operandSize === 8 ? 8 : 4;
+  }
+  let argument = ((insn.opcode & 7) << 8) | (insn.modRm & 0xff);
+  if (insn.operandSize === 2) argument |= Layout.words;
+  if ((cpu.mode & Mode.protected) === 0) argument |= Layout.real;
+  if (insn.mode === 64) argument |= Layout.long;
+  if (insn.operandSize === 8) argument |= Layout.wide;
+  return argument;
+}
+
+function callFloat(
+  cpu: Cpu,
+  insn: Instruction,
+  row: Encoding,
+  operands: readonly BoundOperand[],
+  callable: Callable,
+  execute: FloatInstruction,
+): void {
+  const memory = operands.find(({ kind }) => kind === OperandKind.memory);
+  let linear = 0;
+  let bytes = 0;
+  if (memory !== undefined) {
+    bytes = memoryBytes(row, insn, memory);
+    linear = operandAddress(cpu, insn, bytes, callable.stores);
+    if ((row.traits & Trait.align) !== 0 && (linear & 15) !== 0) {
+      raise(Vector.generalProtection, 0);
+    }
+    if (callable.stores) checkWrite(cpu, linear, bytes);
+    // An unmasked exception stores nothing: then what is there goes back.
+    loadOperand(cpu, linear, bytes);
+    if (row.unit === 'x87') {
+      cpu.u32[FloatTransfer.dataSelector >> 2] = cpu.selector(insn.segment);
+      cpu.setSigned(FloatTransfer.dataPointer, effectiveOffset(cpu, insn));
+    }
+  }
+  const [first, second] = operands;
+  let destination = first === undefined ? 0 : registerPlace(first);
+  let source = second === undefined ? destination : registerPlace(second);
+  if (row.unit === 'x87' && memory !== undefined) {
+    destination = OPERAND_BUFFER;
+    source = OPERAND_BUFFER;
+  } else if (row.feature === 'x87cmov') source = cpu.eflags;
+  const control = cpu.u32[MXCSR >> 2]!;
+  const argument = argumentOf(cpu, row, insn);
+  finish(cpu, execute(cpu.float, destination, source, argument));
+  if (callable.stores && memory !== undefined) storeOperand(cpu, linear, bytes);
+  if (callable.flags !== 0) {
+    const flags = cpu.u32[FloatTransfer.flags >> 2]!;
+    cpu.eflags = (cpu.eflags & ~callable.flags) | (flags & callable.flags);
+  }
+  if (((control ^ cpu.u32[MXCSR >> 2]!) & ~MXCSR_STICKY) !== 0) cpu.updateMode();
+}
+
+/** Raises what a floating point function answers. */
+function finish(cpu: Cpu, fault: number): void {
+  if (fault === FloatFault.none) return;
+  if (fault === FloatFault.generalProtection) raise(Vector.generalProtection, 0);
+  if (fault === FloatFault.simd && (cpu.cr4 & Cr4.osxmmexcpt) === 0) raise(Vector.invalidOpcode);
+  raise(fault);
+}
