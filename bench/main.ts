@@ -4,6 +4,7 @@
  */
 import { bootBench } from './boot.ts';
 import { framebufferBench } from './framebuffer.ts';
+import { guestLinuxBench } from './guest-linux.ts';
 import { natBench } from './nat.ts';
 import { netvscBench } from './netvsc.ts';
 import { processBench } from './process.ts';
@@ -11,9 +12,10 @@ import type { BenchResult } from './result.ts';
 import { ringBench } from './ring.ts';
 import { storvscBench } from './storvsc.ts';
 
-const SUITES: Readonly<Record<string, () => BenchResult[]>> = {
+const SUITES: Readonly<Record<string, () => BenchResult[] | Promise<BenchResult[]>>> = {
   boot: bootBench,
   framebuffer: framebufferBench,
+  'guest-linux': guestLinuxBench,
   nat: natBench,
   netvsc: netvscBench,
   process: processBench,
@@ -37,7 +39,7 @@ if (unknown !== undefined) {
 }
 for (const [name, suite] of Object.entries(SUITES)) {
   if (wanted.length > 0 && !wanted.some((word) => name.startsWith(word))) continue;
-  for (const result of suite()) {
+  for (const result of await suite()) {
     if (json) {
       process.stdout.write(`${JSON.stringify({ suite: name, ...result })}\n`);
       continue;
