@@ -6,7 +6,7 @@ import { hostsCommand } from './hosts.ts';
 import { BOOT, COMMANDS, DISK, HELP, HOSTS, type Command } from './options.ts';
 import { ProcessOutput, type Output } from './output.ts';
 import { parseCommandLine, type Invocation } from './parse.ts';
-import { RUN } from './scenario-options.ts';
+import { RUN, TEST, TYPES } from './scenario-options.ts';
 import { VERSION } from './version.ts';
 
 /** Carries out one command. @returns its exit code */
@@ -19,6 +19,8 @@ const HANDLERS = new Map<Command, CommandHandler>([
   [HELP, helpCommand],
   // What only scripts need is loaded for them alone.
   [RUN, async (...call) => (await import('./run.ts')).runCommand(...call)],
+  [TEST, async (...call) => (await import('./test.ts')).testCommand(...call)],
+  [TYPES, async (...call) => (await import('./types.ts')).typesCommand(...call)],
 ]);
 
 function helpCommand({ operands }: Invocation, output: Output): ExitCode {

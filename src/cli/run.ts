@@ -1,40 +1,31 @@
+import { existsSync } from 'node:fs';
 import { ExitCode } from '../core/errors.ts';
 import { formatDuration } from '../core/values.ts';
-import { evidenceLines, failureLine, showPlace } from '../scenario/evidence.ts';
+import { evidenceLines, failureLine } from '../scenario/evidence.ts';
 import type { FromWorker } from '../scenario/protocol.ts';
 import type { RunRecord } from '../scenario/record.ts';
-import { supervise } from '../scenario/supervisor.ts';
-import type { Output } from './output.ts';
-import { warnTo } from './output.ts';
+import { type Output, warnTo } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { readScript, readSeed, readTask } from './scenario-flags.ts';
+import { loadFailureLine, runTasks, typeErrors } from './scripts.ts';
 
 /** `synthvm run`. */
 export async function runCommand(invocation: Invocation, output: Output): Promise<number> {
+  const { values } = invocation;
   const file = readScript(invocation);
   const seed = readSeed(invocation);
-  const task = {
-    ...readTask(invocation),
-    file,
-    seeds: seed === undefined ? undefined : [seed],
-    isLive: true,
-  };
-  const report = new RunReport(
-    output,
-    invocation.values.has('quiet'),
-    invocation.values.has('console'),
-  );
-  const supervision = supervise([task], 1, (message) => report.hear(message));
-  const stop = supervision.interrupt;
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  try {
-    await supervision.done;
-  } finally {
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
-  }
-  return report.exitCode;
+  const seeds = seed === undefined ? undefined : [seed];
+  const task = { ...readTask(invocation), file, seeds, isLive: true };
+  const report = new RunReport(output, values.has('quiet'), values.has('console'));
+  // What is not there is the loader's to tell.
+  const wrong =
+    values.has('skip-check') || !existsSync(file)
+      ? []
+      : await typeErrors([file], (note) => report.progress(note));
+  for (const failure of wrong) report.hear({ kind: 'load-failed', failure });
+  if (wrong.length > 0) return report.exitCode;
+  const isWhole = await runTasks([task], 1, (message) => report.hear(message));
+  return isWhole ? report.exitCode : ExitCode.interrupted;
 }
 
 /** Prints a run as it happens. */
@@ -54,14 +45,12 @@ class RunReport {
     switch (message.kind) {
       case 'begins': {
         const host = message.host === undefined ? '' : `, host ${message.host}`;
-        this.#progress(`${message.scenario}, seed ${message.seed}${host}`);
+        this.progress(`${message.scenario}, seed ${message.seed}${host}`);
         break;
       }
       case 'step': {
         const { title, startNs, depth } = message.step;
-        this.#progress(
-          `${'  '.repeat(depth + 1)}${formatDuration(startNs).padStart(10)}  ${title}`,
-        );
+        this.progress(`${'  '.repeat(depth + 1)}${formatDuration(startNs).padStart(10)}  ${title}`);
         break;
       }
       case 'console':
@@ -71,13 +60,13 @@ class RunReport {
         warnTo(this.#output)(message.message);
         break;
       case 'load-failed': {
-        const { file, message: what, place, exitCode } = message.failure;
-        this.#error(`${place === undefined ? file : showPlace(place)}: ${what}`, exitCode);
+        const { failure } = message;
+        this.#error(loadFailureLine(failure), failure.exitCode);
         break;
       }
       case 'skipped': {
         const { scenario, host, reason } = message.skipped;
-        this.#progress(`${scenario}: not on ${host}, ${reason}`);
+        this.progress(`${scenario}: not on ${host}, ${reason}`);
         break;
       }
       case 'record':
@@ -104,14 +93,14 @@ class RunReport {
       );
       return;
     }
-    for (const { label, value } of notes) this.#progress(`  ${label}: ${value}`);
-    this.#progress(
+    for (const { label, value } of notes) this.progress(`  ${label}: ${value}`);
+    this.progress(
       `passed: ${scenario}, ${formatDuration(virtualNs)} of virtual time, ` +
         `${formatDuration(wallMs * 1e6)} real; digest ${digest}`,
     );
   }
 
-  #progress(text: string): void {
+  progress(text: string): void {
     if (!this.#isQuiet) this.#output.error(`${this.#output.errorColors.dim(`synthvm: ${text}`)}\n`);
   }
 

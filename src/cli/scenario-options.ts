@@ -33,6 +33,11 @@ const WALL_LIMIT: Option = {
 };
 const QUIET: Option = { name: 'quiet', short: 'q', help: 'print failures only' };
 
+const SKIP_CHECK: Option = {
+  name: 'skip-check',
+  help: "do not check the scripts' types, which is done where a TypeScript compiler is found",
+};
+
 export const RUN: Command = {
   name: 'run',
   operands: '<script.ts>',
@@ -45,6 +50,7 @@ export const RUN: Command = {
     PERTURB,
     WALL_LIMIT,
     { name: 'console', help: "write the guests' consoles to standard output" },
+    SKIP_CHECK,
     QUIET,
   ],
   notes: [
@@ -53,4 +59,44 @@ export const RUN: Command = {
   ],
 };
 
-export const SCENARIO_COMMANDS: readonly Command[] = [RUN];
+export const TEST: Command = {
+  name: 'test',
+  operands: '[files or folders...]',
+  summary: 'run the scenarios of many scripts at once, and report',
+  options: [
+    ONLY,
+    HOST,
+    SEED,
+    {
+      name: 'seeds',
+      value: 'N',
+      help: 'run each scenario so often, with seeds from --seed or 1 on',
+    },
+    SET,
+    PERTURB,
+    WALL_LIMIT,
+    { name: 'jobs', short: 'j', value: 'N', help: 'threads; default one for each processor' },
+    { name: 'reporter', value: 'NAME', help: 'default, junit or json' },
+    {
+      name: 'output',
+      short: 'o',
+      value: 'FILE',
+      help: 'where junit and json go; else standard output',
+    },
+    SKIP_CHECK,
+    QUIET,
+  ],
+  notes: [
+    'In folders every .ts file that imports from "synthvm" and declares a scenario is run; default this folder.',
+    'With --host the result is a matrix of scenario by host. Exit code 1 when anything failed.',
+  ],
+};
+
+export const TYPES: Command = {
+  name: 'types',
+  operands: '[file]',
+  summary: "write the API's declarations for editors; default types/synthvm.d.ts",
+  options: [{ name: 'quiet', short: 'q', help: 'say nothing' }],
+};
+
+export const SCENARIO_COMMANDS: readonly Command[] = [RUN, TEST, TYPES];

@@ -282,12 +282,12 @@ export interface Scenario {
 
 /** Declares a scenario. */
 export interface DeclareScenario {
-  (name: string, config: SingleConfig, body: (test: SingleTest) => Promise<void> | void): Scenario;
   <const Name extends string>(
     name: string,
     config: TopologyConfig<Name>,
     body: (test: TopologyTest<NoInfer<Name>>) => Promise<void> | void,
   ): Scenario;
+  (name: string, config: SingleConfig, body: (test: SingleTest) => Promise<void> | void): Scenario;
 }
 
 /** Fails the scenario as soon as the console shows this, until it is disposed of. */

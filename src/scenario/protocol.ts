@@ -20,6 +20,10 @@ export interface Task {
   readonly stopsAtFailure?: boolean;
   /** Tells every step and wait as it begins. */
   readonly isLive?: boolean;
+  /** Records of runs that passed are without consoles and waits. */
+  readonly isBrief?: boolean;
+  /** Runs that were done before, by a thread that died of one of them. */
+  readonly skipRuns?: number;
   /** Words of the command that runs this again, without file, scenario and seed. */
   readonly replayFlags?: readonly string[];
 }
@@ -47,7 +51,7 @@ export type ToWorker =
   | { readonly kind: 'stop' };
 
 export type FromWorker =
-  /** Ready for a task. */
+  /** Ready for a task; the one before is done. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'load-failed'; readonly failure: LoadFailure }
   | {

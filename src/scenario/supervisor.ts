@@ -30,6 +30,9 @@ class Thread {
   readonly #done: () => void;
   #worker: Worker | undefined;
   #task: Task | undefined;
+  /** Runs of the task that have ended. */
+  #runs = 0;
+  #isResuming = false;
   #begun: Begun | undefined;
 
   constructor(listener: TaskListener, next: () => Task | undefined, done: () => void) {
@@ -80,7 +83,14 @@ class Thread {
 
   #heard(message: FromWorker): void {
     if (message.kind === 'ready') {
-      this.#task = this.#next();
+      if (this.#task !== undefined && !this.#isResuming) this.#listener(message, this.#task);
+      // A thread that died has left the rest of its task behind.
+      if (this.#isResuming) this.#task = { ...this.#task!, skipRuns: this.#runs };
+      else {
+        this.#task = this.#next();
+        this.#runs = this.#task?.skipRuns ?? 0;
+      }
+      this.#isResuming = false;
       this.#begun = undefined;
       if (this.#task === undefined) {
         this.tell({ kind: 'stop' });
@@ -98,7 +108,10 @@ class Thread {
     else if (message.kind === 'awaits' && this.#begun !== undefined) {
       this.#begun.wait = message.wait;
       this.#begun.place = message.place;
-    } else if (message.kind === 'record') this.#begun = undefined;
+    } else if (message.kind === 'record') {
+      this.#begun = undefined;
+      this.#runs += 1;
+    }
     this.#listener(message, this.#task!);
   }
 
@@ -107,6 +120,8 @@ class Thread {
     const begun = this.#begun;
     const task = this.#task!;
     this.#begun = undefined;
+    this.#runs += 1;
+    this.#isResuming = task.stopsAtFailure !== true;
     const record: RunRecord = {
       file: task.file,
       scenario: begun?.scenario ?? '',

@@ -1,16 +1,24 @@
 /** Durations, sizes and patterns as scripts write them. */
+import { ExitCode, InputError } from '../core/errors.ts';
 import { parseDuration, parseSize } from '../core/values.ts';
 import type { Duration, Pattern, Size, WaitOptions } from './api.ts';
 
 /** Longer than any boot takes, and than any time-out of a guest's own. */
 const DEFAULT_WITHIN: Duration = '300s';
 
+/** Scripts are not always type-checked. */
+function text(what: string, value: unknown, example: string): string {
+  if (typeof value === 'string') return value;
+  throw new InputError(what, `${String(value)} is not a text such as "${example}"`, ExitCode.usage);
+}
+
 export function durationNs(what: string, time: Duration): number {
+  text(what, time, '10s');
   return time.startsWith('-') ? -parseDuration(what, time.slice(1)) : parseDuration(what, time);
 }
 
 export function sizeBytes(what: string, size: Size): number {
-  return parseSize(what, size);
+  return parseSize(what, text(what, size, '512M'));
 }
 
 export function withinNs(options: WaitOptions | undefined): number {

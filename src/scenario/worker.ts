@@ -8,6 +8,7 @@ import { HOST_NAMES, HOST_PROFILES, type HostName } from '../machine/profiles.ts
 import { NothingLeft } from './errors.ts';
 import { loadScript } from './load.ts';
 import type { FromWorker, Task, ToWorker } from './protocol.ts';
+import type { RunRecord } from './record.ts';
 import type { ScenarioEntry } from './registry.ts';
 import {
   declaredHosts,
@@ -35,6 +36,7 @@ function hostsOf(entry: ScenarioEntry, task: Task): readonly (HostName | undefin
   return asked.filter((host) => {
     const reason = reasonAgainst(entry, host, task.hosts === 'all' ? meant : undefined);
     if (reason === undefined) return true;
+    if (task.skipRuns !== undefined) return false;
     const skipped = { file: task.file, scenario: entry.name, host, reason };
     post({ kind: 'skipped', skipped });
     return false;
@@ -85,10 +87,13 @@ async function runTask(task: Task): Promise<void> {
     post({ kind: 'load-failed', failure });
     return;
   }
+  let skips = task.skipRuns ?? 0;
   for (const entry of entries) {
     for (const host of hostsOf(entry, task)) {
       for (const seed of task.seeds ?? [undefined]) {
         if (isInterrupted) return;
+        skips -= 1;
+        if (skips >= 0) continue;
         const isPassed = await runOnce(entry, task, host, seed);
         if (!isPassed && task.stopsAtFailure === true) return;
       }
@@ -129,8 +134,19 @@ async function runOnce(
     ],
   });
   onStray = undefined;
-  post({ kind: 'record', record });
+  post({ kind: 'record', record: task.isBrief === true ? brief(record) : record });
   return record.result === 'passed';
+}
+
+function brief(record: RunRecord): RunRecord {
+  if (record.result === 'failed') return record;
+  const machines = record.machines.map((machine) => ({
+    ...machine,
+    console: '',
+    channels: [],
+    screenshots: [],
+  }));
+  return { ...record, awaits: [], machines };
 }
 
 /** Bodies of promises that nobody awaits, and callbacks of timers: still the script's faults. */
