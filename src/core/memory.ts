@@ -68,6 +68,24 @@ export class GuestMemory {
     this.regions = regions;
   }
 
+  #onWrite: ((position: number, length: number) => void) | undefined;
+
+  /**
+   * Whoever keeps something that it made of the memory's bytes (decoded code) hears of writes that no
+   * processor did.
+   */
+  watchWrites(onWrite: (position: number, length: number) => void): void {
+    this.#onWrite = onWrite;
+  }
+
+  /**
+   * A device, firmware or loader calls it for what it wrote, or is about to write, at a position in
+   * the linear memory.
+   */
+  written(position: number, length: number): void {
+    this.#onWrite?.(position, length);
+  }
+
   /**
    * @returns the position in the linear memory of `length` bytes at a guest physical address, or
    * -1 when any of them is not RAM (or RAM-like). The bytes are contiguous at that position.
@@ -89,7 +107,9 @@ export class GuestMemory {
 
   /** Copies bytes to a guest physical address that firmware chose; throws when it is not RAM. */
   writeBytes(gpa: number, bytes: Uint8Array): void {
-    this.u8.set(bytes, this.#mustResolve(gpa, bytes.length));
+    const offset = this.#mustResolve(gpa, bytes.length);
+    this.written(offset, bytes.length);
+    this.u8.set(bytes, offset);
   }
 
   /** A fresh copy of bytes at an address that is known to be RAM; throws when it is not. */

@@ -91,8 +91,11 @@ export interface CpuHost {
   syncClock(): void;
   /** Something outside may have changed what is due next (device, timer, interrupt): look again soon. */
   recheck(): void;
-  /** A mapping went away or changed: forget what was cached by linear address of code. */
-  flushJumpCache(): void;
+  /**
+   * A mapping went away or changed: forget what was cached by linear address of code.
+   * @param isAll for global pages too
+   */
+  flushJumpCache(isAll: boolean): void;
   /** Guest code may lie at `length` bytes from this position in the linear memory, about to be written. */
   codeWritten(position: number, length: number): void;
   /** Whether the page at this position in the linear memory has decoded code in it. */

@@ -140,6 +140,8 @@ export const Activity = {
   idle: 32,
   /** Shutdown after a triple fault. */
   shutdown: 64,
+  /** An NMI waits for the end of the one in service. */
+  nmiPending: 128,
 } as const;
 
 /** What generated code leaves in {@link EXIT_REASON}. */

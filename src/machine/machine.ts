@@ -437,7 +437,8 @@ export class Machine {
       trace: this.trace,
       seed: this.#random.split(`guest ${this.#powerCycles}`),
     };
-    this.#guest = x86 === undefined ? buildModelGuest(options, this.#config) : buildX86Guest();
+    this.#guest =
+      x86 === undefined ? buildModelGuest(options, this.#config) : buildX86Guest(options, x86);
     this.#buildLoop();
     this.onPowerCycle?.();
   }

@@ -1,6 +1,6 @@
 import type { DirectKernel } from '../boot/kernel-file.ts';
-import { ExitCode, InputError } from '../core/errors.ts';
-import type { Guest } from './guest.ts';
+import { createX86Engines } from '../cpu/engine.ts';
+import type { Guest, GuestOptions } from './guest.ts';
 
 export const CPU_MODES = ['interpret', 'jit'] as const;
 /** How instructions are executed. Both give the same run, event for event. */
@@ -14,10 +14,16 @@ export interface X86Config {
   readonly debugExitPort?: number;
 }
 
-export function buildX86Guest(): Guest {
-  throw new InputError(
-    '--kernel',
-    'this version has no x86-64 processor yet that could execute it',
-    ExitCode.notImplemented,
-  );
+/** How long a turn is where several processors take turns: drawn anew for each. */
+const QUANTUM_NS = 100_000;
+
+export function buildX86Guest(options: GuestOptions, { mode }: X86Config): Guest {
+  const { processors, seed } = options;
+  const engines = createX86Engines({ processors, memory: processors[0]!.memory, seed, mode });
+  const turns = seed.split('turns');
+  return {
+    engines,
+    quantumNs: () => QUANTUM_NS + turns.below(QUANTUM_NS),
+    model: undefined,
+  };
 }

@@ -67,6 +67,7 @@ export abstract class AccessLowering extends SpillLowering {
     this.site(sync);
     out.i32Const(bytes);
     this.call(isUpdate ? 'slowUpdate' : 'slowLoad');
+    this.reloadBudget();
     out.byte(Op.else);
     this.position(linear, entry);
     out.byte(Op.end);
@@ -122,6 +123,7 @@ export abstract class AccessLowering extends SpillLowering {
     this.site(sync);
     out.i32Const(bytes);
     this.call('slowStore');
+    this.reloadBudget();
     out.byte(Op.else);
     this.position(linear, entry);
     this.push(value);
@@ -176,6 +178,7 @@ export abstract class AccessLowering extends SpillLowering {
     this.site(sync);
     out.i32Const(bytes);
     this.call('finishUpdate');
+    this.reloadBudget();
     out.byte(Op.end);
     this.settle(sync);
     this.giveBack(ValueType.i32, position);

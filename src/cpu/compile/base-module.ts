@@ -215,6 +215,10 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
   return buildModule({
     functions,
     tableStart: 0,
-    exports: { flags: TableIndex.flags, dispatch: TableIndex.dispatch },
+    exports: {
+      flags: TableIndex.flags,
+      dispatch: TableIndex.dispatch,
+      enterRecord: TableIndex.enterRecord,
+    },
   });
 }

@@ -12,6 +12,7 @@ import { GPR, RIP, X87, XMM } from '../state.ts';
 import { ValueType } from '../wasm/opcodes.ts';
 import { Node, NONE } from './ir.ts';
 import { MachineIr } from './machine-ir.ts';
+import { Site } from './table-index.ts';
 
 const REGISTERS = 16;
 const PAGE_BYTES = 4096;
@@ -78,7 +79,7 @@ export class BlockBuilder extends MachineIr {
   }
 
   protected override site(): number {
-    return (this.#remaining << 16) | this.#distance;
+    return (this.#remaining << Site.shift) | Site.tier1 | this.#distance;
   }
 
   protected override registerSnapshot(): readonly number[] | undefined {

@@ -53,6 +53,10 @@ export abstract class SpillLowering extends ValueLowering {
       this.use(ir.a[index]!, 1);
       this.use(ir.b[index]!, 1);
       this.use(ir.c[index]!, 1);
+      if (op === Node.exitIf) {
+        const { exits } = this.block!;
+        for (const pair of [0, 1]) this.use(exits[ir.imm[index]! + pair]!.target, 2);
+      }
       for (const sync of this.syncsOf(index)) this.useSync(sync);
     }
   }
@@ -204,6 +208,14 @@ export abstract class SpillLowering extends ValueLowering {
     out.memory(Op.i32Load16U, RecordField.remaining);
     out.i32Const(16);
     out.byte(Op.i32Shl);
+  }
+
+  /** After a slow path: a request to leave has taken the budget away. */
+  protected reloadBudget(): void {
+    if (this.block?.isLoop !== true) return;
+    this.out.i32Const(0);
+    this.out.memory(Op.i32Load, BUDGET);
+    this.out.set(this.budget);
   }
 
   protected call(name: keyof typeof ImportIndex): void {

@@ -17,3 +17,6 @@ export const TableIndex = {
 
 /** Entries of one half of the jump cache; the upper half of the address space has the other. */
 export const HALF_ENTRIES = 2048;
+
+/** Where in a block a slow path is: instructions left from there on, and RIP's distance in tier 1. */
+export const Site = { shift: 16, tier1: 0x8000, distanceMask: 0x7fff } as const;

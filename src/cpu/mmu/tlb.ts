@@ -86,7 +86,7 @@ export function fill(cpu: Cpu, linear: number, bank: number, position: number): 
 /** After CR0.PG, CR0.WP, CR4.PGE and whatever else changes the meaning of every entry. */
 export function flushAll(cpu: Cpu): void {
   cpu.u32.fill(INVALID_HALF, FIRST_WORD, END_WORD);
-  cpu.host.flushJumpCache();
+  cpu.host.flushJumpCache(true);
 }
 
 /** After MOV to CR3: global pages stay. */
@@ -97,7 +97,7 @@ export function flushNonGlobal(cpu: Cpu): void {
     if (u32[entry + (TlbEntry.page >> 2)]! >= TLB_GLOBAL) continue;
     drop(cpu, entry);
   }
-  cpu.host.flushJumpCache();
+  cpu.host.flushJumpCache(false);
 }
 
 /** INVLPG: the page that the guest's tables give the address, global or not, whatever its size. */
@@ -115,7 +115,7 @@ export function flushPage(cpu: Cpu, linear: number): void {
     const page = cpu.i32[entry + 1]! * TWO_32 + u32[entry]!;
     if (Math.floor(page / bytes) === Math.floor(linear / bytes)) drop(cpu, entry);
   }
-  cpu.host.flushJumpCache();
+  cpu.host.flushJumpCache(true);
 }
 
 /**

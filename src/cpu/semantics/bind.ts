@@ -2,8 +2,8 @@
  * An instruction with its operands found: what of it is fixed, and where its operands are. Source of
  * the letters: SDM volume 2, appendix A.2.
  */
-import { BASE_RIP, Instruction, NO_REGISTER } from '../decode/instruction.ts';
-import { type Encoding, type Operand, Trait } from '../table/row.ts';
+import { Instruction, NO_REGISTER } from '../decode/instruction.ts';
+import type { Encoding, Operand } from '../table/row.ts';
 import { encodings } from '../table/table.ts';
 
 export const OperandKind = {
@@ -167,14 +167,4 @@ export function bind(decoded: Instruction, mode: number): BoundInstruction {
   const row = encodings()[insn.row]!;
   const operands = row.operands.map((operand) => bindOperand(operand, insn));
   return { insn, row, mode, operands };
-}
-
-/** The addresses of RIP-relative operands count from the end of the instruction. */
-export function isRipRelative(insn: Instruction): boolean {
-  return insn.base === BASE_RIP;
-}
-
-/** Whether the line of execution may leave after this row. */
-export function endsBlock(row: Encoding): boolean {
-  return (row.traits & Trait.branch) !== 0;
 }

@@ -1,4 +1,5 @@
 /** Near jumps, calls and returns. Source: SDM volume 2, the instructions' pages. */
+import { Vector } from '../exception.ts';
 import type { Emit, Meaning, Size } from './emit.ts';
 import { FlagBit, FLAG_POSITION } from './flags.ts';
 import { CONDITION_NAMES } from './move.ts';
@@ -14,9 +15,19 @@ function isRelative<V>(x: Emit<V>): boolean {
   return x.bound.row.operands[0]!.letter === 'J';
 }
 
+/** #GP(0) for a 64-bit target that is not canonical, before anything has changed. */
+function checked<V>(x: Emit<V>, size: Size, target: V): V {
+  if (size !== 8) return target;
+  const sixteen = x.constant(4, 16);
+  const canonical = x.sar(8, x.shl(8, target, sixteen), sixteen);
+  x.raiseIf(x.ne(8, canonical, target), Vector.generalProtection);
+  return target;
+}
+
 const jump: Meaning = (x) => {
+  const size = operandSize(x);
   if (isRelative(x)) x.jumpRelative();
-  else x.jump(operandSize(x), x.read(0));
+  else x.jump(size, checked(x, size, x.read(0)));
 };
 
 const call: Meaning = (x) => {
@@ -26,14 +37,14 @@ const call: Meaning = (x) => {
     x.jumpRelative();
     return;
   }
-  const target = x.read(0);
+  const target = checked(x, size, x.read(0));
   push(x, size, x.nextRip(size));
   x.jump(size, target);
 };
 
 const returnNear: Meaning = (x) => {
   const size = operandSize(x);
-  const target = top(x, size);
+  const target = checked(x, size, top(x, size));
   const pointer = stackSize(x);
   const bytes = x.constant(pointer, size);
   const isReleasing = x.bound.operands.length > 0;

@@ -72,7 +72,10 @@ const compareExchange: Meaning = (x) => {
   const isEqual = x.eq(size, expected, found);
   // The destination is written either way, with its own value where they differ; the accumulator
   // only where they do, so that EAX keeps its upper half.
-  x.write(0, x.select(size, isEqual, x.read(1), found));
+  if (size === 4 && !x.isMemory(0)) {
+    // A register that differs keeps its upper half too.
+    x.setWide(0, x.select(8, isEqual, x.zext(4, 8, x.read(1)), x.readWide(0)));
+  } else x.write(0, x.select(size, isEqual, x.read(1), found));
   const wide = size === 4 ? 8 : size;
   const kept = x.reg(wide, RAX);
   const loaded = size === 4 ? x.zext(4, 8, found) : found;
@@ -80,17 +83,17 @@ const compareExchange: Meaning = (x) => {
   x.setFlags(FlagKind.sub, size, x.sub(size, expected, found), found);
 };
 
-const byteSwap: Meaning = (x) => x.write(0, swapped(x, x.size(0), x.read(0)));
+const byteSwap: Meaning = (x) => {
+  const size = x.size(0);
+  // With 16-bit operands the result is undefined (SDM volume 2, BSWAP); processors leave 0.
+  x.write(0, size === 2 ? x.constant(2, 0) : swapped(x, size, x.read(0)));
+};
 
 function swapped<V>(x: Emit<V>, size: Size, value: V): V {
   if (size === 8) {
     const low = x.zext(4, 8, swapped(x, 4, x.trunc(8, 4, value)));
     const high = swapped(x, 4, x.trunc(8, 4, x.shr(8, value, x.constant(4, 32))));
     return x.or(8, x.shl(8, low, x.constant(4, 32)), x.zext(4, 8, high));
-  }
-  if (size === 2) {
-    const eight = x.constant(4, 8);
-    return x.or(2, x.shl(2, value, eight), x.shr(2, value, eight));
   }
   const odd = x.constant(4, 0xff00ff);
   const eight = x.constant(4, 8);
@@ -103,7 +106,13 @@ function swapped<V>(x: Emit<V>, size: Size, value: V): V {
   return x.or(4, x.shl(4, pairs, sixteen), x.shr(4, pairs, sixteen));
 }
 
-const moveSwapped: Meaning = (x) => x.write(0, swapped(x, x.size(1), x.read(1)));
+const moveSwapped: Meaning = (x) => {
+  const size = x.size(1);
+  const value = x.read(1);
+  const eight = x.constant(4, 8);
+  if (size !== 2) x.write(0, swapped(x, size, value));
+  else x.write(0, x.or(2, x.shl(2, value, eight), x.shr(2, value, eight)));
+};
 
 function conditionalMove(code: number): Meaning {
   return (x) => {

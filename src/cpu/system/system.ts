@@ -5,6 +5,7 @@ import { Vector } from '../exception.ts';
 import { checkRead } from '../mmu/access.ts';
 import { SegmentIndex } from '../state.ts';
 import type { Encoding } from '../table/row.ts';
+import { cmpxchg16b, cmpxchg8b } from './compare-exchange.ts';
 import { clts, invlpg, lmsw, moveFromControl, moveToControl, smsw } from './control.ts';
 import { moveFromDebug, moveToDebug } from './debug.ts';
 import { readBase, swapgs, syscall, sysenter, sysexit, sysret, writeBase } from './fast-call.ts';
@@ -122,6 +123,8 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, SystemInstruction>> = 
   lfs: farPointer(fs),
   lgs: farPointer(gs),
   bound,
+  cmpxchg8b,
+  cmpxchg16b,
   enter,
   pushf,
   popf,

@@ -1,0 +1,68 @@
+/** Decoded code, by where it lies in the linear memory. */
+import type { BoundInstruction } from '../semantics/bind.ts';
+
+export interface Block {
+  /** Position of the first byte in the linear memory. */
+  readonly position: number;
+  /** Position of the page where the last instruction ends, if that is another one, or -1. */
+  readonly second: number;
+  /** See mode.ts. */
+  readonly mode: number;
+  readonly instructions: readonly BoundInstruction[];
+  /** Of each instruction from the block's start, in bytes. */
+  readonly distances: readonly number[];
+  readonly bytes: number;
+  /** The instruction numbers of its function calls; -1 for what has a meaning. */
+  readonly calls: readonly number[];
+  /** Tier 0 records. */
+  readonly record: number;
+  /** Where a jump to the block goes, and with which parameter. */
+  tableIndex: number;
+  parameter: number;
+  /** Link slots of other blocks that lead here. */
+  readonly incoming: number[];
+  isDead: boolean;
+}
+
+/** A granule is 64 bytes; a page has a bit for each that decoded code lies in. */
+const GRANULE_SHIFT = 6;
+
+export class CodePage {
+  readonly blocks = new Map<number, Block>();
+  #low = 0;
+  #high = 0;
+
+  static key(offset: number, mode: number, isStep: boolean): number {
+    return (mode * 2 + (isStep ? 1 : 0)) * 4096 + offset;
+  }
+
+  /** Marks bytes as decoded. `length` stays within the page. */
+  mark(offset: number, length: number): void {
+    const last = (offset + length - 1) >> GRANULE_SHIFT;
+    for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule += 1) {
+      if (granule < 32) this.#low |= 1 << granule;
+      else this.#high |= 1 << (granule - 32);
+    }
+  }
+
+  touches(offset: number, length: number): boolean {
+    const last = Math.min(63, (offset + length - 1) >> GRANULE_SHIFT);
+    for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule += 1) {
+      const half = granule < 32 ? this.#low : this.#high;
+      if (((half >>> (granule & 31)) & 1) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Marks anew from the blocks that are left. `base` is the page's position. */
+  remark(base: number): void {
+    this.#low = 0;
+    this.#high = 0;
+    for (const { position, bytes } of this.blocks.values()) {
+      const from = Math.max(position, base);
+      const to = Math.min(position + bytes, base + 4096);
+      if (position < base) this.mark(0, 16);
+      else this.mark(from - base, to - from);
+    }
+  }
+}

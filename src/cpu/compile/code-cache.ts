@@ -1,0 +1,478 @@
+/**
+ * Finds, decodes, compiles and drops blocks. Code is kept by its position in the linear memory, so it
+ * serves every address space and processor; what a guest or a device writes over is dropped.
+ */
+import { type Decoder, DecodeFault, MAX_INSTRUCTION_BYTES } from '../decode/decode.ts';
+import { Instruction } from '../decode/instruction.ts';
+import { raise, Vector } from '../exception.ts';
+import type { Cpu } from '../cpu.ts';
+import { codeSizeOf, cplOf, Mode } from '../mode.ts';
+import { bind, type BoundInstruction } from '../semantics/bind.ts';
+import { meaningOf } from '../semantics/meanings.ts';
+import { CODE_ARENA, CODE_ARENA_BYTES } from '../state.ts';
+import { CodeBuffer } from '../wasm/code.ts';
+import { buildModule, type FunctionBody, FunctionType } from '../wasm/module.ts';
+import { fillRecord, handlerKey, HandlerBuilder } from '../interpret/handler-builder.ts';
+import { HeadField, RECORD_BYTES, RecordField } from '../interpret/record.ts';
+import { fetchPosition } from '../mmu/access.ts';
+import { protectPage } from '../mmu/tlb.ts';
+import { FIRST_FREE_INDEX } from './base-module.ts';
+import { type Block, CodePage } from './block.ts';
+import { BlockBuilder } from './block-builder.ts';
+import { Lowering } from './lower.ts';
+import { TableIndex } from './table-index.ts';
+import { endsBlock } from './ends-block.ts';
+
+const PAGE_BYTES = 4096;
+const MAX_BLOCK = 48;
+/** Nodes that the longest meaning may need. */
+const MAX_NODES = 600;
+/** Blocks that are compiled together when one of them is hot. */
+const MAX_BATCH = 48;
+const SLOT_BYTES = 8;
+const TABLE_GROWTH = 4096;
+/** Of a block that is not to be entered any more: more than any budget. */
+const NEVER = 0x7fff_ffff;
+
+/** Records of blocks that are not kept, at the arena's start. */
+const SCRATCH_BYTES = (MAX_BLOCK + 2) * RECORD_BYTES;
+const SCRATCH_RECORDS = CODE_ARENA;
+/** Numbers of their function instructions. */
+const SCRATCH_CALLS = 0x10_0000;
+const ARENA_END = CODE_ARENA + CODE_ARENA_BYTES;
+
+export interface CodeCacheOptions {
+  readonly memory: WebAssembly.Memory;
+  readonly table: WebAssembly.Table;
+  readonly imports: Record<string, unknown>;
+  readonly decoder: Decoder;
+  /** Entries after which a block is compiled; 0: never. */
+  readonly threshold: number;
+  /** Positions of the state blocks: 0 and where the other processors' are kept. */
+  readonly states: readonly number[];
+}
+
+/** The arena has no room for another block: the engine clears the cache and begins again. */
+export class ArenaFull extends Error {}
+
+export class CodeCache {
+  readonly #options: CodeCacheOptions;
+  readonly #pages = new Map<number, CodePage>();
+  readonly #byRecord = new Map<number, Block>();
+  readonly #bySlot = new Map<number, { block: Block; distance: number }>();
+  readonly #handlers = new Map<string, number>();
+  /** Instructions that are functions, by the number in their records. */
+  readonly calls: BoundInstruction[] = [];
+  readonly #view: DataView;
+  readonly #u8: Uint8Array;
+  readonly #insn = new Instruction();
+  readonly #fetched = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
+  readonly #handlerBuilder = new HandlerBuilder();
+  readonly #blockBuilder = new BlockBuilder();
+  readonly #code = new CodeBuffer(64 * 1024);
+  readonly #lowering = new Lowering(this.#code);
+  /** Bodies of handlers that were made but are not in the table yet. */
+  #pendingHandlers: FunctionBody[] = [];
+  #pendingFirst = 0;
+  #arena = CODE_ARENA + SCRATCH_BYTES;
+  #nextIndex = FIRST_FREE_INDEX;
+  /** Counts the times that everything was dropped. */
+  generation = 0;
+  compiledBlocks = 0;
+  decodedBlocks = 0;
+  invalidations = 0;
+
+  constructor(options: CodeCacheOptions) {
+    this.#options = options;
+    this.#view = new DataView(options.memory.buffer);
+    this.#u8 = new Uint8Array(options.memory.buffer);
+  }
+
+  hasCode(position: number): boolean {
+    return this.#pages.has(position >>> 12);
+  }
+
+  /**
+   * The block at RIP in the present mode.
+   * @param isStep only its first instruction, which never leads to another block by itself
+   * @throws CpuException what fetching or decoding raises
+   */
+  find(cpu: Cpu, isStep: boolean): Block {
+    const { mode } = cpu;
+    const linear = this.#linearRip(cpu, 0);
+    const position = fetchPosition(cpu, linear);
+    const page = this.#pages.get(position >>> 12);
+    const key = CodePage.key(position & 0xfff, mode, isStep);
+    const known = page?.blocks.get(key);
+    if (known !== undefined && this.#isWhole(cpu, known, linear)) return known;
+    if (known !== undefined) this.#drop(known);
+    return this.#decode(cpu, position, isStep ? 1 : MAX_BLOCK, key);
+  }
+
+  /** A block of exactly so many instructions or fewer, which is not kept. Its records are overwritten by the next. */
+  decodeExactly(cpu: Cpu, count: number): Block {
+    const linear = this.#linearRip(cpu, 0);
+    const position = fetchPosition(cpu, linear);
+    return this.#decode(cpu, position, Math.min(count, MAX_BLOCK), -1);
+  }
+
+  byRecord(record: number): Block | undefined {
+    return this.#byRecord.get(record);
+  }
+
+  /** Linear address of RIP plus a distance; outside 64-bit mode it wraps at 4 GiB. */
+  #linearRip(cpu: Cpu, distance: number): number {
+    if ((cpu.mode & Mode.codeSizeMask) === Mode.code64) return cpu.rip + distance;
+    return (cpu.segmentBase(1) + cpu.rip + distance) % 0x1_0000_0000;
+  }
+
+  /** A block that crosses a page is good while the second page is still where it was. */
+  #isWhole(cpu: Cpu, block: Block, linear: number): boolean {
+    if (block.second < 0) return true;
+    return fetchPosition(cpu, linear + PAGE_BYTES - (linear & 0xfff)) === block.second;
+  }
+
+  #decode(cpu: Cpu, position: number, limit: number, key: number): Block {
+    const { mode } = cpu;
+    const codeSize = codeSizeOf(mode);
+    const pageEnd = position - (position & 0xfff) + PAGE_BYTES;
+    const instructions: BoundInstruction[] = [];
+    const distances: number[] = [];
+    let at = position;
+    let second = -1;
+    while (instructions.length < limit) {
+      const length = this.#options.decoder.decode(this.#u8, at, pageEnd, codeSize, this.#insn);
+      if (length === DecodeFault.truncated) {
+        // Only as a block of its own, so that the page before stands alone.
+        if (instructions.length > 0) break;
+        second = this.#decodeAcross(cpu, position, pageEnd);
+        instructions.push(bind(this.#insn, mode));
+        distances.push(0);
+        at += this.#insn.length;
+        break;
+      }
+      if (length <= 0) {
+        if (instructions.length > 0) break;
+        if (length === DecodeFault.tooLong) raise(Vector.generalProtection, 0);
+        raise(Vector.invalidOpcode);
+      }
+      const bound = bind(this.#insn, mode);
+      instructions.push(bound);
+      distances.push(at - position);
+      at += length;
+      if (endsBlock(bound.row) || at >= pageEnd) break;
+    }
+    return this.#enter(cpu, {
+      position,
+      second,
+      mode,
+      instructions,
+      distances,
+      bytes: at - position,
+      key,
+    });
+  }
+
+  /** An instruction whose bytes lie in two pages. @returns the position of the second page */
+  #decodeAcross(cpu: Cpu, position: number, pageEnd: number): number {
+    const first = pageEnd - position;
+    const next = fetchPosition(cpu, this.#linearRip(cpu, first));
+    this.#fetched.set(this.#u8.subarray(position, pageEnd));
+    this.#fetched.set(this.#u8.subarray(next, next + MAX_INSTRUCTION_BYTES), first);
+    const length = this.#options.decoder.decode(
+      this.#fetched,
+      0,
+      first + MAX_INSTRUCTION_BYTES,
+      codeSizeOf(cpu.mode),
+      this.#insn,
+    );
+    if (length === DecodeFault.tooLong) raise(Vector.generalProtection, 0);
+    if (length <= 0) raise(Vector.invalidOpcode);
+    return next;
+  }
+
+  #enter(
+    cpu: Cpu,
+    found: Pick<Block, 'position' | 'second' | 'mode' | 'instructions' | 'distances' | 'bytes'> & {
+      readonly key: number;
+    },
+  ): Block {
+    const { position, second, instructions, bytes, key } = found;
+    const isKept = key >= 0;
+    const recordBytes = (instructions.length + 2) * RECORD_BYTES;
+    const record = isKept ? this.#allocate(recordBytes) : SCRATCH_RECORDS;
+    const calls: number[] = [];
+    const block: Block = {
+      ...found,
+      calls,
+      record,
+      tableIndex: TableIndex.enterRecord,
+      parameter: record,
+      incoming: [],
+      isDead: false,
+    };
+    this.#pendingFirst = this.#nextIndex;
+    for (const [index, bound] of instructions.entries()) {
+      const at = record + (index + 1) * RECORD_BYTES;
+      const isCall = meaningOf(bound.row) === undefined;
+      fillRecord(this.#view, at, bound);
+      if (isCall) {
+        const number = isKept ? this.calls.length : SCRATCH_CALLS + index;
+        this.calls[number] = bound;
+        calls.push(number);
+        this.#view.setUint32(at + RecordField.immediate, number, true);
+      } else calls.push(-1);
+      this.#view.setUint16(at + RecordField.remaining, instructions.length - index, true);
+      this.#view.setUint32(at + RecordField.handler, this.#handlerOf(bound, isCall), true);
+    }
+    const end = record + (instructions.length + 1) * RECORD_BYTES;
+    this.#view.setUint32(end + RecordField.handler, TableIndex.dispatch, true);
+    this.#view.setUint32(record + HeadField.instructions, instructions.length, true);
+    this.#view.setUint32(record + HeadField.count, 0, true);
+    const threshold = isKept && this.#isCompilable(block, key) ? this.#options.threshold : 0;
+    this.#view.setUint32(record + HeadField.threshold, threshold, true);
+    this.#publishHandlers();
+    if (!isKept) return block;
+    this.decodedBlocks += 1;
+    this.#byRecord.set(record, block);
+    this.#page(cpu, position).blocks.set(key, block);
+    const first = Math.min(bytes, PAGE_BYTES - (position & 0xfff));
+    this.#page(cpu, position).mark(position & 0xfff, first);
+    if (second >= 0) {
+      const page = this.#page(cpu, second);
+      page.mark(0, bytes - first);
+      page.blocks.set(-1 - record, block);
+    }
+    return block;
+  }
+
+  /** Flat code that does not cross a page is worth compiling; the rest is rare. */
+  #isCompilable(block: Block, key: number): boolean {
+    if (block.second >= 0 || (Math.floor(key / 4096) & 1) !== 0) return false;
+    const size = block.mode & Mode.codeSizeMask;
+    return size === Mode.code64 || (size === Mode.code32 && (block.mode & Mode.flat) !== 0);
+  }
+
+  #page(cpu: Cpu, position: number): CodePage {
+    const number = position >>> 12;
+    const known = this.#pages.get(number);
+    if (known !== undefined) return known;
+    const page = new CodePage();
+    this.#pages.set(number, page);
+    for (const state of this.#options.states) protectPage(cpu, position, state);
+    return page;
+  }
+
+  #allocate(bytes: number): number {
+    if (this.#arena + bytes > ARENA_END) throw new ArenaFull();
+    const at = this.#arena;
+    this.#arena += bytes;
+    return at;
+  }
+
+  // --- tier 0
+
+  #handlerOf(bound: BoundInstruction, isCall: boolean): number {
+    const key = isCall ? 'call' : handlerKey(bound);
+    const known = this.#handlers.get(key);
+    if (known !== undefined) return known;
+    const builder = this.#handlerBuilder;
+    builder.start(bound);
+    if (isCall) {
+      builder.callInstruction(0);
+      builder.finishCall();
+    } else {
+      meaningOf(bound.row)!(builder);
+      builder.finish();
+    }
+    this.#code.reset();
+    const locals = this.#lowering.lower(builder, undefined, {
+      instructions: 0,
+      isUser: cplOf(bound.mode) === 3,
+      saltHigh: 0,
+      allocateSlot: () => 0,
+    });
+    this.#pendingHandlers.push({
+      type: FunctionType.block,
+      locals,
+      code: this.#code.bytes.slice(0, this.#code.length),
+    });
+    const index = this.#takeIndices(1);
+    this.#handlers.set(key, index);
+    return index;
+  }
+
+  #takeIndices(count: number): number {
+    const first = this.#nextIndex;
+    this.#nextIndex += count;
+    const { table } = this.#options;
+    if (this.#nextIndex > table.length) table.grow(Math.max(TABLE_GROWTH, count));
+    return first;
+  }
+
+  #publishHandlers(): void {
+    if (this.#pendingHandlers.length === 0) return;
+    this.#instantiate(this.#pendingHandlers, this.#pendingFirst);
+    this.#pendingHandlers = [];
+  }
+
+  #instantiate(functions: readonly FunctionBody[], tableStart: number): void {
+    const module = new WebAssembly.Module(buildModule({ functions, tableStart }));
+    const instance = new WebAssembly.Instance(module, { cpu: this.#options.imports as never });
+    void instance;
+  }
+
+  // --- tier 1
+
+  /** Compiles a hot block, and with it the warm ones of its page. */
+  compile(hot: Block): void {
+    const page = this.#pages.get(hot.position >>> 12);
+    const batch: Block[] = [hot];
+    const warm = this.#options.threshold >> 2;
+    for (const block of page?.blocks.values() ?? []) {
+      if (batch.length >= MAX_BATCH) break;
+      if (block === hot || block.isDead || block.tableIndex !== TableIndex.enterRecord) continue;
+      const threshold = this.#view.getUint32(block.record + HeadField.threshold, true);
+      const count = this.#view.getUint32(block.record + HeadField.count, true);
+      if (threshold !== 0 && count >= warm && block.mode === hot.mode) batch.push(block);
+    }
+    const bodies: FunctionBody[] = [];
+    const slots: { slot: number; block: Block; distance: number }[] = [];
+    for (const block of batch) bodies.push(this.#compileOne(block, slots));
+    const first = this.#takeIndices(batch.length);
+    this.#instantiate(bodies, first);
+    for (const [index, block] of batch.entries()) {
+      block.tableIndex = first + index;
+      block.parameter = 0;
+      this.#view.setUint32(block.record + HeadField.threshold, 0, true);
+      this.compiledBlocks += 1;
+      for (const slot of block.incoming) this.#setSlot(slot, block.tableIndex, 0);
+    }
+    for (const { slot, block, distance } of slots) this.#bySlot.set(slot, { block, distance });
+  }
+
+  #compileOne(
+    block: Block,
+    slots: { slot: number; block: Block; distance: number }[],
+  ): FunctionBody {
+    const builder = this.#blockBuilder;
+    const { instructions, distances, calls } = block;
+    const count = instructions.length;
+    builder.start(block.position & 0xfff, isSelfLoop(block));
+    for (let index = 0; index < count; index += 1) {
+      const bound = instructions[index]!;
+      builder.instruction(bound, distances[index]!, count - index);
+      if (calls[index]! >= 0) builder.callInstruction(calls[index]!);
+      else meaningOf(bound.row)!(builder);
+      if (builder.room < MAX_NODES && index < count - 1) throw new Error('a block is too large');
+    }
+    builder.finish();
+    this.#code.reset();
+    const { mode } = block;
+    const locals = this.#lowering.lower(builder, builder, {
+      instructions: count,
+      isUser: cplOf(mode) === 3,
+      saltHigh: saltHighOf(mode),
+      allocateSlot: (distance) => {
+        const slot = this.#allocate(SLOT_BYTES);
+        slots.push({ slot, block, distance });
+        this.#setSlot(slot, TableIndex.unlinked, slot);
+        return slot;
+      },
+    });
+    return {
+      type: FunctionType.block,
+      locals,
+      code: this.#code.bytes.slice(0, this.#code.length),
+    };
+  }
+
+  #setSlot(slot: number, tableIndex: number, parameter: number): void {
+    this.#view.setUint32(slot, tableIndex, true);
+    this.#view.setUint32(slot + 4, parameter, true);
+  }
+
+  /** Makes an exit lead straight to a block in the same page. */
+  link(slot: number, target: Block): void {
+    const source = this.#bySlot.get(slot);
+    if (source === undefined || source.block.isDead || target.isDead) return;
+    const isSamePage = source.block.position >>> 12 === target.position >>> 12;
+    if (!isSamePage || target.second >= 0 || target.mode !== source.block.mode) {
+      this.#setSlot(slot, TableIndex.dispatch, 0);
+      return;
+    }
+    this.#setSlot(slot, target.tableIndex, target.parameter);
+    target.incoming.push(slot);
+  }
+
+  // --- invalidation
+
+  /** @returns whether decoded code lies at any of the bytes, which stay within a page */
+  touches(position: number, length: number): boolean {
+    const page = this.#pages.get(position >>> 12);
+    return page?.touches(position & 0xfff, length) === true;
+  }
+
+  /** Drops the blocks that the bytes belong to, which stay within a page. */
+  invalidate(position: number, length: number): void {
+    const page = this.#pages.get(position >>> 12);
+    if (page?.touches(position & 0xfff, length) !== true) return;
+    const end = position + length;
+    for (const block of page.blocks.values()) {
+      const isSecond = block.second >= 0 && block.second >>> 12 === position >>> 12;
+      const isHit = isSecond
+        ? position - block.second < MAX_INSTRUCTION_BYTES
+        : block.position < end && block.position + block.bytes > position;
+      if (isHit) this.#drop(block);
+    }
+    page.remark(position - (position & 0xfff));
+    if (page.blocks.size === 0) this.#pages.delete(position >>> 12);
+  }
+
+  #drop(block: Block): void {
+    block.isDead = true;
+    this.invalidations += 1;
+    this.#view.setUint32(block.record + HeadField.instructions, NEVER, true);
+    this.#byRecord.delete(block.record);
+    if (block.tableIndex !== TableIndex.enterRecord) {
+      this.#options.table.set(block.tableIndex, this.#options.table.get(TableIndex.miss));
+    }
+    for (const slot of block.incoming) this.#setSlot(slot, TableIndex.unlinked, slot);
+    for (const position of [block.position, block.second]) {
+      if (position < 0) continue;
+      const page = this.#pages.get(position >>> 12);
+      if (page === undefined) continue;
+      for (const [key, other] of page.blocks) if (other === block) page.blocks.delete(key);
+    }
+  }
+
+  /** Forgets all code, when the arena is full. */
+  clear(): void {
+    const miss = this.#options.table.get(TableIndex.miss) as unknown;
+    for (const block of this.#byRecord.values()) {
+      if (block.tableIndex !== TableIndex.enterRecord) {
+        this.#options.table.set(block.tableIndex, miss);
+      }
+    }
+    this.#pages.clear();
+    this.#byRecord.clear();
+    this.#bySlot.clear();
+    this.calls.length = 0;
+    this.#arena = CODE_ARENA + SCRATCH_BYTES;
+    this.generation += 1;
+  }
+}
+
+/** Whether a block's last instruction may jump to its first, and nothing in it is a function. */
+function isSelfLoop({ instructions, distances, calls }: Block): boolean {
+  if (calls.some((number) => number >= 0)) return false;
+  const last = instructions.length - 1;
+  const { insn, row } = instructions[last]!;
+  if (row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return false;
+  return distances[last]! + insn.length + insn.immediate === 0;
+}
+
+/** The high half of `Cpu.updateMode`'s salt. */
+export function saltHighOf(mode: number): number {
+  return (mode << 17) ^ (mode >>> 15);
+}

@@ -1,0 +1,413 @@
+/**
+ * Runs generated code on one processor for a number of instructions: goes in, sees why it came out,
+ * finds what is missing, and goes in again.
+ */
+import type { Cpu } from './cpu.ts';
+import { baseModule } from './compile/base-module.ts';
+import { ArenaFull, CodeCache } from './compile/code-cache.ts';
+import { endsBlock } from './compile/ends-block.ts';
+import type { Block } from './compile/block.ts';
+import { HALF_ENTRIES, Site } from './compile/table-index.ts';
+import type { Decoder } from './decode/decode.ts';
+import { raise, Vector } from './exception.ts';
+import { currentBank, finishModify, slowRead, slowReadModify, slowWrite } from './mmu/access.ts';
+import { lookUp } from './mmu/tlb.ts';
+import { checkSegment } from './system/segments.ts';
+import { callInstruction } from './call.ts';
+import {
+  ACCESS_ADDRESS,
+  ACCESS_VALUE,
+  BUDGET,
+  EXIT_ARGUMENT,
+  EXIT_REASON,
+  Exit,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JumpCacheEntry,
+  MODE_SALT,
+  RIP,
+  TLB,
+  TLB_ENTRIES,
+  TLB_GLOBAL,
+  TlbEntry,
+} from './state.ts';
+
+const BUDGET_WORD = BUDGET >> 2;
+const CACHE_WORDS = (JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes) >> 2;
+const HALF_WORDS = CACHE_WORDS >> 1;
+
+/** Thrown from a store to decoded code: the instruction is to execute again, alone. */
+const RESTART = { restart: true };
+
+export interface ExecutorOptions {
+  readonly memory: WebAssembly.Memory;
+  readonly decoder: Decoder;
+  /** Entries after which a block is compiled; 0: never, all stays in tier 0. */
+  readonly threshold: number;
+  readonly states: readonly number[];
+}
+
+/** One for a machine; `cpu` is the processor whose state lies at 0 now. */
+export class Executor {
+  cpu!: Cpu;
+  readonly cache: CodeCache;
+  readonly #u32: Uint32Array;
+  readonly #i32: Int32Array;
+  readonly #f64: BigUint64Array;
+  readonly #dispatch: (parameter: number) => void;
+  readonly #enterRecord: (record: number) => void;
+  readonly #flags: () => number;
+  /** Budget put aside so that generated code comes out at the next block. */
+  #stash = 0;
+  /** Instructions from the one in progress to the end of its block. */
+  #remaining = 0;
+  /** How far RIP lies before the instruction in progress. */
+  #distance = 0;
+  /** Something asked for a look around: generated code is to come out. */
+  #isAsked = false;
+  #isCalling = false;
+  #isStepping = false;
+  /** The upper half of the jump cache has entries for pages that are not global. */
+  #hasLocalUpper = false;
+
+  constructor(options: ExecutorOptions) {
+    const { memory, decoder, threshold, states } = options;
+    this.#u32 = new Uint32Array(memory.buffer);
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#f64 = new BigUint64Array(memory.buffer);
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 4096 });
+    const imports = {
+      memory,
+      table,
+      slowLoad: (site: number, bytes: number) => this.#slowLoad(site, bytes),
+      slowStore: (site: number, bytes: number) => this.#slowStore(site, bytes),
+      slowUpdate: (site: number, bytes: number) => this.#slowUpdate(site, bytes),
+      finishUpdate: (site: number, bytes: number) => this.#finishUpdate(site, bytes),
+      callInstruction: (site: number, number: number) => this.#call(site, number),
+      raise: (site: number, vector: number) => this.#raise(site, vector),
+      divideWide: (site: number, isSigned: number) => this.#divideWide(site, isSigned),
+      checkSegment: (site: number, packed: number) => this.#checkSegment(site, packed),
+    };
+    this.cache = new CodeCache({
+      memory,
+      table,
+      imports,
+      decoder,
+      threshold,
+      states,
+    });
+    const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule()), { cpu: imports });
+    this.#dispatch = base.exports['dispatch'] as (parameter: number) => void;
+    this.#enterRecord = base.exports['enterRecord'] as (record: number) => void;
+    this.#flags = base.exports['flags'] as () => number;
+  }
+
+  /** Instructions that have not retired of those that `run` was given, from within an instruction. */
+  get left(): number {
+    return this.#i32[BUDGET_WORD]! + this.#stash + this.#remaining;
+  }
+
+  arithmeticFlags(): number {
+    return this.#flags();
+  }
+
+  /** Generated code comes out after this instruction or block. */
+  ask(): void {
+    this.#isAsked = true;
+    if (this.#isCalling) return;
+    this.#stash += this.#i32[BUDGET_WORD]!;
+    this.#i32[BUDGET_WORD] = 0;
+  }
+
+  /** After another processor's state was brought to 0. */
+  switched(cpu: Cpu): void {
+    this.cpu = cpu;
+    this.flushJumpCache(true);
+  }
+
+  /** @param isAll also the entries for global pages */
+  flushJumpCache(isAll: boolean): void {
+    const first = JUMP_CACHE >> 2;
+    const words = isAll || this.#hasLocalUpper ? CACHE_WORDS : HALF_WORDS;
+    this.#u32.fill(0, first, first + words);
+    if (words === CACHE_WORDS) this.#hasLocalUpper = false;
+  }
+
+  hasCode(position: number): boolean {
+    return this.cache.hasCode(position);
+  }
+
+  /** A store by an instruction that is a function, or by a device: never by code in the middle of a block. */
+  codeWritten(position: number, length: number): void {
+    if (!this.cache.touches(position, length)) return;
+    if (this.#isCalling || this.#isStepping) {
+      this.cache.invalidate(position, length);
+      this.ask();
+      return;
+    }
+    throw RESTART;
+  }
+
+  /** The same for whoever writes while no instruction is in progress. */
+  writtenOutside(position: number, length: number): void {
+    for (let at = position; at < position + length;) {
+      const end = Math.min(position + length, at - (at & 0xfff) + 4096);
+      if (this.cache.hasCode(at)) this.cache.invalidate(at, end - at);
+      at = end;
+    }
+  }
+
+  /**
+   * Executes until so many instructions have retired or something asks for a look.
+   * @returns how many have retired
+   * @throws CpuException of an instruction, with RIP and the state before it; `left` tells the rest
+   */
+  run(count: number): number {
+    this.#begin(count);
+    let block: Block | undefined;
+    for (;;) {
+      try {
+        if (block === undefined) this.#dispatch(0);
+        else this.#enterAlone(block);
+      } catch (thrown) {
+        this.#undo();
+        if (thrown !== RESTART) throw thrown;
+        block = this.#single();
+        continue;
+      }
+      block = undefined;
+      this.#settle();
+      const left = this.#i32[BUDGET_WORD]!;
+      if (this.#isAsked || left <= 0) break;
+      const reason = this.#u32[EXIT_REASON >> 2]!;
+      if (reason === Exit.state) break;
+      if (reason === Exit.budget) block = this.#rest(left);
+      else this.#find(reason);
+    }
+    return count - this.#i32[BUDGET_WORD]!;
+  }
+
+  /** Executes one instruction, whatever blocks there are. @returns 1, or 0 when it repeats */
+  step(): number {
+    this.#begin(1);
+    try {
+      this.#enterAlone(this.#single());
+    } catch (thrown) {
+      this.#undo();
+      throw thrown;
+    }
+    this.#settle();
+    return 1 - this.#i32[BUDGET_WORD]!;
+  }
+
+  #begin(count: number): void {
+    this.#i32[BUDGET_WORD] = count;
+    this.#stash = 0;
+    this.#remaining = 0;
+    this.#distance = 0;
+    this.#isAsked = false;
+    this.#isCalling = false;
+  }
+
+  #settle(): void {
+    this.#i32[BUDGET_WORD]! += this.#stash;
+    this.#stash = 0;
+    this.#remaining = 0;
+    this.#distance = 0;
+  }
+
+  /** The instruction in progress did not happen: budget and RIP are as before it. */
+  #undo(): void {
+    this.#i32[BUDGET_WORD]! += this.#stash + this.#remaining;
+    this.#stash = 0;
+    this.#remaining = 0;
+    if (this.#distance !== 0) this.cpu.rip += this.#distance;
+    this.#distance = 0;
+    this.#isCalling = false;
+    this.#isStepping = false;
+  }
+
+  /** Whatever finds or decodes may find the arena full: everything goes, once. */
+  #withRoom<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (thrown) {
+      if (!(thrown instanceof ArenaFull)) throw thrown;
+      this.cache.clear();
+      this.flushJumpCache(true);
+      return act();
+    }
+  }
+
+  #single(): Block {
+    return this.#withRoom(() => this.cache.find(this.cpu, true));
+  }
+
+  /** The block at RIP when fewer instructions may retire than it has. */
+  #rest(left: number): Block | undefined {
+    return this.#withRoom(() => {
+      const block = this.cache.find(this.cpu, false);
+      if (block.instructions.length > left) return this.cache.decodeExactly(this.cpu, left);
+      this.#remember(block);
+      return undefined;
+    });
+  }
+
+  /** Enters a block that the jump cache does not lead to. One instruction alone may write over itself. */
+  #enterAlone(block: Block): void {
+    if (block.instructions.length === 1) {
+      this.#isStepping = true;
+      this.#stash += this.#i32[BUDGET_WORD]! - 1;
+      this.#i32[BUDGET_WORD] = 1;
+    }
+    this.#enterRecord(block.record);
+    this.#isStepping = false;
+  }
+
+  #find(reason: number): void {
+    const argument = this.#u32[EXIT_ARGUMENT >> 2]!;
+    this.#withRoom(() => {
+      if (reason === Exit.hot) {
+        const hot = this.cache.byRecord(argument);
+        if (hot !== undefined) this.cache.compile(hot);
+      }
+      const block = this.cache.find(this.cpu, false);
+      if (reason === Exit.link) this.cache.link(argument, block);
+      this.#remember(block);
+    });
+  }
+
+  /** Enters a block into the jump cache. */
+  #remember(block: Block): void {
+    const low = this.#u32[RIP >> 2]!;
+    const high = this.#u32[(RIP >> 2) + 1]!;
+    const isUpper = high >= 0x8000_0000;
+    if (isUpper && !this.#isGlobal()) this.#hasLocalUpper = true;
+    const index = ((low ^ (low >>> 12)) & (HALF_ENTRIES - 1)) + (isUpper ? HALF_ENTRIES : 0);
+    const entry = (JUMP_CACHE + index * JumpCacheEntry.bytes) >> 2;
+    this.#u32[entry] = low;
+    this.#u32[entry + 1] = high ^ this.#u32[(MODE_SALT >> 2) + 1]!;
+    this.#u32[entry + (JumpCacheEntry.tableIndex >> 2)] = block.tableIndex;
+    this.#u32[entry + (JumpCacheEntry.parameter >> 2)] = block.parameter;
+  }
+
+  #isGlobal(): boolean {
+    const linear = this.cpu.rip;
+    const bank = currentBank(this.cpu);
+    if (lookUp(this.cpu, linear, bank, TlbEntry.executeTag) < 0) return false;
+    const number = bank * TLB_ENTRIES + ((linear >>> 12) & (TLB_ENTRIES - 1));
+    return this.#u32[(TLB >> 2) + number * 8 + (TlbEntry.page >> 2)]! >= TLB_GLOBAL;
+  }
+
+  // --- what generated code calls
+
+  #at(site: number): void {
+    this.#remaining = site >>> Site.shift;
+    this.#distance = site & Site.distanceMask;
+  }
+
+  #done(): void {
+    this.#remaining = 0;
+    this.#distance = 0;
+  }
+
+  #slowLoad(site: number, bytes: number): number {
+    this.#at(site);
+    const position = slowRead(this.cpu, bytes);
+    this.#done();
+    return position;
+  }
+
+  #slowStore(site: number, bytes: number): void {
+    this.#at(site);
+    slowWrite(this.cpu, bytes);
+    this.#done();
+  }
+
+  #slowUpdate(site: number, bytes: number): number {
+    this.#at(site);
+    const position = slowReadModify(this.cpu, bytes);
+    // The store comes after registers may have changed, too late to begin again.
+    if (position === ACCESS_VALUE) this.#mustNotHitCode(bytes);
+    this.#done();
+    return position;
+  }
+
+  #mustNotHitCode(bytes: number): void {
+    if (this.#isStepping) return;
+    const linear = this.cpu.signed(ACCESS_ADDRESS);
+    for (const address of [linear, linear + bytes - 1]) {
+      const position = lookUp(this.cpu, address, currentBank(this.cpu), TlbEntry.readTag);
+      if (position >= 0 && this.cache.hasCode(position)) throw RESTART;
+    }
+  }
+
+  #finishUpdate(site: number, bytes: number): void {
+    this.#at(site);
+    finishModify(this.cpu, bytes);
+    this.#done();
+  }
+
+  #raise(site: number, vector: number): void {
+    this.#at(site);
+    if (vector === Vector.generalProtection) raise(vector, 0);
+    raise(vector);
+  }
+
+  #checkSegment(site: number, packed: number): void {
+    this.#at(site);
+    const offset = this.#u32[ACCESS_ADDRESS >> 2]!;
+    checkSegment(this.cpu, packed & 15, offset, (packed >> 4) & 0xff, (packed & 0x1000) !== 0);
+    this.#done();
+  }
+
+  #divideWide(site: number, isSigned: number): void {
+    this.#at(site);
+    const low = this.#f64[ACCESS_VALUE >> 3]!;
+    const high = this.#f64[(ACCESS_VALUE >> 3) + 1]!;
+    const divisor = this.#f64[ACCESS_ADDRESS >> 3]!;
+    if (divisor === 0n) raise(Vector.divideError);
+    const whole = (high << 64n) | low;
+    const dividend = isSigned === 1 ? BigInt.asIntN(128, whole) : whole;
+    const by = isSigned === 1 ? BigInt.asIntN(64, divisor) : divisor;
+    const quotient = dividend / by;
+    const fits = isSigned === 1 ? BigInt.asIntN(64, quotient) : BigInt.asUintN(64, quotient);
+    if (fits !== quotient) raise(Vector.divideError);
+    this.#f64[ACCESS_VALUE >> 3] = BigInt.asUintN(64, quotient);
+    this.#f64[(ACCESS_VALUE >> 3) + 1] = BigInt.asUintN(64, dividend % by);
+    this.#done();
+  }
+
+  /** @returns 1 when generated code is to leave, with RIP and budget right; 0: it goes on */
+  #call(site: number, number: number): number {
+    const { cpu } = this;
+    this.#at(site);
+    const isTier1 = (site & Site.tier1) !== 0;
+    const startLow = this.#u32[RIP >> 2]!;
+    const startHigh = this.#u32[(RIP >> 2) + 1]!;
+    if (this.#distance !== 0) cpu.rip += this.#distance;
+    // A fault finds RIP where it belongs.
+    this.#distance = 0;
+    this.#isCalling = true;
+    const bound = this.cache.calls[number]!;
+    const { mode } = cpu;
+    callInstruction(cpu, bound);
+    this.#isCalling = false;
+    const { isRepeating } = cpu;
+    const leaves = isRepeating || this.#isAsked || cpu.mode !== mode || endsBlock(bound.row);
+    if (!leaves) {
+      if (isTier1) {
+        this.#u32[RIP >> 2] = startLow;
+        this.#u32[(RIP >> 2) + 1] = startHigh;
+      }
+      this.#done();
+      return 0;
+    }
+    // A piece of a repeated instruction counts as one.
+    this.#i32[BUDGET_WORD]! += this.#remaining - 1;
+    this.#done();
+    cpu.isRepeating = false;
+    this.#u32[EXIT_REASON >> 2] = Exit.state;
+    return 1;
+  }
+}
