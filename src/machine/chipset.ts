@@ -64,6 +64,7 @@ const NO_PCI = { pci: undefined, ide: undefined };
 
 const PIT_IRQ = 0;
 const KEYBOARD_IRQ = 1;
+const MOUSE_IRQ = 12;
 const RTC_IRQ = 8;
 const SCI_IRQ = 9;
 /** The MADT's interrupt source override: the timer comes to the I/O APIC on pin 2. */
@@ -112,7 +113,12 @@ export function buildChipset(options: ChipsetOptions): Chipset {
     pit.attach(ports);
     // The A20 gate is open on Hyper-V whatever a guest writes.
     const keyboardHost = { reset: () => host.reset(), setA20: () => undefined };
-    i8042 = new I8042({ line: line(KEYBOARD_IRQ), events, host: keyboardHost });
+    i8042 = new I8042({
+      line: line(KEYBOARD_IRQ),
+      mouseLine: line(MOUSE_IRQ),
+      events,
+      host: keyboardHost,
+    });
     i8042.attach(ports);
   }
   const { pci, ide } = generation === 1 ? buildPci(options, line) : NO_PCI;

@@ -3,13 +3,14 @@ import type { InterruptLine, PortBus } from '../../core/bus.ts';
 import type { EventQueue } from '../../core/events.ts';
 import { BytePortDevice } from '../byte-ports.ts';
 import { Keyboard } from './keyboard.ts';
+import { Ps2Mouse } from './mouse.ts';
 import {
   CommandByte,
   ControllerCommand,
   ControllerStatus,
   I8042_COMMAND_PORT,
   I8042_DATA_PORT,
-  KEYBOARD_TEST_PASSED,
+  WIRE_TEST_PASSED,
   OutputPort,
   SELF_TEST_PASSED,
   SET2_BY_SET1,
@@ -25,28 +26,35 @@ export interface KeyboardControllerHost {
 export interface I8042Options {
   /** IRQ 1. */
   readonly line: InterruptLine;
+  /** IRQ 12. */
+  readonly mouseLine: InterruptLine;
   readonly events: EventQueue;
   readonly host: KeyboardControllerHost;
 }
 
-/** The keyboard's wire takes about this long for a byte (11 bits at some 12 kHz). */
-const KEYBOARD_BYTE_NS = 900_000;
+/** A device's wire takes about this long for a byte (11 bits at some 12 kHz). */
+const WIRE_BYTE_NS = 900_000;
 const CONTROLLER_RAM_BYTES = 32;
 
 const SET1_BY_SET2 = new Uint8Array(256);
 for (const [set1, set2] of SET2_BY_SET1.entries()) if (set2 !== 0) SET1_BY_SET2[set2] = set1;
 
-/** The keyboard controller of a Gen-1 machine with its keyboard. Gen-2 has none. */
+/** The keyboard controller of a Gen-1 machine with its keyboard and its mouse. Gen-2 has none. */
 export class I8042 extends BytePortDevice {
   readonly #line: InterruptLine;
+  readonly #mouseLine: InterruptLine;
   readonly #events: EventQueue;
   readonly #host: KeyboardControllerHost;
   readonly #keyboard = new Keyboard();
+  readonly #mouse = new Ps2Mouse();
   readonly #ram = new Uint8Array(CONTROLLER_RAM_BYTES);
   /** Bytes that the controller itself owes; they pass before the keyboard's. */
   readonly #replies: number[] = [];
   #output = 0;
   #isOutputFull = false;
+  #isFromMouse = false;
+  /** What command D3 had looped back as if the mouse had sent it, or -1. */
+  #loopedByte = -1;
   #lastWasCommand = false;
   /** A controller command that waits for its data byte, or 0. */
   #pendingCommand = 0;
@@ -58,6 +66,7 @@ export class I8042 extends BytePortDevice {
   constructor(options: I8042Options) {
     super();
     this.#line = options.line;
+    this.#mouseLine = options.mouseLine;
     this.#events = options.events;
     this.#host = options.host;
     // What PC firmware leaves: self test passed, interrupt and translation on.
@@ -65,7 +74,7 @@ export class I8042 extends BytePortDevice {
       CommandByte.keyboardInterrupt |
       CommandByte.systemFlag |
       CommandByte.translate |
-      CommandByte.auxiliaryDisabled;
+      CommandByte.mouseDisabled;
   }
 
   attach(ports: PortBus): void {
@@ -75,6 +84,9 @@ export class I8042 extends BytePortDevice {
 
   exchange(state: StateStream): void {
     state.part('keyboard', () => this.#keyboard.exchange(state));
+    state.part('mouse', () => this.#mouse.exchange(state));
+    this.#isFromMouse = state.flag('isFromMouse', this.#isFromMouse);
+    this.#loopedByte = state.number('loopedByte', this.#loopedByte);
     state.array('ram', this.#ram);
     const replies = state.list('replies', this.#replies, (byte) => state.number('byte', byte ?? 0));
     this.#replies.splice(0, Infinity, ...replies);
@@ -84,7 +96,7 @@ export class I8042 extends BytePortDevice {
     this.#pendingCommand = state.number('pendingCommand', this.#pendingCommand);
     this.#outputPort = state.number('outputPort', this.#outputPort);
     this.#sawBreak = state.flag('sawBreak', this.#sawBreak);
-    this.#wireEvent = state.event('wire', this.#wireEvent, this.#fromKeyboard) ?? 0;
+    this.#wireEvent = state.event('wire', this.#wireEvent, this.#fromWire) ?? 0;
   }
 
   /**
@@ -96,6 +108,17 @@ export class I8042 extends BytePortDevice {
     this.#pump();
   }
 
+  /**
+   * The user moves the mouse of this controller.
+   * @param x to the right, in counts
+   * @param y upwards
+   * @param buttons all that are down, `MouseButton`
+   */
+  moveMouse(x: number, y: number, buttons: number): void {
+    this.#mouse.move(x, y, buttons);
+    this.#pump();
+  }
+
   protected readByte(port: number): number {
     if (port === I8042_DATA_PORT) return this.#readData();
     if (port !== I8042_COMMAND_PORT) return 0xff;
@@ -103,6 +126,7 @@ export class I8042 extends BytePortDevice {
       (this.#isOutputFull ? ControllerStatus.outputFull : 0) |
       (this.#ram[0]! & CommandByte.systemFlag) |
       (this.#lastWasCommand ? ControllerStatus.lastWasCommand : 0) |
+      (this.#isOutputFull && this.#isFromMouse ? ControllerStatus.fromMouse : 0) |
       ControllerStatus.unlocked
     );
   }
@@ -121,7 +145,7 @@ export class I8042 extends BytePortDevice {
   #readData(): number {
     if (this.#isOutputFull) {
       this.#isOutputFull = false;
-      this.#line.set(false);
+      this.#updateLine();
       this.#pump();
     }
     return this.#output;
@@ -147,7 +171,8 @@ export class I8042 extends BytePortDevice {
         this.#reply(SELF_TEST_PASSED);
         break;
       case ControllerCommand.testKeyboard:
-        this.#reply(KEYBOARD_TEST_PASSED);
+      case ControllerCommand.testMouse:
+        this.#reply(WIRE_TEST_PASSED);
         break;
       case ControllerCommand.disableKeyboard:
         this.#ram[0]! |= CommandByte.keyboardDisabled;
@@ -155,14 +180,22 @@ export class I8042 extends BytePortDevice {
       case ControllerCommand.enableKeyboard:
         this.#ram[0]! &= ~CommandByte.keyboardDisabled;
         break;
+      case ControllerCommand.disableMouse:
+        this.#ram[0]! |= CommandByte.mouseDisabled;
+        break;
+      case ControllerCommand.enableMouse:
+        this.#ram[0]! &= ~CommandByte.mouseDisabled;
+        break;
       case ControllerCommand.readInputPort:
         this.#reply(0x80);
         break;
       case ControllerCommand.readOutputPort:
-        this.#reply(this.#outputPort | (this.#isOutputFull ? OutputPort.keyboardFull : 0));
+        this.#reply(this.#outputPort | this.#outputFullBits);
         break;
       case ControllerCommand.writeOutputPort:
       case ControllerCommand.writeKeyboardBuffer:
+      case ControllerCommand.writeMouseBuffer:
+      case ControllerCommand.writeMouse:
         this.#pendingCommand = command;
         break;
       default:
@@ -183,6 +216,11 @@ export class I8042 extends BytePortDevice {
       if ((value & OutputPort.notReset) === 0) this.#host.reset();
     } else if (command === ControllerCommand.writeKeyboardBuffer) {
       this.#reply(value);
+    } else if (command === ControllerCommand.writeMouseBuffer) {
+      this.#loopedByte = value;
+    } else if (command === ControllerCommand.writeMouse) {
+      this.#ram[0]! &= ~CommandByte.mouseDisabled;
+      this.#mouse.command(value);
     } else {
       this.#ram[command & 0x1f] = value;
       this.#updateLine();
@@ -195,26 +233,46 @@ export class I8042 extends BytePortDevice {
     this.#replies.push(value);
   }
 
-  /** Moves the next byte into the output buffer, the keyboard's ones at the pace of its wire. */
+  get #outputFullBits(): number {
+    if (!this.#isOutputFull) return 0;
+    return this.#isFromMouse ? OutputPort.mouseFull : OutputPort.keyboardFull;
+  }
+
+  get #isKeyboardReady(): boolean {
+    return (this.#ram[0]! & CommandByte.keyboardDisabled) === 0 && this.#keyboard.hasOutput;
+  }
+
+  get #isMouseReady(): boolean {
+    return (this.#ram[0]! & CommandByte.mouseDisabled) === 0 && this.#mouse.hasOutput;
+  }
+
+  /** Moves the next byte into the output buffer, the devices' ones at the pace of their wires. */
   #pump(): void {
     if (this.#isOutputFull) return;
     if (this.#replies.length > 0) {
-      this.#fill(this.#replies.shift()!);
+      this.#fill(this.#replies.shift()!, false);
       return;
     }
-    const isOpen = (this.#ram[0]! & CommandByte.keyboardDisabled) === 0;
-    if (isOpen && this.#keyboard.hasOutput && !this.#events.isPending(this.#wireEvent)) {
-      this.#wireEvent = this.#events.after(KEYBOARD_BYTE_NS, this.#fromKeyboard);
+    if (this.#loopedByte >= 0) {
+      this.#fill(this.#loopedByte, true);
+      this.#loopedByte = -1;
+      return;
+    }
+    const isReady = this.#isKeyboardReady || this.#isMouseReady;
+    if (isReady && !this.#events.isPending(this.#wireEvent)) {
+      this.#wireEvent = this.#events.after(WIRE_BYTE_NS, this.#fromWire);
     }
   }
 
-  readonly #fromKeyboard = (): void => {
-    const isOpen = (this.#ram[0]! & CommandByte.keyboardDisabled) === 0;
-    if (this.#isOutputFull || !isOpen || !this.#keyboard.hasOutput) return;
-    const byte = this.#keyboard.takeOutput();
-    const translated = this.#translate(byte);
-    if (translated >= 0) this.#fill(translated);
-    else this.#pump();
+  readonly #fromWire = (): void => {
+    if (this.#isOutputFull) return;
+    if (this.#isKeyboardReady) {
+      const translated = this.#translate(this.#keyboard.takeOutput());
+      if (translated >= 0) this.#fill(translated, false);
+      else this.#pump();
+    } else if (this.#isMouseReady) {
+      this.#fill(this.#mouse.takeOutput(), true);
+    }
   };
 
   /** @returns -1 for a byte that translation swallows */
@@ -231,14 +289,19 @@ export class I8042 extends BytePortDevice {
     return code;
   }
 
-  #fill(byte: number): void {
+  #fill(byte: number, isFromMouse: boolean): void {
     this.#output = byte;
     this.#isOutputFull = true;
+    this.#isFromMouse = isFromMouse;
     this.#updateLine();
   }
 
   #updateLine(): void {
-    const isEnabled = (this.#ram[0]! & CommandByte.keyboardInterrupt) !== 0;
-    this.#line.set(this.#isOutputFull && isEnabled);
+    const enabled = this.#ram[0]!;
+    const isFull = this.#isOutputFull;
+    this.#line.set(isFull && !this.#isFromMouse && (enabled & CommandByte.keyboardInterrupt) !== 0);
+    this.#mouseLine.set(
+      isFull && this.#isFromMouse && (enabled & CommandByte.mouseInterrupt) !== 0,
+    );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The PC/AT keyboard controller and the keyboard behind it (IBM PS/2 Hardware Interface Technical
- * Reference, "Keyboard and Auxiliary Device Controller"). One channel: there is no mouse here.
+ * The PC/AT keyboard controller with a keyboard and a mouse (IBM PS/2 Hardware Interface Technical
+ * Reference, "Keyboard and Auxiliary Device Controller", "Mouse").
  */
 
 export const I8042_DATA_PORT = 0x60;
@@ -15,20 +15,26 @@ export const ControllerStatus = {
   lastWasCommand: 0x08,
   /** Keyboard lock switch: 1 is unlocked. */
   unlocked: 0x10,
+  /** What is in the output buffer came from the mouse. */
+  fromMouse: 0x20,
 } as const;
 
 /** Bits of the command byte (RAM byte 0). */
 export const CommandByte = {
   keyboardInterrupt: 0x01,
+  mouseInterrupt: 0x02,
   systemFlag: 0x04,
   keyboardDisabled: 0x10,
-  auxiliaryDisabled: 0x20,
+  mouseDisabled: 0x20,
   translate: 0x40,
 } as const;
 
 export const ControllerCommand = {
   readRam: 0x20,
   writeRam: 0x60,
+  disableMouse: 0xa7,
+  enableMouse: 0xa8,
+  testMouse: 0xa9,
   selfTest: 0xaa,
   testKeyboard: 0xab,
   disableKeyboard: 0xad,
@@ -37,18 +43,22 @@ export const ControllerCommand = {
   readOutputPort: 0xd0,
   writeOutputPort: 0xd1,
   writeKeyboardBuffer: 0xd2,
+  writeMouseBuffer: 0xd3,
+  writeMouse: 0xd4,
   /** F0 to FF pulse output port bits 3:0 low where the command has zeros; bit 0 is reset. */
   pulse: 0xf0,
 } as const;
 
 export const SELF_TEST_PASSED = 0x55;
-export const KEYBOARD_TEST_PASSED = 0x00;
+/** Of the keyboard's and the mouse's wires. */
+export const WIRE_TEST_PASSED = 0x00;
 
 export const OutputPort = {
   /** Low resets the processor. */
   notReset: 0x01,
   a20: 0x02,
   keyboardFull: 0x10,
+  mouseFull: 0x20,
 } as const;
 
 export const KeyboardCommand = {
@@ -72,6 +82,29 @@ export const KeyboardReply = {
   /** A key was lost because the 16-byte buffer was full (set 2 and 3). */
   overrun: 0x00,
 } as const;
+
+export const MouseCommand = {
+  unscale: 0xe6,
+  scale: 0xe7,
+  setResolution: 0xe8,
+  status: 0xe9,
+  stream: 0xea,
+  read: 0xeb,
+  unwrap: 0xec,
+  wrap: 0xee,
+  remote: 0xf0,
+  identify: 0xf2,
+  setRate: 0xf3,
+  enable: 0xf4,
+  disable: 0xf5,
+  setDefaults: 0xf6,
+  resend: 0xfe,
+  reset: 0xff,
+} as const;
+
+/** First byte of a mouse's status beside its buttons. */
+export const MouseStatus = { scaling: 0x10, reporting: 0x20, remote: 0x40 } as const;
+export const MOUSE_BUFFER_BYTES = 16;
 
 export const KEYBOARD_ID = [0xab, 0x83] as const;
 export const KEYBOARD_BUFFER_BYTES = 16;

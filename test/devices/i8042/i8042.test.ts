@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { I8042 } from '../../../src/devices/i8042/i8042.ts';
-import { Bench } from '../harness.ts';
+import { Bench, TestLine } from '../harness.ts';
 
 class KeyboardBench extends Bench {
   readonly asked: string[] = [];
   readonly controller: I8042;
+  readonly mouseLine = new TestLine();
 
   constructor() {
     super();
     this.controller = new I8042({
       line: this.line,
+      mouseLine: this.mouseLine,
       events: this.events,
       host: {
         reset: () => this.asked.push('reset'),
@@ -44,10 +46,27 @@ describe('the keyboard controller', () => {
     expect(bench.in(0x64) & 0x1d).toBe(0x1c);
   });
 
-  it('has one channel: enabling the mouse leaves bit 5 of the command byte set', () => {
+  it('opens and closes the wire of the mouse', () => {
     const bench = new KeyboardBench();
+    expect(bench.controllerReply(0x20) & 0x20, 'as firmware leaves it').toBe(0x20);
     bench.out(0x64, 0xa8);
+    expect(bench.controllerReply(0x20) & 0x20).toBe(0);
+    bench.out(0x64, 0xa7);
     expect(bench.controllerReply(0x20) & 0x20).toBe(0x20);
+    expect(bench.controllerReply(0xa9)).toBe(0);
+  });
+
+  it('loops a byte back as if the mouse had sent it, with its interrupt', () => {
+    const bench = new KeyboardBench();
+    bench.out(0x64, 0x60);
+    bench.out(0x60, 0x47);
+    bench.out(0x64, 0xd3);
+    bench.out(0x60, 0x5a);
+    expect(bench.in(0x64) & 0x21).toBe(0x21);
+    expect([bench.mouseLine.rises, bench.line.rises]).toEqual([1, 0]);
+    expect(bench.in(0x60)).toBe(0x5a);
+    expect(bench.mouseLine.isActive).toBe(false);
+    expect(bench.in(0x64) & 0x21).toBe(0);
   });
 
   it('resets on a pulse of FE and moves the A20 gate', () => {
@@ -125,5 +144,62 @@ describe('the keyboard', () => {
     expect(bench.drain()).toEqual([]);
     bench.out(0x64, 0xae);
     expect(bench.drain()).toEqual([0x1e]);
+  });
+});
+
+describe('the mouse', () => {
+  function command(bench: KeyboardBench, ...bytes: number[]): number[] {
+    const answers: number[] = [];
+    for (const byte of bytes) {
+      bench.out(0x64, 0xd4);
+      bench.out(0x60, byte);
+      answers.push(...bench.drain());
+    }
+    return answers;
+  }
+
+  it('answers reset, identify and status, marked as its own', () => {
+    const bench = new KeyboardBench();
+    expect(command(bench, 0xff)).toEqual([0xfa, 0xaa, 0x00]);
+    expect(command(bench, 0xf2)).toEqual([0xfa, 0x00]);
+    expect(command(bench, 0xe9)).toEqual([0xfa, 0x00, 2, 100]);
+    expect(command(bench, 0xe8, 3, 0xf3, 40, 0xf4, 0xe9)).toEqual([
+      0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0x20, 3, 40,
+    ]);
+    bench.out(0x64, 0xd4);
+    bench.out(0x60, 0xf2);
+    bench.pass(1_000_000);
+    expect(bench.in(0x64) & 0x21).toBe(0x21);
+  });
+
+  it('tells of movement and buttons once it is enabled, and keeps what does not fit', () => {
+    const bench = new KeyboardBench();
+    bench.controller.moveMouse(5, 5, 0);
+    expect(bench.drain()).toEqual([]);
+    command(bench, 0xff, 0xf4);
+    bench.controller.moveMouse(3, -2, 1);
+    expect(bench.drain()).toEqual([0x29, 3, 0xfe]);
+    bench.controller.moveMouse(300, 0, 0);
+    bench.controller.moveMouse(0, 0, 0);
+    expect(bench.drain()).toEqual([0x08, 255, 0, 0x08, 45, 0]);
+  });
+
+  it('sends nothing by itself in remote mode, and echoes in wrap mode', () => {
+    const bench = new KeyboardBench();
+    command(bench, 0xff, 0xf4, 0xf0);
+    bench.controller.moveMouse(7, 1, 4);
+    expect(bench.drain()).toEqual([]);
+    expect(command(bench, 0xeb)).toEqual([0xfa, 0x0c, 7, 1]);
+    expect(command(bench, 0xee, 0xf4, 0xec)).toEqual([0xfa, 0xf4, 0xfa]);
+  });
+
+  it('never keeps more than it has room for', () => {
+    const bench = new KeyboardBench();
+    command(bench, 0xff, 0xf4);
+    for (let step = 0; step < 100; step += 1) bench.controller.moveMouse(1, 0, 0);
+    const bytes = bench.drain();
+    expect(bytes.length).toBeLessThanOrEqual(16);
+    bench.controller.moveMouse(0, 0, 0);
+    expect(bench.drain(), 'the rest of the movement').toEqual([0x08, 95, 0]);
   });
 });
