@@ -29,6 +29,7 @@ export class OverlayPage {
 
   /** The content goes to guest memory and lives there. */
   show(memory: GuestMemory, offset: number): void {
+    memory.written(offset, PAGE_BYTES);
     memory.u8.set(this.own, offset);
     this.u8 = memory.u8;
     this.view = memory.view;
@@ -107,8 +108,10 @@ export class OverlaySpace {
     this.#forget(page, stack);
     if (!wasVisible || offset < 0) return;
     const next = stack.at(-1);
-    if (next === undefined) this.#memory.u8.set(covered.ram, offset);
-    else next.show(this.#memory, offset);
+    if (next === undefined) {
+      this.#memory.written(offset, PAGE_BYTES);
+      this.#memory.u8.set(covered.ram, offset);
+    } else next.show(this.#memory, offset);
   }
 
   #forget(page: OverlayPage, stack: OverlayPage[]): void {

@@ -11,11 +11,14 @@ export interface PageRange {
 export class Balloon {
   readonly #memory: GuestMemory;
   readonly #bits: Uint8Array;
+  /** Position of page 0 in the linear memory. */
+  readonly #first: number;
   readonly #pages: number;
   #held = 0;
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
+    this.#first = memory.resolve(0, PAGE_BYTES);
     this.#pages = memory.ramBytes / PAGE_BYTES;
     this.#bits = new Uint8Array(Math.ceil(this.#pages / 8));
   }
@@ -41,16 +44,17 @@ export class Balloon {
    */
   take(firstPage: number, count: number): number {
     const offset = this.#memory.resolve(firstPage * PAGE_BYTES, count * PAGE_BYTES);
-    const end = offset + count * PAGE_BYTES;
-    if (offset < 0 || end > this.#memory.ramBytes) return -1;
+    const start = (offset - this.#first) / PAGE_BYTES;
+    if (offset < 0 || start + count > this.#pages) return -1;
     let taken = 0;
-    for (let page = offset / PAGE_BYTES; page < end / PAGE_BYTES; page += 1) {
+    for (let page = start; page < start + count; page += 1) {
       if (!this.#has(page)) {
         this.#bits[page >>> 3] = this.#bits[page >>> 3]! | (1 << (page & 7));
         taken += 1;
       }
     }
-    this.#memory.u8.fill(0, offset, end);
+    this.#memory.written(offset, count * PAGE_BYTES);
+    this.#memory.u8.fill(0, offset, offset + count * PAGE_BYTES);
     this.#held += taken;
     return taken;
   }
@@ -94,7 +98,7 @@ export class Balloon {
 
   /** The guest's number of a page of the linear memory. */
   #numberOf(page: number): number {
-    const offset = page * PAGE_BYTES;
+    const offset = this.#first + page * PAGE_BYTES;
     for (const region of this.#memory.regions) {
       const within = offset - region.offset;
       if (within >= 0 && within < region.bytes) return (region.gpa + within) / PAGE_BYTES;

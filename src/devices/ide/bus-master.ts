@@ -125,8 +125,10 @@ export class BusMaster {
         this.fail();
         break;
       }
-      if (this.isToMemory) memory.u8.set(buffer.subarray(start + done, start + done + part), at);
-      else buffer.set(memory.u8.subarray(at, at + part), start + done);
+      if (this.isToMemory) {
+        memory.written(at, part);
+        memory.u8.set(buffer.subarray(start + done, start + done + part), at);
+      } else buffer.set(memory.u8.subarray(at, at + part), start + done);
       done += part;
       this.#gpa += part;
       this.#left -= part;

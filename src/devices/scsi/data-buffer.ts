@@ -1,4 +1,3 @@
-import type { GuestMemory } from '../../core/memory.ts';
 import type { BlockDevice } from '../../storage/block.ts';
 import type { GuestRanges } from '../../vmbus/device.ts';
 
@@ -9,12 +8,20 @@ const SMALL_COPY_BYTES = 64;
 
 const FROM_START = new Float64Array(1);
 
+/** Guest memory, or a drive's own buffer, which nobody watches. */
+export interface TransferMemory {
+  readonly u8: Uint8Array;
+  /** As `GuestMemory.written`. */
+  written?(position: number, length: number): void;
+}
+
 /**
  * The data of one request: scattered guest memory, cut to the length that the request declared.
  * Nothing ever moves beyond that length. Reused for every request; no allocation on the block path.
  */
 export class DataBuffer {
   readonly #u8: Uint8Array;
+  readonly #memory: TransferMemory;
   readonly #bounce = new Uint8Array(BOUNCE_BYTES);
   readonly #hostLength = new Float64Array(1);
   #offsets: Float64Array = new Float64Array(0);
@@ -23,7 +30,8 @@ export class DataBuffer {
   #length = 0;
 
   /** @param memory where the data lies: guest memory, or a drive's own buffer */
-  constructor(memory: Pick<GuestMemory, 'u8'>) {
+  constructor(memory: TransferMemory) {
+    this.#memory = memory;
     this.#u8 = memory.u8;
   }
 
@@ -77,8 +85,10 @@ export class DataBuffer {
       }
       const guest = this.#offsets[index]! + skip;
       const part = Math.min(run - skip, total - done);
-      if (toGuest) copyBytes(host, start + done, this.#u8, guest, part);
-      else copyBytes(this.#u8, guest, host, start + done, part);
+      if (toGuest) {
+        this.#memory.written?.(guest, part);
+        copyBytes(host, start + done, this.#u8, guest, part);
+      } else copyBytes(this.#u8, guest, host, start + done, part);
       done += part;
       skip = 0;
     }
@@ -102,6 +112,7 @@ export class DataBuffer {
     let done = 0;
     for (let index = 0; done < length; index += 1) {
       const part = Math.min(this.#lengths[index]!, length - done);
+      this.#memory.written?.(this.#offsets[index]!, part);
       disk.read(diskPosition + done, u8, this.#offsets[index]!, part);
       done += part;
     }

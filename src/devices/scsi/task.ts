@@ -1,5 +1,4 @@
-import type { GuestMemory } from '../../core/memory.ts';
-import { DataBuffer } from './data-buffer.ts';
+import { DataBuffer, type TransferMemory } from './data-buffer.ts';
 import {
   CDB_BYTES,
   ScsiOperation,
@@ -45,7 +44,7 @@ export class ScsiTask {
   readonly scratch = new Uint8Array(SCRATCH_BYTES);
   readonly scratchView = new DataView(this.scratch.buffer);
 
-  constructor(memory: Pick<GuestMemory, 'u8'>) {
+  constructor(memory: TransferMemory) {
     this.data = new DataBuffer(memory);
   }
 
