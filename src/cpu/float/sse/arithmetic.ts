@@ -1,9 +1,9 @@
 /** SSE to SSE4.1 arithmetic: every instruction that rounds a sum, product, quotient or root. */
 import { add, divide, multiply, squareRoot } from '../arithmetic.ts';
-import type { FloatContext, FloatInstruction } from '../context.ts';
+import { type FloatContext, FloatFault, type FloatInstruction } from '../context.ts';
 import { FloatFlag, round } from '../environment.ts';
 import { type FloatNumber, Kind, normalize } from '../number.ts';
-import { begin, commit, type Lane, takeNan } from './lanes.ts';
+import { begin, commit, type Lane, takeNan, traps } from './lanes.ts';
 
 export const Operation = { add: 0, subtract: 1, multiply: 2, divide: 3 } as const;
 
@@ -11,7 +11,9 @@ export const Operation = { add: 0, subtract: 1, multiply: 2, divide: 3 } as cons
 function operate(context: FloatContext, operation: number, { format }: Lane): void {
   const { environment, a, b, result } = context;
   if (takeNan(environment, a, b, result)) return;
-  if ((a.denormal | b.denormal) !== 0) environment.flags |= FloatFlag.denormal;
+  const denormal = (a.denormal | b.denormal) !== 0;
+  const { flags } = environment;
+  environment.flags = 0;
   switch (operation) {
     case Operation.multiply:
       multiply(environment, a, b, result);
@@ -26,7 +28,10 @@ function operate(context: FloatContext, operation: number, { format }: Lane): vo
     default:
       add(environment, a, b, result);
   }
+  // Invalid operation and division by zero go before a denormal operand.
+  if (denormal && environment.flags === 0) environment.flags |= FloatFlag.denormal;
   round(environment, result, format);
+  environment.flags |= flags;
 }
 
 /** A rounded result as an operand: denormals are normalised, or zero under DAZ. */
@@ -105,7 +110,8 @@ export function root(lane: Lane, count: number): FloatInstruction {
 
 /**
  * DPPS and DPPD: products of the lanes that the immediate's high half names, their sum in the
- * lanes of its low half. The sum of four is the sum of two sums.
+ * lanes of its low half. The sum of four is the sum of two sums. An unmasked exception of one
+ * step keeps the next from happening.
  */
 export function dotProduct(lane: Lane): FloatInstruction {
   const { bytes } = lane;
@@ -122,6 +128,7 @@ export function dotProduct(lane: Lane): FloatInstruction {
         sums[i]!.copy(result);
       }
     }
+    if (traps(context)) return FloatFault.simd;
     for (let step = 1; step < count; step *= 2) {
       for (let i = 0; i < count; i += 2 * step) {
         again(context, a, sums[i]!);
@@ -129,6 +136,7 @@ export function dotProduct(lane: Lane): FloatInstruction {
         operate(context, Operation.add, lane);
         sums[i]!.copy(result);
       }
+      if (traps(context)) return FloatFault.simd;
     }
     for (let i = 0; i < count; i++) {
       result.copy(sums[0]!);

@@ -41,12 +41,13 @@ export function begin(context: FloatContext): FloatEnvironment {
 }
 
 /**
- * Sets the sticky flags. An unmasked exception of any lane leaves the destination alone, and one
+ * Sets the sticky flags, and forgets them for what comes next. An unmasked exception of any lane leaves the destination alone, and one
  * that is known beforehand keeps the others from happening.
  * @returns whether #XM is raised
  */
-function traps(context: FloatContext): boolean {
+export function traps(context: FloatContext): boolean {
   const { masks, flags } = context.environment;
+  context.environment.flags = 0;
   const early = (flags & FloatFlag.before & ~masks) !== 0;
   const at = MXCSR;
   const raised = early ? flags & FloatFlag.before : flags;

@@ -30,9 +30,8 @@ function operate(
   if (takeNan(environment, a, b, result)) return;
   const denormal = (a.denormal | b.denormal) !== 0;
   compute(environment, operation, a, b, result);
-  if (denormal && (environment.flags & FloatFlag.invalid) === 0) {
-    environment.flags |= FloatFlag.denormal;
-  }
+  // Invalid operation and division by zero go before a denormal operand.
+  if (denormal && environment.flags === 0) environment.flags |= FloatFlag.denormal;
   if ((environment.flags & FloatFlag.before & ~environment.masks) === 0) {
     round(environment, result, format);
   }

@@ -115,6 +115,8 @@ function multiplyLogarithm(
   const product = significand(b) * magnitude;
   fromFixed(result, sign ^ b.sign, product, scale + 63 - b.exponent, exact);
   round(environment, result, EXTENDED);
+  // As processors have it, even of a power of two.
+  environment.flags |= FloatFlag.precision;
 }
 
 /** `y` times a logarithm that is 0 or infinite, or `y` is. @returns whether that was so */
