@@ -172,13 +172,17 @@ export class FloatReplay {
     return wrong;
   }
 
-  /** Whether an x87 register is what was recorded, or its neighbour of the same exponent. */
+  /** Whether an x87 register is what was recorded, or its neighbour. */
   #isAdjacent(at: number, recorded: Uint32Array, first: number): boolean {
     const view = this.#view;
-    if (view.getUint16(at + 8, true) !== recorded[first + 2]) return false;
-    const actual = view.getBigUint64(at, true);
-    const expected = (BigInt(recorded[first + 1]!) << 32n) | BigInt(recorded[first]!);
-    const difference = actual - expected;
+    const actual = ordinal(view.getUint16(at + 8, true), view.getBigUint64(at, true));
+    const significand = (BigInt(recorded[first + 1]!) << 32n) | BigInt(recorded[first]!);
+    const difference = actual - ordinal(recorded[first + 2]!, significand);
     return difference >= -1n && difference <= 1n;
   }
+}
+
+/** A number that is one more for the next normal number of the same sign. */
+function ordinal(signExponent: number, significand: bigint): bigint {
+  return (BigInt(signExponent) << 63n) + significand;
 }

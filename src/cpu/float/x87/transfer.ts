@@ -20,9 +20,10 @@ import {
   storeRegister,
 } from './state.ts';
 
-/** Pushes what `result` holds, unless an unmasked exception stopped it. */
+/** Pushes what `result` holds, unless it is invalid and that is unmasked: a denormal is pushed. */
 export function push(context: FloatContext): void {
-  if (isStopped(context)) return;
+  const { flags, masks } = context.environment;
+  if ((flags & ~masks & FloatFlag.invalid) !== 0) return;
   decrementTop(context);
   storeRegister(context, context.result, 0);
 }
