@@ -41,6 +41,8 @@ export interface ImageInfo {
 export interface Image extends BlockDevice {
   readonly format: ImageFormat;
   info(): ImageInfo;
+  /** Gives the disk another size in bytes; throws InputError for a format that cannot. */
+  resize(sizeBytes: number): void;
 }
 
 export interface OpenImageOptions {
@@ -155,6 +157,13 @@ export abstract class ImageBase implements Image {
     } catch (error) {
       throw this.#fault(position, error);
     }
+  }
+
+  resize(sizeBytes: number): void {
+    throw new InputError(
+      this.name,
+      `a ${this.format} image cannot be resized to ${sizeBytes} bytes; a VHDX can`,
+    );
   }
 
   flush(): void {

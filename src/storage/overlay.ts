@@ -13,7 +13,6 @@ export class OverlayDevice implements BlockDevice {
   readonly name: string;
   readonly sectorBytes: number;
   readonly physicalSectorBytes: number;
-  readonly sizeBytes: number;
   readonly readOnly = false;
   readonly diskId: Uint8Array;
   readonly #base: BlockDevice;
@@ -21,14 +20,35 @@ export class OverlayDevice implements BlockDevice {
   readonly #granules = new Map<number, Uint8Array>();
   /** Granules that read as zeros unless they were written after: a discard of any size is one entry. */
   readonly #unmapped = new RangeSet();
+  #sizeBytes: number;
 
   constructor(base: BlockDevice) {
     this.#base = base;
     this.name = base.name;
     this.sectorBytes = base.sectorBytes;
     this.physicalSectorBytes = base.physicalSectorBytes;
-    this.sizeBytes = base.sizeBytes;
+    this.#sizeBytes = base.sizeBytes;
     this.diskId = base.diskId;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** The base keeps its size; what is cut off does not come back when the disk grows again. */
+  resize(sizeBytes: number): void {
+    if (sizeBytes < this.#sizeBytes) {
+      const rest = sizeBytes % granuleBytes;
+      const index = Math.floor(sizeBytes / granuleBytes);
+      if (rest > 0) this.#writable(index, false).fill(0, rest);
+      const end = Math.max(this.#sizeBytes, this.#base.sizeBytes);
+      const first = index + (rest > 0 ? 1 : 0);
+      this.unmap(
+        first * granuleBytes,
+        Math.ceil(end / granuleBytes) * granuleBytes - first * granuleBytes,
+      );
+    }
+    this.#sizeBytes = sizeBytes;
   }
 
   /** Memory that the writes take so far, in bytes. */
@@ -38,7 +58,7 @@ export class OverlayDevice implements BlockDevice {
 
   read(position: number, target: Uint8Array, start: number, length: number): void {
     if (this.#granules.size === 0 && this.#unmapped.rangeCount === 0) {
-      this.#base.read(position, target, start, length);
+      readParent(this.#base, position, target, start, length);
       return;
     }
     let done = 0;
@@ -52,7 +72,9 @@ export class OverlayDevice implements BlockDevice {
       if (granule === undefined && !this.#unmapped.has(index)) {
         baseRun += run;
       } else {
-        if (baseRun > 0) this.#base.read(at - baseRun, target, start + done - baseRun, baseRun);
+        if (baseRun > 0) {
+          readParent(this.#base, at - baseRun, target, start + done - baseRun, baseRun);
+        }
         baseRun = 0;
         if (granule === undefined) target.fill(0, start + done, start + done + run);
         else if (run === granuleBytes) target.set(granule, start + done);
@@ -61,7 +83,7 @@ export class OverlayDevice implements BlockDevice {
       done += run;
     }
     if (baseRun > 0) {
-      this.#base.read(position + done - baseRun, target, start + done - baseRun, baseRun);
+      readParent(this.#base, position + done - baseRun, target, start + done - baseRun, baseRun);
     }
   }
 
@@ -96,6 +118,7 @@ export class OverlayDevice implements BlockDevice {
   }
 
   exchange(state: StateStream): void {
+    this.#sizeBytes = state.number('sizeBytes', this.#sizeBytes);
     const granules = state.list('granules', [...this.#granules], (granule) => {
       const index = state.number('index', granule?.[0] ?? 0);
       const bytes = granule?.[1] ?? new Uint8Array(granuleBytes);

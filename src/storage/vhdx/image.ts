@@ -4,17 +4,27 @@ import type { ByteStore } from '../block.ts';
 import { newGuid } from '../guid.ts';
 import { ImageBase, readParent } from '../image.ts';
 import type { Image, ImageFormat, ImageInfo } from '../image.ts';
-import { packEntry } from './bat.ts';
-import type { BlockTable } from './bat.ts';
+import { BlockTable, packEntry } from './bat.ts';
+import { InputError } from '../../core/errors.ts';
+import { isZero } from '../zeros.ts';
 import { replaceHeader } from './header.ts';
 import type { VhdxHeader } from './header.ts';
 import { LogWriter } from './log-writer.ts';
 import type { LoggedPage } from './log-writer.ts';
-import type { VhdxMetadata } from './metadata.ts';
-import type { Regions } from './region.ts';
+import { metadataPage, type VhdxMetadata } from './metadata.ts';
+import { buildRegionTable, type Extent, type Regions } from './region.ts';
 import { SectorBitmaps } from './sector-bitmap.ts';
 import type { SpaceMap } from './space.ts';
-import { bitmapPresent, BlockState, logSectorBytes, mebibyte, zeroGuid } from './spec.ts';
+import {
+  batEntryBytes,
+  bitmapPresent,
+  BlockState,
+  logSectorBytes,
+  maximumDiskBytes,
+  mebibyte,
+  Position,
+  zeroGuid,
+} from './spec.ts';
 
 const { notPresent, unmapped, zero, fullyPresent, partiallyPresent } = BlockState.is;
 const zeros = new Uint8Array(65_536);
@@ -41,14 +51,16 @@ export class VhdxImage extends ImageBase {
   readonly format: ImageFormat;
   readonly sectorBytes: number;
   readonly physicalSectorBytes: number;
-  readonly sizeBytes: number;
+  #sizeBytes: number;
   readonly diskId: Uint8Array;
   readonly #parts: VhdxParts;
   readonly #parent: Image | undefined;
   readonly #blockBytes: number;
-  readonly #payload: Uint32Array;
-  readonly #table: BlockTable;
+  #payload: Uint32Array;
+  #table: BlockTable;
   readonly #bitmaps: SectorBitmaps;
+  #regions: Regions;
+  #metadata: VhdxMetadata;
   readonly #dirtyPages = new Set<number>();
   /** Space to give back once the log has what says that it is free: MiB and their count. */
   readonly #released: [number, number][] = [];
@@ -69,11 +81,17 @@ export class VhdxImage extends ImageBase {
     this.#blockBytes = metadata.blockBytes;
     this.sectorBytes = metadata.sectorBytes;
     this.physicalSectorBytes = metadata.physicalSectorBytes;
-    this.sizeBytes = metadata.sizeBytes;
+    this.#sizeBytes = metadata.sizeBytes;
+    this.#regions = parts.regions;
+    this.#metadata = metadata;
     this.diskId = new Uint8Array(16);
     writeGuid(viewOf(this.diskId), 0, metadata.virtualDiskId);
     if (metadata.hasParent) this.format = 'vhdx-differencing';
     else this.format = metadata.leaveBlocksAllocated ? 'vhdx-fixed' : 'vhdx-dynamic';
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   /** Changes with the disk's content; what a child records of its parent. */
@@ -306,6 +324,102 @@ export class VhdxImage extends ImageBase {
     this.#released.length = 0;
   }
 
+  /**
+   * Gives the disk another size, as Resize-VHD does. What lies beyond the new end is lost, and comes
+   * back as zeros. A table that outgrows its place in the file gets a new one. Either all of it is in
+   * the file after a crash, or nothing.
+   */
+  override resize(sizeBytes: number): void {
+    const metadata = { ...this.#metadata, sizeBytes };
+    this.#checkResize(metadata);
+    if (sizeBytes === this.#sizeBytes) return;
+    if (this.#log === undefined) this.#beginWriting();
+    this.flushAll();
+    if (sizeBytes < this.#sizeBytes) this.#clearTail(sizeBytes);
+    const { bat, metadata: items } = this.#regions;
+    const needed = BlockTable.entryCount(metadata) * batEntryBytes;
+    const isMoved = needed > bat.length;
+    const length = isMoved ? Math.ceil(needed / mebibyte) * mebibyte : bat.length;
+    const offset = isMoved ? this.#takeSpace(length / mebibyte) * mebibyte : bat.offset;
+    const table = new BlockTable({ offset, length }, metadata);
+    table.payload.set(this.#payload.subarray(0, table.payload.length));
+    if (metadata.leaveBlocksAllocated) this.#placeNewBlocks(table);
+    const pages = [metadataPage(this.store, items, metadata)];
+    if (isMoved) {
+      this.#writeTable(table);
+      const regionTable = buildRegionTable(table.region, items).subarray(0, logSectorBytes);
+      for (const position of [Position.regionTable1, Position.regionTable2]) {
+        pages.push({ position, bytes: regionTable });
+      }
+    } else {
+      pages.push(...changedPages(this.#table, table));
+    }
+    this.#log!.commit(pages);
+    this.store.flush();
+    this.#giveBack(isMoved ? bat : undefined, table.payload.length);
+    this.#regions = { ...this.#regions, bat: table.region };
+    this.#table = table;
+    this.#payload = table.payload;
+    this.#metadata = metadata;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  #checkResize({ sizeBytes, sectorBytes }: VhdxMetadata): void {
+    const refuse = (message: string): InputError => new InputError(this.name, message);
+    if (this.readOnly) throw refuse('is open for reading only, so it cannot be resized');
+    if (this.#parent !== undefined) {
+      throw refuse('a differencing disk has the size of its parent and cannot be resized');
+    }
+    if (this.#regions.all.length > 2) {
+      throw refuse('the VHDX has regions that are not known here, so it cannot be resized');
+    }
+    if (!(sizeBytes > 0) || sizeBytes > maximumDiskBytes || sizeBytes % sectorBytes !== 0) {
+      throw refuse(
+        `a VHDX has a multiple of ${sectorBytes} bytes up to 64 TiB; ${sizeBytes} were asked for`,
+      );
+    }
+  }
+
+  /** The block that the new end lies in must not show old data when the disk grows again. */
+  #clearTail(sizeBytes: number): void {
+    const block = Math.floor(sizeBytes / this.#blockBytes);
+    const within = sizeBytes - block * this.#blockBytes;
+    const entry = this.#payload[block]!;
+    if (within === 0 || (entry & 7) !== fullyPresent) return;
+    this.#fillZeros((entry >>> 3) * mebibyte + within, this.#blockBytes - within);
+  }
+
+  #placeNewBlocks(table: BlockTable): void {
+    for (let block = this.#payload.length; block < table.payload.length; block += 1) {
+      const mib = this.#takeSpace(this.#blockBytes / mebibyte);
+      if (mib < this.#grownFrom) this.#fillZeros(mib * mebibyte, this.#blockBytes);
+      table.payload[block] = packEntry(fullyPresent, mib);
+    }
+  }
+
+  /** Nothing refers to this place yet. */
+  #writeTable(table: BlockTable): void {
+    const { offset, length } = table.region;
+    const bytes = new Uint8Array(logSectorBytes);
+    for (let page = 0; page < length / logSectorBytes; page += 1) {
+      table.fillPage(page, viewOf(bytes));
+      if (offset / mebibyte >= this.#grownFrom && isZero(bytes, 0, bytes.length)) continue;
+      this.store.write(offset + page * logSectorBytes, bytes, 0, bytes.length);
+    }
+  }
+
+  /** Space of the old table, and of blocks behind the new end. */
+  #giveBack(oldTable: Extent | undefined, blocks: number): void {
+    const { space } = this.#parts;
+    if (oldTable !== undefined) {
+      space.release(oldTable.offset / mebibyte, oldTable.length / mebibyte);
+    }
+    for (let block = blocks; block < this.#payload.length; block += 1) {
+      const mib = this.#payload[block]! >>> 3;
+      if (mib !== 0) space.release(mib, this.#blockBytes / mebibyte);
+    }
+  }
+
   protected finish(): void {
     try {
       if (this.#log !== undefined) {
@@ -317,6 +431,21 @@ export class VhdxImage extends ImageBase {
       this.#parent?.close();
     }
   }
+}
+
+/** Pages that differ between two tables of one file, as the newer one has them. */
+function changedPages(old: BlockTable, now: BlockTable): LoggedPage[] {
+  const pages: LoggedPage[] = [];
+  const before = new Uint8Array(logSectorBytes);
+  const count = old.payloadPage(Math.max(old.payload.length, now.payload.length) - 1) + 1;
+  for (let page = 0; page < count; page += 1) {
+    const bytes = new Uint8Array(logSectorBytes);
+    now.fillPage(page, viewOf(bytes));
+    old.fillPage(page, viewOf(before));
+    if (bytes.every((byte, at) => byte === before[at])) continue;
+    pages.push({ position: now.region.offset + page * logSectorBytes, bytes });
+  }
+  return pages;
 }
 
 function pagesOf(position: number, bytes: Uint8Array): LoggedPage[] {

@@ -5,6 +5,7 @@ import type { ByteStore } from '../block.ts';
 import { readPart } from '../image.ts';
 import {
   FileParameters,
+  logSectorBytes,
   maximumBlockBytes,
   maximumDiskBytes,
   maximumItemBytes,
@@ -95,11 +96,17 @@ class MetadataReader {
     this.#items.set(id, { offset, length });
   }
 
+  /** Where an item is in the region. */
+  place(id: string): Extent {
+    const place = this.#items.get(id);
+    if (place === undefined) throw this.wrong(`lacks the ${itemNames.get(id)} (${id})`);
+    return place;
+  }
+
   /** The item's bytes. @param size what the specification says, when it is fixed */
   item(id: string, size?: number): DataView {
-    const place = this.#items.get(id);
+    const place = this.place(id);
     const name = itemNames.get(id);
-    if (place === undefined) throw this.wrong(`lacks the ${name} (${id})`);
     if (size !== undefined && place.length !== size) {
       throw this.wrong(`gives the ${name} (${id}) ${place.length} bytes; ${size} were expected`);
     }
@@ -157,6 +164,23 @@ function readSectorSize(reader: MetadataReader, id: string): number {
     throw reader.value(id, `${value} bytes; 512 or 4096 were expected`);
   }
   return value;
+}
+
+/** The 4 KiB of a file that hold the virtual disk size, with another size in them. */
+export function metadataPage(
+  store: ByteStore,
+  region: Extent,
+  { sizeBytes }: Pick<VhdxMetadata, 'sizeBytes'>,
+): { readonly position: number; readonly bytes: Uint8Array } {
+  const item = new MetadataReader(store, region).place(MetadataItem.virtualDiskSize);
+  const at = region.offset + item.offset;
+  const position = at - (at % logSectorBytes);
+  if (at - position + 8 > logSectorBytes) {
+    throw new InputError(store.name, `the virtual disk size at byte ${at} crosses 4 KiB`);
+  }
+  const bytes = readPart(store, position, logSectorBytes, 'VHDX metadata').slice();
+  viewOf(bytes).setBigUint64(at - position, BigInt(sizeBytes), true);
+  return { position, bytes };
 }
 
 /** The table and the items of a new file: what stands at the start of its metadata region. */
