@@ -45,6 +45,7 @@ class Network implements NetworkStack {
     kernel.userland.addStartScript('beforeDevd', () => scripts.netif());
     kernel.userland.addStartScript('afterDevd', () => scripts.defaultRoute());
     for (const command of networkCommands(stack, scripts, print)) kernel.addCommand(command);
+    kernel.userland.addProgram('dhclient', () => scripts.killClients());
     kernel.userland.addressBook = new Addresses(stack, this.#rcConf);
     kernel.addSysctl('net.inet.ip.forwarding', () => (stack.isForwarding ? '1' : '0'));
     return stack;

@@ -4,6 +4,7 @@ import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import type { Trace } from '../core/trace.ts';
+import { DEFAULT_EPOCH_SECONDS } from '../devices/rtc/spec.ts';
 import { NetvscAdapter } from '../devices/netvsc/adapter.ts';
 import type { NetvscProfile } from '../devices/netvsc/profile.ts';
 import { hypervMac, netmask } from '../net/addresses.ts';
@@ -45,7 +46,7 @@ export interface NetworkOptions {
 
 /**
  * The host's own network as Hyper-V's default switch has it: a gateway that gives leases, answers
- * ARP and echo, and forwards nothing.
+ * ARP, echo and questions for the time, and forwards nothing.
  */
 export function connectGateway(network: VirtualSwitch, clock: VirtualClock, trace: Trace): Gateway {
   return new Gateway(network.connect('host'), clock, trace, {
@@ -57,6 +58,7 @@ export function connectGateway(network: VirtualSwitch, clock: VirtualClock, trac
       last: NETWORK + LAST_LEASE,
       leaseSeconds: LEASE_SECONDS,
     },
+    ntp: { epochSeconds: DEFAULT_EPOCH_SECONDS },
   });
 }
 

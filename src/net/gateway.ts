@@ -12,12 +12,17 @@ import { ARP_ETHERNET, ArpOperation, ArpPacket } from './spec/arp.ts';
 import { DHCP_BROADCAST, DhcpPort, DhcpType } from './spec/dhcp.ts';
 import { ETHERNET_BYTES, EtherType, MAX_FRAME_BYTES, TYPE_AT } from './spec/ethernet.ts';
 import { IcmpEcho, IcmpType, IpProtocol, Ipv4Header, UdpHeader } from './spec/ip.ts';
+import { NTP_PORT, NtpPacket } from './spec/ntp.ts';
+import { type NtpOptions, NtpServer } from './ntp.ts';
 
 const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 const BROADCAST_IP = 0xffff_ffff;
+const FRAGMENT_OFFSET = 0x1fff;
+/** Type and code of an echo request, as the checksum has them. */
+const ECHO_REQUEST_WORD = IcmpType.echoRequest << 8;
 
 const answerEvent = traceType('net', 'gateway', {
-  service: openEnum(u16, { arp: 1, echo: 2, dhcp: 3 }),
+  service: openEnum(u16, { arp: 1, echo: 2, dhcp: 3, time: 4 }),
   peer: u32,
 });
 
@@ -32,6 +37,8 @@ export interface GatewayOptions {
     readonly router?: number;
     readonly nameServers?: readonly number[];
   };
+  /** Without it there is no time server. */
+  readonly ntp?: NtpOptions;
 }
 
 /**
@@ -40,6 +47,7 @@ export interface GatewayOptions {
  */
 export class Gateway implements FrameReceiver {
   readonly dhcp: DhcpServer | undefined;
+  readonly ntp: NtpServer | undefined;
   readonly #link: PacketLink;
   readonly #trace: Trace;
   readonly #mac: Uint8Array;
@@ -68,6 +76,7 @@ export class Gateway implements FrameReceiver {
         nameServers: dhcp.nameServers ?? [options.ip],
       });
     }
+    if (options.ntp !== undefined) this.ntp = new NtpServer(clock, options.ntp);
     link.receiver = this;
   }
 
@@ -118,6 +127,10 @@ export class Gateway implements FrameReceiver {
   #internet(length: number, facts: number): void {
     const unsound = FrameFact.ipBad | FrameFact.transportBad | FrameFact.malformed;
     if ((facts & unsound) !== 0 || (facts & FrameFact.ipv4) === 0) return;
+    if ((facts & FrameFact.fragment) !== 0) {
+      this.#echoFragment(networkOffset(facts));
+      return;
+    }
     const transport = transportOffset(facts);
     if (transport === 0) return;
     const ip = Ipv4Header.cursor(this.#view).at(networkOffset(facts));
@@ -125,7 +138,7 @@ export class Gateway implements FrameReceiver {
     if ((facts & FrameFact.icmp) !== 0 && ip.destination === this.#ip) {
       this.#echo(transport, end, ip.source);
     } else if ((facts & FrameFact.udp) !== 0 && this.#isMine(ip.destination)) {
-      this.#datagram(transport, end, length);
+      this.#datagram(transport, end, length, ip.source);
     }
   }
 
@@ -152,8 +165,56 @@ export class Gateway implements FrameReceiver {
     this.#link.send(bytes, 0, this.#writer.ipv4(this.#ip, peer, IpProtocol.icmp, length));
   }
 
-  #datagram(transport: number, end: number, length: number): void {
+  /**
+   * An echo reply has the pieces of its request: only the type in the first one differs, and the
+   * checksum by that. Whether all pieces are there and right is for the guest to find out.
+   */
+  #echoFragment(network: number): void {
+    const ip = Ipv4Header.cursor(this.#view).at(network);
+    const { source, destination, fragment, id, totalLength, versionAndLength } = ip;
+    const headerBytes = (versionAndLength & 15) * 4;
+    if (ip.protocol !== IpProtocol.icmp || destination !== this.#ip) return;
+    const isFirst = (fragment & FRAGMENT_OFFSET) === 0;
+    const { bytes, view, words } = this.#writer;
+    const at = FrameWriter.ipPayloadAt;
+    const length = totalLength - headerBytes;
+    for (let index = 0; index < length; index += 1) {
+      bytes[at + index] = this.#frame[network + headerBytes + index]!;
+    }
+    if (isFirst) {
+      const echo = IcmpEcho.cursor(view).at(at);
+      if (length < IcmpEcho.size || echo.type !== IcmpType.echoRequest || echo.code !== 0) return;
+      echo.type = IcmpType.echoReply;
+      echo.checksum = complementOf((~echo.checksum & 0xffff) + (~ECHO_REQUEST_WORD & 0xffff));
+      this.#trace.emit(answerEvent, 2, source);
+    }
+    this.#writer.ethernet(this.#frame.slice(6, 12), this.#mac, EtherType.ipv4);
+    const size = this.#writer.ipv4(this.#ip, source, IpProtocol.icmp, length);
+    const reply = Ipv4Header.cursor(view).at(ETHERNET_BYTES);
+    reply.id = id;
+    reply.fragment = fragment;
+    reply.checksum = 0;
+    reply.checksum = complementOf(sumBytes(bytes, words, ETHERNET_BYTES, Ipv4Header.size));
+    this.#link.send(bytes, 0, size);
+  }
+
+  #time(transport: number, length: number, source: number, port: number): void {
+    const { bytes, view } = this.#writer;
+    const at = FrameWriter.udpPayloadAt;
+    const payload = transport + UdpHeader.size;
+    if (this.ntp?.handle(this.#view, payload, length - UdpHeader.size, view, at) !== true) return;
+    this.#writer.ethernet(this.#frame.slice(6, 12), this.#mac, EtherType.ipv4);
+    this.#trace.emit(answerEvent, 4, source);
+    const size = this.#writer.udp(this.#ip, NTP_PORT, source, port, NtpPacket.size);
+    this.#link.send(bytes, 0, size);
+  }
+
+  #datagram(transport: number, end: number, length: number, source: number): void {
     const udp = UdpHeader.cursor(this.#view).at(transport);
+    if (udp.destinationPort === NTP_PORT && transport + udp.length <= Math.min(end, length)) {
+      this.#time(transport, udp.length, source, udp.sourcePort);
+      return;
+    }
     if (this.dhcp === undefined || udp.destinationPort !== DhcpPort.server) return;
     if (transport + udp.length > Math.min(end, length) || udp.length < UdpHeader.size) return;
     const payload = udp.length - UdpHeader.size;

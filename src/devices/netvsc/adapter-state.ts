@@ -1,4 +1,5 @@
 import { exchangeNumbers, type StateStream } from '../../core/state.ts';
+import { ETHERNET_BYTES } from '../../net/spec/ethernet.ts';
 import { OffloadConfig } from './offload-config.ts';
 import type { NetvscProfile } from './profile.ts';
 import { ReceiveScaling } from './rss.ts';
@@ -7,7 +8,7 @@ import type { NetvscStatistics } from './statistics.ts';
 
 /** The largest frame of a guest that names none: 1500 bytes and the Ethernet header. */
 export const DEFAULT_MTU = 1514;
-export const MAX_MTU = 9216;
+export const MAX_MTU = 9216 + ETHERNET_BYTES;
 
 /** What the guest and the host have agreed on, and what the guest has set. */
 export class AdapterState {

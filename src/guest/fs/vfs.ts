@@ -1,7 +1,7 @@
 /** The tree of files: what is mounted where, and paths through it. */
 import type { Geom } from '../geom/geom.ts';
 import type { RootMount } from '../geom/mountroot.ts';
-import type { FileSpace, KernelApi, Task } from '../kernel/api.ts';
+import type { FileSpace, KernelApi, ReadableFile, Task } from '../kernel/api.ts';
 import { UfsVolume } from '../ufs/volume.ts';
 import { CdVolume } from './cd9660.ts';
 import { FileErrno, FileError } from './errors.ts';
@@ -206,6 +206,23 @@ export class Vfs implements FileSpace {
       if (error instanceof FileError) return error.message;
       throw error;
     }
+  }
+
+  *openToRead(path: string): Task<ReadableFile> {
+    const { mount, node } = yield* this.find(path);
+    if (node.isDirectory) throw new FileError(FileErrno.EISDIR);
+    return {
+      sizeBytes: node.sizeBytes,
+      read: (position, length) => mount.fileSystem.read(node, position, length),
+    };
+  }
+
+  *openToWrite(path: string): Task<(bytes: Uint8Array) => Task> {
+    const { mount, node } = yield* this.createFile(path);
+    let file = node;
+    return function* (bytes: Uint8Array): Task {
+      file = yield* mount.fileSystem.write(file, file.sizeBytes, bytes);
+    };
   }
 
   *#appendable(path: string): Task<Place> {

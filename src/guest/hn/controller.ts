@@ -15,6 +15,7 @@ import { ChecksumFlag, type Packet } from '../inet/packet.ts';
 import type { NetStack } from '../inet/stack.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import { Errno, type GuestChannel, type GuestDevice } from '../vmbus/api.ts';
+import { LargeReceive } from './lro.ts';
 import { isNvsTransaction, NvsControl } from './nvs.ts';
 import { queryOffload, setOffload } from './offload.ts';
 import { Receiver } from './receive.ts';
@@ -37,7 +38,8 @@ const BATCH = 16;
 const FRAME_NS = 450;
 const COMPLETION_NS = 120;
 const DEFAULT_MTU = 1500;
-const MTU_LIMIT = 9216 - 18;
+/** NETVSC_MAX_CONFIGURABLE_MTU. */
+const MTU_LIMIT = 9216;
 
 /** One channel with what it counted. */
 export interface HnRing {
@@ -45,6 +47,7 @@ export interface HnRing {
   readonly transmit: TransmitRing;
   packetsIn: number;
   bytesIn: number;
+  readonly lro: LargeReceive;
   /** Completions of transfer-page packets that found no room in the ring, to be sent again. */
   readonly owedCompletions: number[];
 }
@@ -152,7 +155,10 @@ export class HnController implements InterfaceDriver {
       chimney: this.#chimney,
       isAnyFlag: this.kernel.switches.txCsumDecision === 'anyFlag',
     });
-    this.rings.push({ channel, transmit, packetsIn: 0, bytesIn: 0, owedCompletions: [] });
+    const lro = new LargeReceive((packet) => {
+      if (this.ifp?.isRunning === true) this.stack.input(this.ifp, packet);
+    });
+    this.rings.push({ channel, transmit, lro, packetsIn: 0, bytesIn: 0, owedCompletions: [] });
   }
 
   *#attachAdapter(mtu: number): Task<number> {
@@ -305,11 +311,13 @@ export class HnController implements InterfaceDriver {
       }
       count += 1;
       if (count % BATCH === 0) {
+        ring?.lro.flush();
         if (completions > 0) this.ifp?.restart();
         completions = 0;
         yield 0;
       }
     }
+    ring?.lro.flush();
     if (completions > 0) this.ifp?.restart();
     if (ring !== undefined && ring.owedCompletions.length > 0) this.#payOwed(channel, ring);
     yield 0;
@@ -336,8 +344,14 @@ export class HnController implements InterfaceDriver {
       ring.packetsIn += 1;
       ring.bytesIn += packet.length;
     }
-    if (ifp?.isRunning === true) this.stack.input(ifp, packet);
-    else this.earlyFrames += 1;
+    if (ifp?.isRunning !== true) {
+      this.earlyFrames += 1;
+      return;
+    }
+    // A router would send merged packets on as they are.
+    const mayMerge = (ifp.capabilities & Capability.lro) !== 0 && !this.stack.isForwarding;
+    if (mayMerge && ring?.lro.take(packet) === true) return;
+    this.stack.input(ifp, packet);
   }
 
   #control(type: number, at: number, length: number): void {

@@ -31,6 +31,19 @@ export function addHnSysctls(controller: HnController): void {
   kernel.addSysctl(`${tree}.agg_size`, () => '0');
   kernel.addSysctl(`${tree}.vf`, () => '');
   kernel.addSysctl(`${tree}.chan_cnt`, () => String(controller.rings.length));
+  kernel.addSysctl(`${tree}.rx_ring_cnt`, () => String(controller.rings.length));
+  kernel.addSysctl(`${tree}.rx_ring_inuse`, () => String(controller.rings.length));
+  kernel.addSysctl(`${tree}.tx_ring_inuse`, () => String(controller.rings.length));
+  const sum = (read: (ring: HnController['rings'][number]) => number) => (): string =>
+    String(controller.rings.reduce((total, ring) => total + read(ring), 0));
+  kernel.addSysctl(
+    `${tree}.lro_queued`,
+    sum(({ lro }) => lro.queued),
+  );
+  kernel.addSysctl(
+    `${tree}.lro_flushed`,
+    sum(({ lro }) => lro.flushed),
+  );
   for (let index = 0; index < controller.rings.length; index += 1) {
     addRingSysctls(controller, tree, index);
   }

@@ -1,7 +1,13 @@
 /** The shell's network programs: ifconfig, netstat, ping, arp, nc. */
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import type { KernelApi, ShellCommand, Task } from '../kernel/api.ts';
+import { ETHERNET_BYTES, EtherType, TYPE_AT } from '../../net/spec/ethernet.ts';
+import { IpProtocol, Ipv4Header } from '../../net/spec/ip.ts';
+import { Bridge } from './bridge.ts';
+import { readWord } from './checksum.ts';
 import { interfaceText, LOOPBACK_TEXT } from './ifconfig.ts';
+import type { Packet } from './packet.ts';
+import { webCommands } from './web.ts';
 import { ipText, macText, parseIp } from './ip.ts';
 import { configureInterface, type NetworkScripts } from './rc.ts';
 import type { NetStack } from './stack.ts';
@@ -9,9 +15,12 @@ import type { NetStack } from './stack.ts';
 /** Processor time of a small program. */
 const PROGRAM_NS = 500_000;
 const PING_BYTES = 56;
-const MAX_PING_BYTES = 1_472;
+const MAX_PING_BYTES = 65_507;
 const PINGS = 3;
 const MAX_PINGS = 1_000;
+/** MAXWAIT: how long ping waits for the last answer. */
+const MAX_WAIT_NS = 10 * NS_PER_SECOND;
+const EX_NOHOST = 68;
 
 type Print = (text: string) => void;
 
@@ -37,7 +46,7 @@ export function networkCommands(
     },
     {
       name: 'ping',
-      help: '[-c count] [-s bytes] address',
+      help: '[-c count] [-s bytes] [-i seconds] address',
       run: (words) => ping(kernel, stack, words, print),
     },
     {
@@ -54,36 +63,117 @@ export function networkCommands(
       run: (words) => netcat(stack, words, print),
     },
     {
+      name: 'tcpdump',
+      help: '-c COUNT -i INTERFACE [tcp port N]: frames with their lengths',
+      run: (words) => tcpdump(stack, words, print),
+    },
+    ...webCommands(stack, print),
+    {
       name: 'dhclient',
       help: 'interface: asks for an address',
-      *run(words) {
+      *run(words): Task<number> {
         const ifp = stack.find(words[1] ?? '');
-        if (ifp === undefined) print(`${words[1] ?? ''}: no such interface\n`);
-        else yield* scripts.dhclient(ifp, false);
+        if (ifp !== undefined) return (yield* scripts.dhclient(ifp, false)) ? 0 : 1;
+        print(`${words[1] ?? ''}: no such interface\n`);
+        return 1;
       },
     },
   ];
 }
 
-function* ifconfig(stack: NetStack, words: readonly string[], print: Print): Task {
+function* ifconfig(stack: NetStack, words: readonly string[], print: Print): Task<number> {
   yield PROGRAM_NS;
   const name = words[1];
   if (name === undefined || name === '-a') {
     for (const ifp of stack.interfaces) print(interfaceText(ifp));
     print(LOOPBACK_TEXT);
-    return;
+    return 0;
   }
+  if (/^bridge\d+$/.test(name)) return yield* ifconfigBridge(stack, name, words.slice(2), print);
   const ifp = stack.find(name);
   if (ifp === undefined) {
     print(name === 'lo0' ? LOOPBACK_TEXT : `ifconfig: interface ${name} does not exist\n`);
-    return;
+    return name === 'lo0' ? 0 : 1;
   }
   if (words.length === 2) {
     print(interfaceText(ifp));
-    return;
+    return 0;
   }
   const error = yield* configureInterface(stack, ifp, words.slice(2));
   if (error !== '') print(`${error}\n`);
+  return error === '' ? 0 : 1;
+}
+
+/** ifconfig bridge0 create, addm, deletem, up, down, destroy. */
+function* ifconfigBridge(
+  stack: NetStack,
+  name: string,
+  words: readonly string[],
+  print: Print,
+): Task<number> {
+  if (words[0] === 'create' && stack.bridge === undefined) {
+    stack.bridge = new Bridge(name);
+    return 0;
+  }
+  const { bridge } = stack;
+  if (bridge?.name !== name) {
+    print(`ifconfig: interface ${name} does not exist\n`);
+    return 1;
+  }
+  if (words.length === 0) print(bridge.text());
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index]!;
+    if (word === 'up' || word === 'down') bridge.isUp = word === 'up';
+    else if (word === 'destroy') stack.bridge = undefined;
+    else if (word === 'addm' || word === 'deletem') {
+      index += 1;
+      const member = stack.find(words[index] ?? '');
+      if (member === undefined) {
+        print(`ifconfig: BRDGADD ${words[index] ?? ''}: No such file or directory\n`);
+        return 1;
+      }
+      bridge.remove(member);
+      if (word === 'addm') bridge.members.push(member);
+      // A bridge takes frames for every station behind it.
+      member.isPromiscuous = word === 'addm';
+      yield* member.driver.configure(member.isUp, member.isPromiscuous);
+    }
+  }
+  return 0;
+}
+
+/** tcpdump -c COUNT -i INTERFACE [tcp port N]: one line a frame. */
+function* tcpdump(stack: NetStack, words: readonly string[], print: Print): Task<number> {
+  yield PROGRAM_NS;
+  const count = numberAfter(words, '-c', 100_000, 0);
+  const ifp = stack.find(words[words.indexOf('-i') + 1] ?? '');
+  if (ifp === undefined || count === 0) {
+    print('usage: tcpdump -c COUNT -i INTERFACE [tcp port N]\n');
+    return 1;
+  }
+  const port = numberAfter(words, 'port', 65_535, 0);
+  const lines: string[] = [];
+  ifp.monitor = (packet, isOutput) => {
+    if (lines.length >= count || !hasPort(packet, port)) return;
+    lines.push(`${isOutput ? 'out' : 'in'} ${ifp.name}: length ${packet.length}\n`);
+    if (lines.length === count) stack.kernel.wakeup(lines);
+  };
+  while (lines.length < count) yield* stack.kernel.tsleep(lines, Infinity);
+  ifp.monitor = undefined;
+  print(`${lines.join('')}${count} packets captured\n`);
+  return 0;
+}
+
+/** An IPv4 frame of TCP with this port, or any frame for 0. */
+function hasPort({ bytes, start, length }: Packet, port: number): boolean {
+  if (port === 0) return true;
+  const ip = start + ETHERNET_BYTES;
+  const at = ip + (bytes[ip]! & 15) * 4;
+  const isTcp =
+    readWord(bytes, start + TYPE_AT) === EtherType.ipv4 &&
+    bytes[ip + Ipv4Header.offset.protocol] === IpProtocol.tcp &&
+    at + 4 <= start + length;
+  return isTcp && (readWord(bytes, at) === port || readWord(bytes, at + 2) === port);
 }
 
 function netstat(stack: NetStack, flag: string): string {
@@ -192,7 +282,13 @@ function numberAfter(words: readonly string[], flag: string, most: number, other
   return Number.isInteger(value) && value >= 0 && value <= most ? value : other;
 }
 
-function* ping(kernel: KernelApi, stack: NetStack, words: readonly string[], print: Print): Task {
+/** @returns 0 when an answer came, 2 when none did, 68 for an address that is none */
+function* ping(
+  kernel: KernelApi,
+  stack: NetStack,
+  words: readonly string[],
+  print: Print,
+): Task<number> {
   yield PROGRAM_NS;
   const text = words.at(-1) ?? '';
   const address = parseIp(text);
@@ -202,10 +298,12 @@ function* ping(kernel: KernelApi, stack: NetStack, words: readonly string[], pri
         ? 'usage: ping [-c count] [-s bytes] address\n'
         : `ping: cannot resolve ${text}: Unknown host\n`,
     );
-    return;
+    return EX_NOHOST;
   }
   const count = numberAfter(words, '-c', MAX_PINGS, PINGS);
   const bytes = numberAfter(words, '-s', MAX_PING_BYTES, PING_BYTES);
+  const interval = words.includes('-i') ? Number(words[words.indexOf('-i') + 1]) : 1;
+  const intervalNs = interval > 0 ? interval * NS_PER_SECOND : NS_PER_SECOND;
   print(`PING ${text} (${text}): ${bytes} data bytes\n`);
   const times: number[] = [];
   const id = stack.icmp.nextId();
@@ -219,12 +317,15 @@ function* ping(kernel: KernelApi, stack: NetStack, words: readonly string[], pri
     },
   });
   for (let sequence = 0; sequence < count; sequence += 1) {
+    const isLast = sequence + 1 === count;
     Object.assign(wait, { sequence, sentNs: kernel.uptimeNs(), isAnswered: false });
     if (!stack.icmp.request(address, id, sequence, bytes)) {
       print('ping: sendto: No route to host\n');
     }
-    const next = wait.sentNs + NS_PER_SECOND;
-    yield* sleepUntil(kernel, wait, next, () => wait.isAnswered);
+    // The last answer has its time, whatever the interval is.
+    const next = wait.sentNs + intervalNs;
+    const limit = isLast ? wait.sentNs + MAX_WAIT_NS : next;
+    yield* sleepUntil(kernel, wait, limit, () => wait.isAnswered);
     if (!wait.isAnswered) continue;
     const ms = (kernel.uptimeNs() - wait.sentNs) / 1e6;
     times.push(ms);
@@ -232,10 +333,11 @@ function* ping(kernel: KernelApi, stack: NetStack, words: readonly string[], pri
     print(
       `${size} bytes from ${text}: icmp_seq=${sequence} ttl=${wait.ttl} time=${ms.toFixed(3)} ms\n`,
     );
-    if (sequence + 1 < count) yield* sleepUntil(kernel, wait, next, () => false);
+    if (!isLast) yield* sleepUntil(kernel, wait, next, () => false);
   }
   close();
   print(pingSummary(text, count, times));
+  return times.length > 0 ? 0 : 2;
 }
 
 function* sleepUntil(
@@ -264,21 +366,22 @@ function pingSummary(name: string, sent: number, times: readonly number[]): stri
   return `${head}round-trip min/avg/max/stddev = ${shown} ms\n`;
 }
 
-function* netcat(stack: NetStack, words: readonly string[], print: Print): Task {
+function* netcat(stack: NetStack, words: readonly string[], print: Print): Task<number> {
   yield PROGRAM_NS;
   const address = parseIp(words[2] ?? '');
   const port = Number(words[3]);
   if (words[1] !== '-z' || address === undefined || !(port > 0 && port < 65_536)) {
     print('usage: nc -z address port\n');
-    return;
+    return 1;
   }
   const connection = yield* stack.tcp.connect(address, port);
   const to = `${words[2]!} ${port} port [tcp/*]`;
   if (!connection.isEstablished) {
     const why = connection.error === 'refused' ? 'Connection refused' : 'Operation timed out';
     print(`nc: connect to ${words[2]!} port ${port} (tcp) failed: ${why}\n`);
-    return;
+    return 1;
   }
   print(`Connection to ${to} succeeded!\n`);
   connection.close();
+  return 0;
 }

@@ -22,6 +22,7 @@ export class DhcpClient {
   /** Writes to the console as a program does. */
   readonly #print: (text: string) => void;
   lease: DhcpAnswer | undefined;
+  #isKilled = false;
   #answer: DhcpAnswer | undefined;
 
   constructor(stack: NetStack, ifp: NetInterface, print: (text: string) => void) {
@@ -110,13 +111,23 @@ export class DhcpClient {
     return this.#answer;
   }
 
+  get #isWanted(): boolean {
+    return !this.#isKilled && this.#stack.interfaces.includes(this.#ifp);
+  }
+
+  /** The interface keeps its address. */
+  kill(): void {
+    this.#isKilled = true;
+    this.#kernel.wakeup(this.#ifp);
+  }
+
   /** Stays in the background: renews the lease at half its time, or looks for one now and then. */
   *keep(): Task {
-    while (this.#stack.interfaces.includes(this.#ifp)) {
+    while (this.#isWanted) {
       const { lease } = this;
       const waitNs = lease === undefined ? RETRY_NS : lease.renewalSeconds * NS_PER_SECOND;
       yield* this.#kernel.tsleep(this.#ifp, Math.max(waitNs, NS_PER_SECOND));
-      if (!this.#stack.interfaces.includes(this.#ifp)) return;
+      if (!this.#isWanted) return;
       const isKept =
         lease !== undefined && (yield* this.#request(this.#random.u32(), lease.yourIp, 0));
       if (!isKept) {

@@ -91,8 +91,10 @@ export class NetInterface {
   errorsIn = 0;
   errorsOut = 0;
   dropsOut = 0;
-  /** A program that sees every frame that comes in, as with bpf(4). */
+  /** A program that sees every frame that comes in, as with bpf(4): dhclient. */
   tap: ((packet: Packet) => void) | undefined;
+  /** Another that sees what goes out as well: tcpdump. */
+  monitor: ((packet: Packet, isOutput: boolean) => void) | undefined;
   readonly #waiting: Packet[] = [];
 
   constructor(kernel: KernelApi, name: string, mac: Uint8Array, driver: InterfaceDriver) {
@@ -117,6 +119,7 @@ export class NetInterface {
       this.dropsOut += 1;
       return;
     }
+    this.monitor?.(packet, true);
     if (this.#waiting.length === 0 && this.driver.transmit(packet)) {
       this.#count(packet);
     } else if (this.#waiting.length < MAX_QUEUED) {

@@ -7,7 +7,8 @@ import type { NetInterface } from './interface.ts';
 import { interfaceText } from './ifconfig.ts';
 import { Nat } from './nat.ts';
 import { parseIp } from './ip.ts';
-import type { NetStack } from './stack.ts';
+import { startHttpd } from './web.ts';
+import type { NetEvent, NetStack } from './stack.ts';
 
 /** rc.conf: names and values, for example `ifconfig_hn0` and `DHCP`. */
 export type RcConf = Readonly<Record<string, string>>;
@@ -54,29 +55,47 @@ export class NetworkScripts {
   }
 
   /** devd.conf: a link that comes up on an Ethernet interface starts dhclient. */
-  #devd(ifp: NetInterface, event: string): void {
+  #devd(ifp: NetInterface, event: NetEvent): void {
     const { userland } = this.#kernel;
+    if (event === 'IFF_DOWN') {
+      // dhclient ends with the interface that it is for.
+      this.clients.get(ifp)?.kill();
+      this.clients.delete(ifp);
+    }
     if (event === 'ATTACH' && this.#hasRun) {
       userland.startDaemon('netif', () => this.#startInterface(ifp));
     }
     // The type of the medium is what SIOCGIFMEDIA says: without it the rule does not match.
     const isEthernet = ifp.hasMedia;
     if (event === 'LINK_UP' && isEthernet && this.#isDhcp(ifp) && !this.#isSyncDhcp(ifp)) {
-      userland.startDaemon('dhclient', () => this.dhclient(ifp, true));
+      userland.startDaemon('dhclient', () => this.#dhclientInBackground(ifp));
     }
   }
 
-  /** rc.d/dhclient start: once for each interface. */
-  *dhclient(ifp: NetInterface, isQuiet: boolean): Task {
+  /** rc.d/dhclient start: once for each interface. @returns whether there is a lease */
+  *dhclient(ifp: NetInterface, isQuiet: boolean): Task<boolean> {
     if (this.clients.has(ifp)) {
       if (!isQuiet) this.#print(`dhclient already running?  (interface=${ifp.name}).\n`);
-      return;
+      return false;
     }
     const client = new DhcpClient(this.#stack, ifp, this.#print);
     this.clients.set(ifp, client);
     if (isQuiet) this.#print('Starting dhclient.\n');
-    yield* client.acquire();
+    const hasLease = yield* client.acquire();
     this.#kernel.spawn('dhclient', () => client.keep());
+    return hasLease;
+  }
+
+  *#dhclientInBackground(ifp: NetInterface): Task {
+    yield* this.dhclient(ifp, true);
+  }
+
+  /** `pkill dhclient`. @returns whether there was one */
+  killClients(): boolean {
+    const isAny = this.clients.size > 0;
+    for (const client of this.clients.values()) client.kill();
+    this.clients.clear();
+    return isAny;
   }
 
   /** rc.d/netif and rc.d/routing: before devd runs. */
@@ -89,6 +108,7 @@ export class NetworkScripts {
     yield STEP_NS;
     this.#routing();
     if (isYes(this.#variable('inetd_enable'))) startInetd(this.#stack);
+    if (isYes(this.#variable('httpd_enable'))) startHttpd(this.#stack);
   }
 
   #routing(): void {
@@ -172,6 +192,7 @@ export function* configureInterface(
       setCapability(ifp, word);
     }
   }
+  if (ifp.isUp && !isUp) stack.onEvent?.(ifp, 'IFF_DOWN');
   ifp.isUp = isUp;
   yield* ifp.driver.configure(isUp, ifp.isPromiscuous);
   if (ip !== ifp.ip || netmask !== ifp.netmask) stack.setAddress(ifp, ip, netmask);

@@ -3,6 +3,7 @@ import { ETHERNET_BYTES, EtherType, MAC_BYTES, TYPE_AT } from '../../net/spec/et
 import { FRAGMENT_MASK, IpProtocol, Ipv4Header, TcpHeader, UdpHeader } from '../../net/spec/ip.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import { ArpTable } from './arp.ts';
+import type { Bridge } from './bridge.ts';
 import {
   adjust,
   fold,
@@ -13,6 +14,7 @@ import {
   writeLong,
   writeWord,
 } from './checksum.ts';
+import { cutUp, MAX_FRAGMENTS_KEPT, Reassembly } from './fragments.ts';
 import { Icmp } from './icmp.ts';
 import type { NetInterface } from './interface.ts';
 import { BROADCAST_IP, macText, TRANSPORT_AT } from './ip.ts';
@@ -25,6 +27,10 @@ const DEFAULT_TTL = 64;
 /** Processor time of one packet through ip_input or ip_output. */
 const PACKET_NS = 400;
 const IP = Ipv4Header.offset;
+const MAX_DATAGRAM_BYTES = 65_535;
+
+/** `IFF_DOWN` is no event of devd's: programs with a routing socket hear of it. */
+export type NetEvent = 'ATTACH' | 'LINK_UP' | 'LINK_DOWN' | 'IFF_DOWN';
 
 /** What `netstat -s` counts. */
 export class IpCounters {
@@ -49,15 +55,18 @@ export class NetStack {
   readonly udp: Udp;
   readonly tcp: Tcp;
   readonly counters = new IpCounters();
+  readonly reassembly = new Reassembly();
   /** net.inet.ip.forwarding. */
   isForwarding = false;
   /** Next hop for addresses on no network of an interface's; 0 for none. */
   defaultRouter = 0;
   nat: Nat | undefined;
+  /** Of if_bridge(4) there is one at the most. */
+  bridge: Bridge | undefined;
   /** Hears that an interface is there: rc's configuration waits for that. */
   onAttach: ((ifp: NetInterface) => void) | undefined;
   /** Hears of links and of interfaces, as devd(8) does through /dev/devctl. */
-  onEvent: ((ifp: NetInterface, event: 'ATTACH' | 'LINK_UP' | 'LINK_DOWN') => void) | undefined;
+  onEvent: ((ifp: NetInterface, event: NetEvent) => void) | undefined;
   /** The packet under construction; filled in from `TRANSPORT_AT` by whoever calls `send`. */
   readonly out = new Packet(MAX_PACKET_BYTES);
   readonly #looped: Packet[] = [];
@@ -70,6 +79,7 @@ export class NetStack {
     this.icmp = new Icmp(this);
     this.udp = new Udp(this);
     this.tcp = new Tcp(this);
+    kernel.addSysctl('net.inet.ip.maxfragsperpacket', () => String(MAX_FRAGMENTS_KEPT));
   }
 
   /** ether_ifattach: announces the interface's address. */
@@ -83,6 +93,7 @@ export class NetStack {
   detach(ifp: NetInterface): void {
     ifp.isRunning = false;
     this.arp.flush(ifp);
+    this.bridge?.remove(ifp);
     const index = this.interfaces.indexOf(ifp);
     if (index >= 0) this.interfaces.splice(index, 1);
     if (this.nat?.external === ifp) this.nat = undefined;
@@ -118,6 +129,9 @@ export class NetStack {
       return;
     }
     ifp.tap?.(packet);
+    ifp.monitor?.(packet, false);
+    const { bridge } = this;
+    if (bridge?.members.includes(ifp) === true) bridge.input(ifp, packet);
     if (!isFor(ifp, packet)) return;
     const type = readWord(packet.bytes, packet.start + TYPE_AT);
     if (type === EtherType.ipv4) this.#inputIp(ifp, packet);
@@ -187,6 +201,10 @@ export class NetStack {
     const { counters } = this;
     if ((readWord(bytes, ip + IP.fragment) & FRAGMENT_MASK) !== 0) {
       counters.fragments += 1;
+      const whole = this.reassembly.add(packet, ip, length, this.kernel.uptimeNs());
+      if (whole === undefined) return;
+      const at = whole.start + ETHERNET_BYTES;
+      this.#deliver(ifp, whole, at, whole.length - ETHERNET_BYTES);
       return;
     }
     counters.delivered += 1;
@@ -232,10 +250,11 @@ export class NetStack {
   route(destination: number): NetInterface | undefined {
     const { interfaces } = this;
     for (let index = 0; index < interfaces.length; index += 1) {
-      if (interfaces[index]!.reaches(destination)) return interfaces[index];
+      const ifp = interfaces[index]!;
+      if (ifp.isUp && ifp.reaches(destination)) return ifp;
     }
     if (this.defaultRouter === 0) return undefined;
-    for (const ifp of interfaces) if (ifp.reaches(this.defaultRouter)) return ifp;
+    for (const ifp of interfaces) if (ifp.isUp && ifp.reaches(this.defaultRouter)) return ifp;
     return undefined;
   }
 
@@ -278,21 +297,31 @@ export class NetStack {
       return false;
     }
     const total = Ipv4Header.size + length;
-    if (total > ifp.mtu && segmentBytes === 0) {
+    const isCut = total > ifp.mtu && segmentBytes === 0 && !isLoop;
+    if (total > MAX_DATAGRAM_BYTES) {
       this.counters.tooLong += 1;
       return false;
     }
     packet.reset();
     packet.length = ETHERNET_BYTES + total;
     packet.segmentBytes = segmentBytes;
-    const assist = isLoop ? 0 : ifp.hwassist;
+    // The adapter sums up what it sends as one frame.
+    const assist = isLoop || isCut ? 0 : ifp.hwassist;
     this.#writeHeader(packet, protocol, source, destination, total);
     this.#finishTransport(packet, protocol, length, assist);
     this.#finishHeader(packet, assist);
     this.counters.sent += 1;
     if (isLoop) this.#loop(packet.clone());
+    else if (isCut) this.#transmitCut(ifp, packet, destination);
     else this.#transmit(ifp, packet, destination);
     return true;
+  }
+
+  #transmitCut(ifp: NetInterface, packet: Packet, destination: number): void {
+    cutUp(packet, ifp.mtu, (fragment) => {
+      this.#finishHeader(fragment, 0);
+      this.#transmit(ifp, fragment, destination);
+    });
   }
 
   #writeHeader(

@@ -73,10 +73,20 @@ export interface AddressBook {
   assign(settings: InterfaceAddress): boolean;
 }
 
+export interface ReadableFile {
+  readonly sizeBytes: number;
+  /** Fewer bytes than asked for at the end. */
+  read(position: number, length: number): Task<Uint8Array>;
+}
+
 /** The files of the system, as programs of the shell use them. */
 export interface FileSpace {
   /** Opens a file to be written, empty or at its end. @returns what takes text, or an error's text */
   open(path: string, appends: boolean): Task<((text: string) => Task) | string>;
+  /** Failures of these two, and of what they give, are `FileError`s. */
+  openToRead(path: string): Task<ReadableFile>;
+  /** Makes the file, or empties it. @returns what appends to it */
+  openToWrite(path: string): Task<(bytes: Uint8Array) => Task>;
   /** Writes back what is only in memory; before the system ends, and unmounts all. */
   unmountAll(): Task;
 }
@@ -87,6 +97,8 @@ export interface UserlandApi {
   startDaemon(name: string, body: () => Task): void;
   /** rc runs it at its place among the scripts: before devd, or after it. */
   addStartScript(place: 'beforeDevd' | 'afterDevd', run: () => Task): void;
+  /** Makes a program known to pkill(1). @param kill returns whether it ran */
+  addProgram(name: string, kill: () => boolean): void;
   /** Set once the kernel has a network. */
   addressBook: AddressBook | undefined;
   /** Set once the kernel has disks. */

@@ -14,6 +14,7 @@ export class Userland implements UserlandApi {
   readonly #spawn: Spawn;
   readonly #print: (text: string) => void;
   readonly #waiting: Daemon[] = [];
+  readonly #programs = new Map<string, () => boolean>();
   readonly #scripts: { readonly place: StartPlace; readonly run: () => Task }[] = [];
   addressBook: AddressBook | undefined;
   files: FileSpace | undefined;
@@ -39,6 +40,15 @@ export class Userland implements UserlandApi {
   /** rc has come to that place. */
   *runStartScripts(place: StartPlace): Task {
     for (const script of this.#scripts) if (script.place === place) yield* script.run();
+  }
+
+  addProgram(name: string, kill: () => boolean): void {
+    this.#programs.set(name, kill);
+  }
+
+  /** pkill(1). @returns whether a program of that name ran */
+  kill(name: string): boolean {
+    return this.#programs.get(name)?.() ?? false;
   }
 
   startDaemon(name: string, body: () => Task): void {

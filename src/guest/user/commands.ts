@@ -38,6 +38,21 @@ export function builtInCommands(startup: Startup): ShellCommand[] {
     end('reboot', 'stop the system and start again', 'reboot'),
     shutdownCommand(startup),
     {
+      name: 'pkill',
+      help: 'PROGRAM: ends a program that runs in the background',
+      *run(words): Task<number> {
+        yield 300_000;
+        return kernel.userland.kill(words[1] ?? '') ? 0 : 1;
+      },
+    },
+    {
+      name: 'sleep',
+      help: 'SECONDS',
+      *run(words): Task {
+        yield* kernel.tsleep({}, Math.max(0, Number(words[1]) || 0) * 1e9);
+      },
+    },
+    {
       name: 'panic',
       help: 'crash the kernel',
       *run(): Task {

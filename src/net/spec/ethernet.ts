@@ -30,5 +30,5 @@ export const VLAN_TAG_BYTES = VlanTag.size;
 /** Where the type of a frame without tags stands. */
 export const TYPE_AT = EthernetHeader.offset.type;
 export const MAX_VLAN_ID = 4094;
-/** Largest frame that a port takes: the vSwitch's 9216 bytes of jumbo frame, and a tag. */
-export const MAX_FRAME_BYTES = 9216 + VLAN_TAG_BYTES;
+/** Largest frame that a port takes: an MTU of 9216, which FreeBSD's driver may ask for, and a tag. */
+export const MAX_FRAME_BYTES = 9216 + ETHERNET_BYTES + VLAN_TAG_BYTES;

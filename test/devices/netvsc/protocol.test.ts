@@ -79,7 +79,8 @@ describe('the receive buffer', () => {
       [9216, 9408],
       // What cannot be is taken for the default.
       [100, 1728],
-      [9217, 1728],
+      [9230, 9408],
+      [9231, 1728],
       [0xffff_ffff, 1728],
     ] as const) {
       const net = new NetvscGuest().negotiate(NvspVersion.v61, { mtu });

@@ -143,6 +143,7 @@ export class BenchKernel implements KernelApi {
     requestPowerOff: (): void => {},
     typed: (): void => {},
     addStartScript: (): void => {},
+    addProgram: (): void => {},
     print: (text: string): void => {
       this.text += text;
     },
