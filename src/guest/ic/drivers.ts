@@ -4,6 +4,7 @@ import type { KernelApi, Task } from '../kernel/api.ts';
 import type { ChannelOffer, GuestDevice, GuestDriver } from '../vmbus/api.ts';
 import { IcComponent, type IcService } from './component.ts';
 import { HeartbeatService } from './heartbeat.ts';
+import { kvpCommands } from './kvp-commands.ts';
 import { KvpDaemon } from './kvp-daemon.ts';
 import { KvpDriver } from './kvp.ts';
 import { ShutdownService } from './shutdown.ts';
@@ -75,8 +76,12 @@ function* attachKvp(device: GuestDevice): Task<number> {
   const state: IcSoftState = { service: driver, daemon };
   device.softState = state;
   const error = yield* driver.attach();
-  if (error === 0) kernel.userland.startDaemon('hv_kvp_daemon', () => daemon.run());
-  return error;
+  if (error !== 0) return error;
+  const { userland } = kernel;
+  userland.startDaemon('hv_kvp_daemon', () => daemon.run());
+  userland.addProgram('hv_kvp_daemon', () => daemon.kill());
+  for (const command of kvpCommands(daemon, userland)) kernel.addCommand(command);
+  return 0;
 }
 
 function* attachComponent(device: GuestDevice, name: ComponentName): Task<number> {

@@ -39,6 +39,7 @@ export class KvpDaemon {
   requests = 0;
   /** As if a signal had stopped the process: it takes nothing in, and goes on where it was. */
   #isStopped = false;
+  #isRunning = false;
 
   constructor(kernel: KernelApi, driver: KvpDriver, facts: SystemFacts) {
     this.#kernel = kernel;
@@ -56,14 +57,31 @@ export class KvpDaemon {
     if (!isStopped) this.#kernel.wakeup(this);
   }
 
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  /** pkill(1). @returns whether it ran */
+  kill(): boolean {
+    if (!this.#isRunning) return false;
+    this.#isRunning = false;
+    this.#isStopped = false;
+    this.#driver.close();
+    this.#kernel.wakeup(this);
+    return true;
+  }
+
   *run(): Task {
     yield POOL_NS;
+    if (this.#isRunning) return;
+    this.#isRunning = true;
     this.#driver.register();
     const { kvpPollTimeoutMs } = this.#kernel.switches;
     const timeoutNs = kvpPollTimeoutMs === 'inf' ? Infinity : Number(kvpPollTimeoutMs) * NS_PER_MS;
     for (;;) {
       const result = yield* this.#driver.poll(timeoutNs);
       while (this.#isStopped) yield* this.#kernel.tsleep(this, Infinity);
+      if (!this.#isRunning) return;
       if (result === 'timeout') {
         this.idleWakeups += 1;
         yield IDLE_TURN_NS;

@@ -156,6 +156,7 @@ export class KvpDriver implements IcService {
     this.#isRegistered = false;
     this.#isDaemonBusy = false;
     this.#posted = 0;
+    this.#kernel.wakeup(this.#pollers);
   }
 
   *poll(timeoutNs: number): Task<PollResult> {

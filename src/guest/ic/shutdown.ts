@@ -39,6 +39,6 @@ export class ShutdownService implements IcService {
       else this.#print('shutdown requested');
     }
     // Only once the host has its answer: nobody may be there to give it later.
-    return () => this.#kernel.userland.requestPowerOff();
+    return () => this.#kernel.userland.requestEnd('poweroff');
   }
 }

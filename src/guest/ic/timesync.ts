@@ -16,8 +16,8 @@ import type { IcVersions } from './negotiate.ts';
 const US_PER_SECOND = 1_000_000;
 const EPOCH_TICKS = BigInt(FILE_TIME_TO_UNIX_SECONDS) * 10_000_000n;
 const MASK = 0xffff_ffff_ffff_ffffn;
-/** hw.hvtimesync.sample_thresh. */
-const SAMPLE_THRESHOLD_US = 100_000;
+/** hw.hvtimesync.sample_thresh: samples that are nearer are passed over, all of them below 0. */
+const SAMPLE_THRESHOLD_MS = 100;
 /** 10.2 corrects its clock only when it is further off than this, either way. */
 const LEGACY_TOLERANCE_SECONDS = 5;
 
@@ -35,6 +35,8 @@ export class TimeSyncService implements IcService {
   readonly #versions: () => IcVersions;
   readonly #queue: WorkQueue | undefined;
   readonly #print: (text: string) => void;
+  #isSyncIgnored = false;
+  #sampleThresholdMs = SAMPLE_THRESHOLD_MS;
   /** Every time the clock was set. */
   readonly steps: ClockStep[] = [];
 
@@ -52,6 +54,28 @@ export class TimeSyncService implements IcService {
     this.#versions = versions;
     this.#queue = queue;
     this.#print = print;
+    if (!this.#isLegacy) this.#addSysctls();
+  }
+
+  #addSysctls(): void {
+    const kernel = this.#kernel;
+    kernel.addSysctl(
+      'hw.hvtimesync.ignore_sync',
+      () => String(Number(this.#isSyncIgnored)),
+      (value) => {
+        this.#isSyncIgnored = value !== '0';
+        return /^[01]$/.test(value);
+      },
+    );
+    kernel.addSysctl(
+      'hw.hvtimesync.sample_thresh',
+      () => String(this.#sampleThresholdMs),
+      (value) => {
+        if (!/^-?\d+$/.test(value)) return false;
+        this.#sampleThresholdMs = Number(value);
+        return true;
+      },
+    );
   }
 
   get #isLegacy(): boolean {
@@ -104,10 +128,12 @@ export class TimeSyncService implements IcService {
     const guestUs = kernel.wallClockUs();
     const show = `hv: ${hostUs}000, vm: ${guestUs}000`;
     if ((flags & TimeSyncFlag.bit.sync) !== 0) {
+      if (this.#isSyncIgnored) return;
       if (kernel.verbose) this.#print(`apply sync request, ${show}`);
       this.#step(guestUs, hostUs);
     } else if ((flags & TimeSyncFlag.bit.sample) !== 0) {
-      if (Math.floor(Math.abs(hostUs - guestUs) / 1_000) * 1_000 <= SAMPLE_THRESHOLD_US) return;
+      const thresholdMs = this.#sampleThresholdMs;
+      if (thresholdMs < 0 || Math.floor(Math.abs(hostUs - guestUs) / 1_000) <= thresholdMs) return;
       if (kernel.verbose) this.#print(`apply sample request, ${show}`);
       this.#step(guestUs, hostUs);
     }

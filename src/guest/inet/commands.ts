@@ -7,6 +7,7 @@ import { Bridge } from './bridge.ts';
 import { readWord } from './checksum.ts';
 import { interfaceText, LOOPBACK_TEXT } from './ifconfig.ts';
 import type { Packet } from './packet.ts';
+import { ntpCommands } from './ntp-commands.ts';
 import { webCommands } from './web.ts';
 import { ipText, macText, parseIp } from './ip.ts';
 import { configureInterface, type NetworkScripts } from './rc.ts';
@@ -68,6 +69,7 @@ export function networkCommands(
       run: (words) => tcpdump(stack, words, print),
     },
     ...webCommands(stack, print),
+    ...ntpCommands(stack, print),
     {
       name: 'dhclient',
       help: 'interface: asks for an address',

@@ -1,6 +1,12 @@
 /** ntpd(8) with one server: asks now and then, and brings the clock where the server's is. */
 import { NS_PER_SECOND } from '../../core/clock.ts';
-import { NTP_PORT, NTP_TO_UNIX_SECONDS, NTP_VERSION, NtpMode, NtpPacket } from '../../net/spec/ntp.ts';
+import {
+  NTP_PORT,
+  NTP_TO_UNIX_SECONDS,
+  NTP_VERSION,
+  NtpMode,
+  NtpPacket,
+} from '../../net/spec/ntp.ts';
 import type { Task } from '../kernel/api.ts';
 import type { NetStack } from './stack.ts';
 
@@ -80,7 +86,7 @@ export class NtpDaemon {
     fields.leapVersionMode = (NTP_VERSION << 3) | NtpMode.client;
     fields.transmitTime = sent;
     yield 50_000;
-    udp.send(port, this.#server, NTP_PORT, request);
+    udp.send(port, this.#server, NTP_PORT, request, 0, request.length);
     if (wait.offsetUs === undefined) yield* kernel.tsleep(wait, ANSWER_NS);
     udp.close(port);
     return wait.offsetUs;

@@ -14,7 +14,7 @@ import { PacketType } from '../../vmbus/spec/ring.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import type { GuestChannel, GuestDevice, GuestDriver } from '../vmbus/api.ts';
 import { Errno } from '../vmbus/api.ts';
-import { Keymap } from './keymap.ts';
+import { Keymap, REBOOT } from './keymap.ts';
 
 const RING_PAGES = 10;
 /** From the interrupt to the character in the terminal's queue. */
@@ -83,10 +83,12 @@ export class Keyboard {
     this.keystrokes += 1;
     if ((flags & (bit.unicode | bit.e1)) !== 0) return;
     const isExtended = (flags & bit.e0) !== 0;
-    const character = this.#keymap.key(makeCode, isExtended, (flags & bit.break) !== 0);
+    const typed = this.#keymap.key(makeCode, isExtended, (flags & bit.break) !== 0);
     const leds = this.#keymap.isCapsLock ? KeyboardLed.bit.capsLock : 0;
     if (leds !== this.#leds) this.#setLeds(leds);
-    if (character >= 0) this.#kernel.userland.typed(character);
+    const { userland } = this.#kernel;
+    if (typed === REBOOT) userland.requestEnd('reboot');
+    else for (const character of typed) userland.typed(character.charCodeAt(0));
   }
 
   #setLeds(leds: number): void {

@@ -5,21 +5,40 @@ const LEFT_SHIFT = 0x2a;
 const RIGHT_SHIFT = 0x36;
 const ALT = 0x38;
 const CAPS_LOCK = 0x3a;
+const DELETE = 0x53;
+const ESCAPE_SEQUENCE = '\u001b[';
 const KEYPAD_SLASH = 0x35;
 const ENTER = 0x1c;
 /** A letter with control gives its low five bits. */
 const CONTROL_MASK = 0x1f;
-const NOTHING = -1;
+const NOTHING = '';
+/** The chord that asks for a reboot. */
+export const REBOOT = Symbol('reboot');
+
+/** What the grey keys send (the console's default function keys), by scan code behind E0. */
+const GREY: Readonly<Record<number, string>> = {
+  0x47: 'H',
+  0x48: 'A',
+  0x49: 'I',
+  0x4b: 'D',
+  0x4d: 'C',
+  0x4f: 'F',
+  0x50: 'B',
+  0x51: 'G',
+  0x52: 'L',
+};
 
 /** By scan code from 1 on; a space stands for keys that type nothing, and for the space bar. */
 const PLAIN = "\u001b1234567890-=\b\tqwertyuiop[]\r asdfghjkl;'` \\zxcvbnm,./ *  ";
 const SHIFTED = '\u001b!@#$%^&*()_+\b\tQWERTYUIOP{}\r ASDFGHJKL:"~ |ZXCVBNM<>? *  ';
 const SPACE_BAR = 0x39;
+const DELETE_CHARACTER = '\u007f';
 
 /** The state of the modifiers, and what each key types under it. */
 export class Keymap {
   #shifts = 0;
   #controls = 0;
+  #alts = 0;
   #isCapsLock = false;
   #isCapsDown = false;
 
@@ -30,14 +49,19 @@ export class Keymap {
   /**
    * @param code without prefix
    * @param isExtended the key has the prefix E0
-   * @returns the character code that the key types, or -1
+   * @returns the characters that the key types, or `REBOOT`
    */
-  key(code: number, isExtended: boolean, isBreak: boolean): number {
+  key(code: number, isExtended: boolean, isBreak: boolean): string | typeof REBOOT {
     if (this.#modify(code, isExtended, isBreak)) return NOTHING;
     if (isBreak) return NOTHING;
-    // The grey keys but these two send sequences, which a line of input has no use for.
-    if (isExtended && code !== ENTER && code !== KEYPAD_SLASH) return NOTHING;
-    return this.#character(code, isExtended);
+    if (code === DELETE && this.#controls !== 0 && this.#alts !== 0) return REBOOT;
+    if (isExtended && code === DELETE) return DELETE_CHARACTER;
+    if (isExtended && code !== ENTER && code !== KEYPAD_SLASH) {
+      const letter = GREY[code];
+      return letter === undefined ? NOTHING : ESCAPE_SEQUENCE + letter;
+    }
+    const character = this.#character(code, isExtended);
+    return character < 0 ? NOTHING : String.fromCharCode(character);
   }
 
   #modify(code: number, isExtended: boolean, isBreak: boolean): boolean {
@@ -52,15 +76,18 @@ export class Keymap {
       // A key that is held repeats its make code.
       if (!isBreak && !this.#isCapsDown) this.#isCapsLock = !this.#isCapsLock;
       this.#isCapsDown = !isBreak;
+    } else if (code === ALT) {
+      const bit = isExtended ? 2 : 1;
+      this.#alts = isBreak ? this.#alts & ~bit : this.#alts | bit;
     } else {
-      return isShift || code === ALT;
+      return isShift;
     }
     return true;
   }
 
   #character(code: number, isExtended: boolean): number {
     const plain = PLAIN[code - 1] ?? ' ';
-    if (plain === ' ' && code !== SPACE_BAR) return NOTHING;
+    if (plain === ' ' && code !== SPACE_BAR) return -1;
     const isLetter = plain >= 'a' && plain <= 'z';
     const isShifted = this.#shifts !== 0 && !isExtended;
     const isUpper = isLetter && this.#isCapsLock ? !isShifted : isShifted;

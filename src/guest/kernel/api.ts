@@ -105,11 +105,14 @@ export interface UserlandApi {
   files: FileSpace | undefined;
   /** Output of a program: on the console, or where the shell sends it. */
   print(text: string): void;
-  /** shutdown_nice(9): asks init to end the system and switch the power off. */
-  requestPowerOff(): void;
+  /** shutdown_nice(9): asks init to end the system, and to switch off or start again. */
+  requestEnd(action: 'poweroff' | 'reboot'): void;
   /** A byte for the console's terminal, as from its serial line. In interrupt context. */
   typed(byte: number): void;
 }
+
+/** Takes a new value. @returns false for one that cannot be */
+export type SysctlWriter = (value: string) => boolean;
 
 export interface KernelApi {
   readonly trace: Trace;
@@ -153,7 +156,7 @@ export interface KernelApi {
   random(name: string): Random;
 
   /** Adds a leaf to the sysctl tree; `read` gives its text without a newline. */
-  addSysctl(name: string, read: () => string): void;
+  addSysctl(name: string, read: () => string, write?: SysctlWriter): void;
   addCommand(command: ShellCommand): void;
   /** Runs when the thread that boots has attached all buses and interrupts work ("config hook"). */
   addConfigHook(name: string, run: () => Task): void;

@@ -13,6 +13,7 @@ import type {
   KernelLock,
   KernelThread,
   ShellCommand,
+  SysctlWriter,
   Task,
   ThreadOptions,
 } from './api.ts';
@@ -71,6 +72,7 @@ export class Kernel implements KernelApi {
   // Volatile state.
   readonly eventTimers: EventTimer[] = [];
   readonly sysctls = new Map<string, () => string>();
+  readonly writableSysctls = new Map<string, SysctlWriter>();
   readonly commands: ShellCommand[] = [];
   readonly configHooks: ConfigHook[] = [];
   readonly rootHolds: string[] = [];
@@ -271,8 +273,9 @@ export class Kernel implements KernelApi {
     this.pages.free(gpa, pages);
   }
 
-  addSysctl(name: string, read: () => string): void {
+  addSysctl(name: string, read: () => string, write?: SysctlWriter): void {
     this.sysctls.set(name, read);
+    if (write !== undefined) this.writableSysctls.set(name, write);
   }
 
   addCommand(command: ShellCommand): void {

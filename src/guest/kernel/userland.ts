@@ -6,6 +6,7 @@ interface Daemon {
   readonly body: () => Task;
 }
 
+type EndAction = Parameters<UserlandApi['requestEnd']>[0];
 type StartPlace = Parameters<UserlandApi['addStartScript']>[0];
 type Spawn = (name: string, body: () => Task, options: ThreadOptions) => unknown;
 
@@ -19,8 +20,8 @@ export class Userland implements UserlandApi {
   addressBook: AddressBook | undefined;
   files: FileSpace | undefined;
   #hasDevd = false;
-  #powerOff: (() => void) | undefined;
-  #isPowerOffPending = false;
+  #end: ((action: EndAction) => void) | undefined;
+  #pendingEnd: EndAction | undefined;
   /** The terminal replaces it. */
   onInput: (byte: number) => void = () => {};
 
@@ -62,17 +63,17 @@ export class Userland implements UserlandApi {
     for (const { name, body } of this.#waiting.splice(0)) this.startDaemon(name, body);
   }
 
-  requestPowerOff(): void {
+  requestEnd(action: EndAction): void {
     // A signal that init does not take yet stays pending.
-    if (this.#powerOff === undefined) this.#isPowerOffPending = true;
-    else this.#powerOff();
+    if (this.#end === undefined) this.#pendingEnd = action;
+    else this.#end(action);
   }
 
-  /** init runs, and takes the signal that asks for a shutdown. */
-  startInit(powerOff: () => void): void {
-    this.#powerOff = powerOff;
-    if (this.#isPowerOffPending) powerOff();
-    this.#isPowerOffPending = false;
+  /** init runs, and takes the signals that ask for a shutdown or a reboot. */
+  startInit(end: (action: EndAction) => void): void {
+    this.#end = end;
+    if (this.#pendingEnd !== undefined) end(this.#pendingEnd);
+    this.#pendingEnd = undefined;
   }
 
   typed(byte: number): void {

@@ -187,6 +187,13 @@ export class StorvscController implements Sim {
     }
   }
 
+  /** A disk of it is mounted. */
+  get isBusy(): boolean {
+    return this.#cam.disks.some(
+      ({ device, openCount }) => openCount > 0 && device.bus === this.#bus,
+    );
+  }
+
   /** After a rescind: nothing that is out will come back. */
   *detach(): Task {
     this.#isDetached = true;

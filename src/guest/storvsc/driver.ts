@@ -29,6 +29,7 @@ export function storvscDriver(camOf: (kernel: KernelApi) => Cam): GuestDriver {
         return (processors - 1) % device.kernel.processorCount;
       });
     },
+    isBusy: (device) => device.softState instanceof StorvscController && device.softState.isBusy,
     *detach(device: GuestDevice): Task {
       if (device.softState instanceof StorvscController) yield* device.softState.detach();
     },

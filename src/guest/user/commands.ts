@@ -1,6 +1,7 @@
 /** The programs of the root shell. */
 import type { Startup } from '../boot/startup.ts';
 import type { ShellCommand, Task } from '../kernel/api.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { formatDate } from '../timers/time-of-day.ts';
 import type { PowerAction } from './power.ts';
 import { shutDown } from './power.ts';
@@ -25,14 +26,28 @@ export function builtInCommands(startup: Startup): ShellCommand[] {
     run: () => shutDown(startup, action),
   });
   return [
-    show('date', 'the time of day', () => `${formatDate(kernel.wallClockUs())}\n`),
+    show('date', 'the time of day; +%s in seconds', (words) =>
+      words[1] === '+%s'
+        ? `${Math.floor(kernel.wallClockUs() / 1e6)}\n`
+        : `${formatDate(kernel.wallClockUs())}\n`,
+    ),
     show('dmesg', 'the kernel messages of this boot', () => kernel.console.messages),
     show('echo', 'write words', (words) => `${words.slice(1).join(' ')}\n`),
     show('ps', 'threads and their processor time', () => processes(startup)),
-    show('sysctl', 'kernel state: -a, or names', (words) => sysctl(startup, words.slice(1))),
+    {
+      name: 'sysctl',
+      help: 'kernel state: -a, names, or name=value',
+      *run(words): Task<number> {
+        yield 500_000;
+        return sysctl(startup, words.slice(1));
+      },
+    },
     show('uname', 'name of the system; -a for all of it', (words) => uname(startup, words)),
     show('uptime', 'time since boot', () => `up ${uptime(kernel.uptimeNs())}, 1 user\n`),
     show('vmstat', '-i: interrupt counters', (words) => vmstat(startup, words)),
+    moduleCommand(startup, 'kldload'),
+    moduleCommand(startup, 'kldunload'),
+    show('kldstat', 'modules of the kernel', () => moduleList(startup)),
     end('halt', 'stop the system', 'halt'),
     end('poweroff', 'stop the system and power off', 'poweroff'),
     end('reboot', 'stop the system and start again', 'reboot'),
@@ -61,6 +76,47 @@ export function builtInCommands(startup: Startup): ShellCommand[] {
       },
     },
   ];
+}
+
+/** Drivers that are modules, each with the names of its devices. */
+const MODULES: Readonly<Record<string, readonly string[]>> = {
+  hv_storvsc: ['storvsc'],
+  hv_netvsc: ['hn'],
+  hv_utils: ['hvheartbeat', 'hvkvp', 'hvshutdown', 'hvtimesync', 'hvvss', 'hyperv-utils'],
+};
+
+function moduleList({ bus }: Startup): string {
+  const loaded = Object.entries(MODULES).filter(([, drivers]) =>
+    drivers.some((driver) => bus?.isUnloaded(driver) !== true),
+  );
+  const names = ['kernel', 'hv_vmbus', ...loaded.map(([name]) => name)];
+  const row = (name: string, index: number): string =>
+    `${String(index + 1).padStart(2)}  ${name}\n`;
+  return `Id  Name\n${names.map(row).join('')}`;
+}
+
+function moduleCommand({ kernel, bus }: Startup, name: 'kldload' | 'kldunload'): ShellCommand {
+  return {
+    name,
+    help: 'MODULE: hv_storvsc, hv_netvsc or hv_utils',
+    *run(words): Task<number> {
+      yield 2_000_000;
+      const drivers = MODULES[words[1] ?? ''];
+      if (drivers === undefined || bus === undefined) {
+        kernel.print(`${name}: can't find file ${words[1] ?? ''}: No such file or directory\n`);
+        return 1;
+      }
+      for (const driver of drivers) {
+        const isDone =
+          name === 'kldload' ? yield* bus.loadDriver(driver) : yield* bus.unloadDriver(driver);
+        if (!isDone) {
+          kernel.print(`${name}: can't do that to ${words[1]!}: Device busy\n`);
+          return 1;
+        }
+      }
+      return 0;
+    },
+  };
 }
 
 function shutdownCommand(startup: Startup): ShellCommand {
@@ -96,13 +152,38 @@ function uptime(nowNs: number): string {
   return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
 }
 
-function sysctl({ kernel }: Startup, names: readonly string[]): string {
-  if (names.length === 0) return 'usage: sysctl -a | name ...\n';
-  if (names[0] === '-a') {
-    const all = [...kernel.sysctls.keys()].sort();
-    return all.map((name) => `${name}: ${kernel.sysctls.get(name)!()}\n`).join('');
+function sysctl({ kernel }: Startup, words: readonly string[]): number {
+  const isValueOnly = words[0] === '-n';
+  const names = words.filter((word) => word !== '-n');
+  if (names.length === 0) kernel.print('usage: sysctl -a | [-n] name ... | name=value\n');
+  let status = names.length === 0 ? 1 : 0;
+  for (const name of names) {
+    let text: string;
+    if (name === '-a') {
+      const all = [...kernel.sysctls.keys()].sort();
+      text = all.map((leaf) => `${leaf}: ${kernel.sysctls.get(leaf)!()}\n`).join('');
+    } else if (name.includes('=')) {
+      text = setSysctl(kernel, name);
+    } else {
+      text = sysctlLines(kernel.sysctls, name);
+      if (isValueOnly) text = text.replaceAll(/^[^:\n]+: /gm, '');
+    }
+    if (text.startsWith('sysctl: ')) status = 1;
+    kernel.print(text);
   }
-  return names.map((name) => sysctlLines(kernel.sysctls, name)).join('');
+  return status;
+}
+
+function setSysctl({ sysctls, writableSysctls }: Kernel, word: string): string {
+  const [name = '', value = ''] = word.split('=', 2);
+  const read = sysctls.get(name);
+  const write = writableSysctls.get(name);
+  if (read === undefined) return `sysctl: unknown oid '${name}'\n`;
+  if (write === undefined) return `sysctl: oid '${name}' is read only\n`;
+  const old = read();
+  return write(value)
+    ? `${name}: ${old} -> ${read()}\n`
+    : `sysctl: ${name}=${value}: Invalid argument\n`;
 }
 
 /** A leaf, or every leaf below a node. */

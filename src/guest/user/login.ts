@@ -3,9 +3,10 @@ import type { Startup } from '../boot/startup.ts';
 import type { Task } from '../kernel/api.ts';
 import { Priority } from '../kernel/thread.ts';
 import { builtInCommands, processes } from './commands.ts';
-import { shutDown } from './power.ts';
+import { type PowerAction, shutDown } from './power.ts';
 import { Shell } from './shell.ts';
 import { Terminal } from './terminal.ts';
+import { editorCommand } from './vi.ts';
 
 /** rc looks its daemons up with ps; the background check does so once more a minute later. */
 const BACKGROUND_CHECK_NS = 60_000_000_000;
@@ -17,8 +18,8 @@ export function* runUserland(startup: Startup): Task {
   const { kernel } = startup;
   const terminal = new Terminal(kernel);
   kernel.userland.onInput = (byte) => terminal.receive(byte);
-  kernel.userland.startInit(() => {
-    kernel.spawn('init', () => endByInit(startup), { priority: Priority.user });
+  kernel.userland.startInit((action) => {
+    kernel.spawn('init', () => endByInit(startup, action), { priority: Priority.user });
   });
   yield* runStartScripts(startup);
   const needsKeyboard = startup.firmware.generation === 2 && !kernel.switches.hvKbd;
@@ -53,11 +54,11 @@ function* runStartScripts(startup: Startup): Task {
 }
 
 /** init runs rc.shutdown, and then does what the kernel asked it for. */
-function* endByInit(startup: Startup): Task {
+function* endByInit(startup: Startup, action: PowerAction): Task {
   startup.kernel.print('\nStopping cron.\nStopping devd.\n');
   yield RC_STEP_NS;
   yield* startup.kernel.tsleep({}, SHUTDOWN_STEP_NS);
-  yield* shutDown(startup, 'poweroff');
+  yield* shutDown(startup, action);
 }
 
 function* backgroundCheck(startup: Startup): Task {
@@ -80,7 +81,10 @@ function* login(startup: Startup, terminal: Terminal): Task {
 }
 
 function* runShell(startup: Startup, terminal: Terminal): Task {
-  const shell = new Shell(startup.kernel, builtInCommands(startup));
+  const shell = new Shell(startup.kernel, [
+    ...builtInCommands(startup),
+    editorCommand(startup.kernel, terminal),
+  ]);
   for (;;) {
     const line = yield* terminal.readLine('# ');
     if (typeof line !== 'string') {

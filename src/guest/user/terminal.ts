@@ -8,6 +8,10 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const CONTROL_U = 0x15;
 const DELETE = 0x7f;
+const ESCAPE = 0x1b;
+const SEQUENCE_START = 0x5b;
+/** Longer than the rest of a key's sequence takes to come. */
+const SEQUENCE_NS = 1_000_000;
 const MAX_LINE = 1024;
 const MAX_QUEUE = 4096;
 
@@ -42,6 +46,17 @@ export class Terminal {
     return byte;
   }
 
+  /** One byte, without echo: a program has the terminal in raw mode. */
+  *readByte(): Task<number> {
+    return yield* this.#next();
+  }
+
+  /** @returns undefined when none came in that time */
+  *readByteWithin(timeNs: number): Task<number | undefined> {
+    if (this.#head >= this.#queue.length) yield* this.#kernel.tsleep(this.#queue, timeNs);
+    return this.#head < this.#queue.length ? yield* this.#next() : undefined;
+  }
+
   *readLine(prompt: string): Task<TerminalInput> {
     this.#kernel.print(prompt);
     let line = '';
@@ -57,6 +72,11 @@ export class Terminal {
         return { interrupted: true };
       }
       if (byte === CONTROL_D && line === '') return { ended: true };
+      if (byte === ESCAPE) {
+        // Keys that send sequences have no meaning in a line.
+        if ((yield* this.readByteWithin(SEQUENCE_NS)) === SEQUENCE_START) yield* this.#next();
+        continue;
+      }
       line = this.#edit(line, byte);
     }
   }

@@ -165,8 +165,10 @@ export interface GuestDriver {
   probe(offer: ChannelOffer, kernel: KernelApi): string | undefined;
   /** @returns 0, or an errno: the device is then left unattached */
   attach(device: GuestDevice): Task<number>;
-  /** After a rescind. */
+  /** After a rescind, or when the driver is unloaded. */
   detach?(device: GuestDevice): Task;
+  /** Its driver cannot be unloaded now: a mounted disk, for example. */
+  isBusy?(device: GuestDevice): boolean;
 }
 
 /** errno values that the bus gives. */

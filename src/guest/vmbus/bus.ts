@@ -315,6 +315,7 @@ export class VmBus implements ChannelHost, DeviceBus {
     yield* kernel.acquireGiant();
     yield PROBE_NS;
     for (const driver of this.#drivers) {
+      if (this.#unloaded.has(driver.name)) continue;
       const description = driver.probe(channel.offer, kernel);
       if (description === undefined) continue;
       const unit = this.#nextUnit(driver.name);
@@ -335,6 +336,40 @@ export class VmBus implements ChannelHost, DeviceBus {
       break;
     }
     kernel.releaseGiant();
+  }
+
+  readonly #unloaded = new Set<string>();
+
+  /** kldunload has taken this driver away. */
+  isUnloaded(driver: string): boolean {
+    return this.#unloaded.has(driver);
+  }
+
+  /** kldunload: every device of the driver is detached. @returns false while one is in use */
+  *unloadDriver(name: string): Task<boolean> {
+    const { kernel } = this;
+    const own = this.devices.filter(({ driverName }) => driverName === name);
+    if (own.some((device) => device.driver.isBusy?.(device) === true)) return false;
+    this.#unloaded.add(name);
+    yield* kernel.acquireGiant();
+    for (const device of own) {
+      if (device.driver.detach !== undefined) yield* device.driver.detach(device);
+      kernel.printf(`${device.name}: detached\n`);
+      this.#forgetDevice(device.channel);
+    }
+    kernel.releaseGiant();
+    return true;
+  }
+
+  /** kldload: the driver is asked about every offer that nobody has taken. */
+  *loadDriver(name: string): Task<boolean> {
+    if (!this.#unloaded.delete(name)) return true;
+    const waiting = this.directory.list.filter(
+      ({ primary, device, isRevoked }) =>
+        primary === undefined && device === undefined && !isRevoked,
+    );
+    for (const channel of waiting) yield* this.#attach(channel);
+    return true;
   }
 
   #nextUnit(name: string): number {

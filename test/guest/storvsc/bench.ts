@@ -140,7 +140,7 @@ export class BenchKernel implements KernelApi {
     addressBook: undefined,
     files: undefined,
     startDaemon: (): void => {},
-    requestPowerOff: (): void => {},
+    requestEnd: (): void => {},
     typed: (): void => {},
     addStartScript: (): void => {},
     addProgram: (): void => {},
