@@ -26,6 +26,7 @@ import {
 } from './bios-spec.ts';
 import { type AcpiPlace, E820Type, type MapEntry, memoryMap } from './memory-map.ts';
 import type { PowerOnOptions } from './power-on.ts';
+import { GEN1_SMBIOS_GPA, writeSmbios } from './smbios.ts';
 
 const BIOS_DATE = '01/01/16';
 
@@ -44,6 +45,7 @@ export function writeBiosAreas(options: PowerOnOptions): BiosAreas {
   writeRom(memory);
   writeVectors(memory);
   const rsdpGpa = run.write(memory, gpa);
+  writeSmbios(memory, GEN1_SMBIOS_GPA, { generation: 1, ramBytes: memory.ramBytes });
   // The list that a Hyper-V Generation 1 BIOS gives.
   const lowest = [
     { base: 0, length: EBDA_GPA, type: E820Type.Memory },

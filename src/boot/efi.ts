@@ -20,6 +20,8 @@ import { nothingBoots } from './outcome.ts';
 import type { PhaseLog } from './phases.ts';
 import type { PowerOnOptions } from './power-on.ts';
 import { acpiOptions } from './acpi-options.ts';
+import { SMBIOS_BYTES, writeSmbios } from './smbios.ts';
+import { SMBIOS_TABLE_GUID } from '../core/spec/smbios.ts';
 
 /** Where Hyper-V puts its firmware, which stays in use: 6 MiB of image, then its tables and blob. */
 const FIRMWARE_CODE_GPA = 0x10_0000;
@@ -107,6 +109,9 @@ class EfiPlatform {
     const configurationTables: VendorTable[] = [
       { guid: EfiGuid.acpi20Table, gpa: this.#writeAcpi(options) },
     ];
+    const smbiosGpa = pages.allocate(SMBIOS_BYTES, is.RuntimeServicesData);
+    writeSmbios(options.memory, smbiosGpa, { generation: 2, ramBytes: options.memory.ramBytes });
+    configurationTables.push({ guid: SMBIOS_TABLE_GUID, gpa: smbiosGpa });
     this.#mapGpa = pages.allocate(MAP_BYTES, is.LoaderData);
     this.#handoffGpa = pages.allocate(LoaderHandoff.size, is.LoaderData);
     configurationTables.push({ guid: LOADER_HANDOFF_GUID, gpa: this.#handoffGpa });

@@ -4,6 +4,13 @@ import { StateError, type StateStream } from './state.ts';
 export const PAGE_BYTES = 4096;
 const FOUR_GIB = 0x1_0000_0000;
 const WASM_PAGE_BYTES = 65_536;
+/**
+ * A linear memory ends at 4 GiB. A machine with more RAM has so much of it in one piece; the rest
+ * takes what is left, bank by bank, as it is touched, and a run across two banks is not contiguous.
+ */
+const FIXED_BYTES = 2 * 1024 * 1024 * 1024;
+const NO_OFFSET = -1;
+const BANK_BYTES = 128 * 1024 * 1024;
 
 /** Where a run of guest physical addresses is kept in the linear memory. */
 export interface MemoryRegion {
@@ -11,7 +18,7 @@ export interface MemoryRegion {
   /** Guest physical address of the first byte. */
   readonly gpa: number;
   readonly bytes: number;
-  /** Position of the first byte in the linear memory. */
+  /** Position of the first byte in the linear memory; -1 for what is placed bank by bank. */
   readonly offset: number;
 }
 
@@ -42,30 +49,67 @@ export class GuestMemory {
   readonly u32: Uint32Array;
   readonly view: DataView;
   readonly ramBytes: number;
+  /** What a guest has, whether it has its place already or not. */
   readonly regions: readonly MemoryRegion[];
+  readonly #placed: MemoryRegion[] = [];
+  /** Banks of RAM that get a place when something touches them. */
+  readonly #waiting: { readonly name: string; readonly gpa: number; readonly bytes: number }[] = [];
+  #nextOffset = 0;
 
   constructor(layout: MemoryLayout) {
     if (layout.ramBytes <= 0 || layout.ramBytes % WASM_PAGE_BYTES !== 0) {
       throw new Error(`RAM of ${layout.ramBytes} bytes is not a multiple of 64 KiB`);
     }
-    const regions: MemoryRegion[] = [];
+    const placed = this.#placed;
     let offset = Math.ceil((layout.privateBytes ?? 0) / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
     const place = (name: string, gpa: number, bytes: number): void => {
-      regions.push({ name, gpa, bytes, offset });
+      placed.push({ name, gpa, bytes, offset });
       offset += Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
     };
     const lowBytes = Math.min(layout.ramBytes, layout.lowGapStart);
-    place('ram', 0, lowBytes);
-    if (layout.ramBytes > lowBytes) place('ram-high', FOUR_GIB, layout.ramBytes - lowBytes);
+    const highBytes = layout.ramBytes - lowBytes;
+    const extraBytes = (layout.extra ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
+    const isLarge = offset + layout.ramBytes + extraBytes > FOUR_GIB;
+    const fixedBytes = isLarge ? Math.min(lowBytes, FIXED_BYTES) : lowBytes;
+    place('ram', 0, fixedBytes);
+    this.#wait('ram', fixedBytes, lowBytes - fixedBytes);
+    if (isLarge) this.#wait('ram-high', FOUR_GIB, highBytes);
+    else if (highBytes > 0) place('ram-high', FOUR_GIB, highBytes);
     for (const { name, gpa, bytes } of layout.extra ?? []) place(name, gpa, bytes);
-    const pages = offset / WASM_PAGE_BYTES;
+    this.#nextOffset = offset;
+    const pages = isLarge ? FOUR_GIB / WASM_PAGE_BYTES : offset / WASM_PAGE_BYTES;
     this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.u8 = new Uint8Array(this.wasm.buffer);
     this.u16 = new Uint16Array(this.wasm.buffer);
     this.u32 = new Uint32Array(this.wasm.buffer);
     this.view = new DataView(this.wasm.buffer);
     this.ramBytes = layout.ramBytes;
-    this.regions = regions;
+    const whole = isLarge
+      ? [
+          { name: 'ram', gpa: 0, bytes: lowBytes, offset: placed[0]!.offset },
+          ...(highBytes > 0
+            ? [{ name: 'ram-high', gpa: FOUR_GIB, bytes: highBytes, offset: NO_OFFSET }]
+            : []),
+        ]
+      : [];
+    this.regions = isLarge ? [...whole, ...placed.filter(({ name }) => name !== 'ram')] : placed;
+  }
+
+  #wait(name: string, gpa: number, bytes: number): void {
+    for (let done = 0; done < bytes; done += BANK_BYTES) {
+      this.#waiting.push({ name, gpa: gpa + done, bytes: Math.min(BANK_BYTES, bytes - done) });
+    }
+  }
+
+  /** Gives the bank of an address its place. @returns false for what is no RAM, or finds no room */
+  #placeBank(gpa: number): boolean {
+    const index = this.#waiting.findIndex((bank) => gpa >= bank.gpa && gpa < bank.gpa + bank.bytes);
+    const bank = this.#waiting[index];
+    if (bank === undefined || this.#nextOffset + bank.bytes > this.u8.length) return false;
+    this.#waiting.splice(index, 1);
+    this.#placed.push({ ...bank, offset: this.#nextOffset });
+    this.#nextOffset += bank.bytes;
+    return true;
   }
 
   #onWrite: ((position: number, length: number) => void) | undefined;
@@ -91,11 +135,21 @@ export class GuestMemory {
    * -1 when any of them is not RAM (or RAM-like). The bytes are contiguous at that position.
    */
   resolve(gpa: number, length: number): number {
-    const regions = this.regions;
+    const regions = this.#placed;
     for (let index = 0; index < regions.length; index += 1) {
       const region = regions[index]!;
       const within = gpa - region.gpa;
       if (within >= 0 && within + length <= region.bytes) return region.offset + within;
+    }
+    if (this.#waiting.length > 0 && this.#placeBank(gpa)) return this.resolve(gpa, length);
+    return -1;
+  }
+
+  /** The guest physical address of a position in the linear memory, or -1 where there is none. */
+  gpaAt(offset: number): number {
+    for (const region of this.#placed) {
+      const within = offset - region.offset;
+      if (within >= 0 && within < region.bytes) return region.gpa + within;
     }
     return -1;
   }
@@ -121,6 +175,12 @@ export class GuestMemory {
   /** Everything, processors' own bytes included; what is all zeros takes no room. */
   exchange(state: StateStream): void {
     const { u8, u32 } = this;
+    const banks = this.#placed.filter(({ name }) => name.startsWith('ram')).map(({ gpa }) => gpa);
+    state.list('banks', banks, (known) => {
+      const gpa = state.number('gpa', known ?? 0);
+      if (state.isRestoring) this.#placeBank(gpa);
+      return gpa;
+    });
     const used: number[] = [];
     if (state.isRestoring) u8.fill(0);
     else {

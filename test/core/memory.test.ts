@@ -54,3 +54,27 @@ describe('guest memory', () => {
     expect(() => new GuestMemory({ ramBytes: 1000, lowGapStart: LOW_GAP })).toThrow('64 KiB');
   });
 });
+
+describe('memory of more than a linear memory holds', () => {
+  const GIB = 2 ** 30;
+
+  it('gives banks their places as they are touched, and says no when there is no place left', () => {
+    const large = new GuestMemory({ ramBytes: 9 * GIB, lowGapStart: 3 * GIB });
+    expect(large.regions.map(({ name, gpa, bytes }) => [name, gpa, bytes])).toEqual([
+      ['ram', 0, 3 * GIB],
+      ['ram-high', FOUR_GIB, 6 * GIB],
+    ]);
+    const last = FOUR_GIB + 6 * GIB - 8;
+    large.writeBytes(last, Uint8Array.of(1, 2, 3, 4));
+    large.writeBytes(2 * GIB + 5, Uint8Array.of(9));
+    expect([...large.readBytes(last, 4)]).toEqual([1, 2, 3, 4]);
+    expect(large.gpaAt(large.resolve(last, 1))).toBe(last);
+    expect(large.resolve(3 * GIB, 1)).toBe(-1);
+    expect(large.resolve(last, 16)).toBe(-1);
+    let places = 0;
+    for (let gpa = FOUR_GIB; gpa < FOUR_GIB + 6 * GIB; gpa += 128 * MIB) {
+      if (large.resolve(gpa, 1) >= 0) places += 1;
+    }
+    expect(places).toBe(15);
+  });
+});

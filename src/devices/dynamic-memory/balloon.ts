@@ -98,11 +98,7 @@ export class Balloon {
 
   /** The guest's number of a page of the linear memory. */
   #numberOf(page: number): number {
-    const offset = this.#first + page * PAGE_BYTES;
-    for (const region of this.#memory.regions) {
-      const within = offset - region.offset;
-      if (within >= 0 && within < region.bytes) return (region.gpa + within) / PAGE_BYTES;
-    }
-    return -1;
+    const gpa = this.#memory.gpaAt(this.#first + page * PAGE_BYTES);
+    return gpa < 0 ? -1 : gpa / PAGE_BYTES;
   }
 }

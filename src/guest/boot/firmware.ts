@@ -19,7 +19,9 @@ import {
   LOADER_HANDOFF_GUID,
   LoaderHandoff,
 } from '../spec.ts';
+import { SMBIOS_TABLE_GUID } from '../../core/spec/smbios.ts';
 import { scanForRsdp } from './acpi.ts';
+import { scanForSmbios, smbiosMemoryBytes } from './smbios.ts';
 
 const MAX_E820_ENTRIES = 128;
 const MAX_EFI_TABLES = 64;
@@ -43,8 +45,10 @@ export interface FirmwareFacts {
   readonly rsdpGpa: number;
   /** What the kernel may use once it owns the machine. */
   readonly usable: readonly MemoryRange[];
-  /** All RAM that the map lists, in bytes. */
+  /** All RAM in bytes: what SMBIOS says, else what the map lists. */
   readonly realBytes: number;
+  /** Where the map's RAM below 4 GiB ends, and what follows it begins. */
+  readonly map: readonly MemoryRange[];
   readonly framebuffer: Framebuffer | undefined;
   /** Gen-2: the map as the loader got it. */
   readonly descriptors: readonly EfiDescriptor[];
@@ -56,6 +60,7 @@ export function readFirmware(memory: GuestMemory, start: FirmwareStart): Firmwar
 
 function readBios(memory: GuestMemory): FirmwareFacts {
   const usable: MemoryRange[] = [];
+  const ram: MemoryRange[] = [];
   const handoffAt = memory.resolve(BIOS_HANDOFF_GPA, BiosHandoff.size);
   const handoff = BiosHandoff.cursor(memory.view).at(Math.max(0, handoffAt));
   const hasMap = handoffAt >= 0 && handoff.signature === BIOS_HANDOFF_SIGNATURE;
@@ -65,23 +70,29 @@ function readBios(memory: GuestMemory): FirmwareFacts {
   const entries = listAt < 0 ? 0 : count;
   for (let index = 0; index < entries; index += 1) {
     entry.at(listAt + index * E820Entry.size);
-    if (entry.type !== E820_MEMORY) continue;
-    usable.push({
+    const range = {
       start: whole(entry.baseLo, entry.baseHi),
       bytes: whole(entry.lengthLo, entry.lengthHi),
-    });
+    };
+    if (E820_RAM.has(entry.type)) ram.push(range);
+    if (entry.type === E820_MEMORY) usable.push(range);
   }
   return {
     generation: 1,
     rsdpGpa: scanForRsdp(memory),
     usable,
-    realBytes: usable.reduce((sum, { bytes }) => sum + bytes, 0),
+    realBytes:
+      smbiosMemoryBytes(memory, scanForSmbios(memory)) ||
+      usable.reduce((sum, { bytes }) => sum + bytes, 0),
+    map: ram,
     framebuffer: undefined,
     descriptors: [],
   };
 }
 
 const E820_MEMORY = 1;
+/** Memory, and what ACPI has of it. */
+const E820_RAM: ReadonlySet<number> = new Set([1, 3, 4]);
 /** EFI types that are free once boot services have ended: 1 to 4 and 7. */
 const EFI_FREE_LATER: ReadonlySet<number> = new Set([1, 2, 3, 4, 7]);
 /** The rest of what is RAM: runtime services and ACPI. */
@@ -116,10 +127,10 @@ function readEfi(memory: GuestMemory, systemTableGpa: number): FirmwareFacts {
     generation: 2,
     rsdpGpa: tables.get(ACPI_20_TABLE_GUID) ?? -1,
     usable: descriptors.filter(({ type }) => EFI_FREE_LATER.has(type)),
-    realBytes: descriptors.reduce(
-      (sum, { type, bytes }) => sum + (EFI_RAM.has(type) ? bytes : 0),
-      0,
-    ),
+    realBytes:
+      smbiosMemoryBytes(memory, tables.get(SMBIOS_TABLE_GUID) ?? -1) ||
+      descriptors.reduce((sum, { type, bytes }) => sum + (EFI_RAM.has(type) ? bytes : 0), 0),
+    map: descriptors.filter(({ type }) => EFI_RAM.has(type)),
     framebuffer,
     descriptors,
   };

@@ -174,6 +174,10 @@ export class Startup {
 
   #announceMemory(): void {
     const { kernel, firmware } = this;
+    const hex = (value: number): string => value.toString(16).padStart(16, '0');
+    for (const { start, bytes } of firmware.map) {
+      kernel.bootverbose(`SMAP type=01 base=${hex(start)} len=${hex(bytes)}\n`);
+    }
     const real = firmware.realBytes;
     const usable = firmware.usable.reduce((sum, { bytes }) => sum + bytes, 0);
     const free = Math.max(0, usable - KERNEL_BYTES);

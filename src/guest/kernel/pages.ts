@@ -21,7 +21,8 @@ export class PageAllocator {
     for (const { start, bytes } of ranges) {
       const first = Math.ceil(Math.max(start, from) / PAGE_BYTES) * PAGE_BYTES;
       const end = Math.floor((start + bytes) / PAGE_BYTES) * PAGE_BYTES;
-      if (first < end && this.#memory.resolve(first, end - first) >= 0) {
+      const isThere = (gpa: number): boolean => this.#memory.resolve(gpa, PAGE_BYTES) >= 0;
+      if (first < end && isThere(first) && isThere(end - PAGE_BYTES)) {
         this.#ranges.push({ next: first, end });
       }
     }

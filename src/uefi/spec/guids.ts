@@ -6,7 +6,6 @@ export const EfiGuid = {
   /** 4.6.1, configuration tables. */
   acpi20Table: '8868e871-e4f1-11d3-bc22-0080c73c8881',
   acpi10Table: 'eb9d2d30-2d88-11d3-9a16-0090273fc14d',
-  smbiosTable: 'eb9d2d31-2d88-11d3-9a16-0090273fc14d',
   smbios3Table: 'f2fd1544-9794-4a2c-992e-e5bbcf20e394',
   /** 9.1 to 12.9, protocols. */
   loadedImage: '5b1b31a1-9562-11d2-8e3f-00a0c969723b',
