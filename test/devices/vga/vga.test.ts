@@ -53,3 +53,34 @@ it('has no registers above 18h', () => {
   set(0xff, 0x55);
   expect([vga.startAddress, vga.cursorAddress]).toEqual([0, 0]);
 });
+
+it('keeps what drivers of text consoles write into the other controllers', () => {
+  const ports = new PortBus();
+  new Vga().attach(ports);
+  const indexed = (port: number, index: number): number => {
+    ports.write(port, 1, index);
+    return ports.read(port + 1, 1);
+  };
+  expect(indexed(0x3ce, 0x06), 'text at B8000h, odd and even').toBe(0x0e);
+  ports.write(0x3c4, 2, 0x0402);
+  expect([ports.read(0x3c4, 1), indexed(0x3c4, 2), indexed(0x3c4, 5)]).toEqual([2, 4, 0xff]);
+  ports.write(0x3c2, 1, 0xe3);
+  expect([ports.read(0x3cc, 1), ports.read(0x3c2, 1)]).toEqual([0xe3, 0]);
+  // Index and data of the attribute controller by turns; a look at the status starts over.
+  ports.read(0x3da, 1);
+  for (const value of [0x30, 0x0c, 0x31]) ports.write(0x3c0, 1, value);
+  ports.read(0x3da, 1);
+  ports.write(0x3c0, 1, 0x30);
+  expect([ports.read(0x3c0, 1), ports.read(0x3c1, 1)]).toEqual([0x10, 0x0c]);
+  ports.write(0x3c8, 1, 7);
+  for (const value of [1, 2, 0xff]) ports.write(0x3c9, 1, value);
+  ports.write(0x3c7, 1, 7);
+  expect([1, 2, 3].map(() => ports.read(0x3c9, 1))).toEqual([1, 2, 0x3f]);
+});
+
+it('ends a poll for either edge of the retrace', () => {
+  const ports = new PortBus();
+  new Vga().attach(ports);
+  const looks = [1, 2, 3, 4].map(() => ports.read(0x3da, 1) & 8);
+  expect(new Set(looks)).toEqual(new Set([0, 8]));
+});
