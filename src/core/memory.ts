@@ -154,6 +154,14 @@ export class GuestMemory {
     return -1;
   }
 
+  /** A little-endian word at a position in the linear memory, aligned or not. */
+  wordAt(position: number): number {
+    if ((position & 3) === 0) return this.u32[position >>> 2]!;
+    const { u8 } = this;
+    const low = u8[position]! | (u8[position + 1]! << 8) | (u8[position + 2]! << 16);
+    return (low | (u8[position + 3]! << 24)) >>> 0;
+  }
+
   /** True when a whole page is RAM; `pfn` may be any number that a guest sent. */
   hasPage(pfn: number): boolean {
     return this.resolve(pfn * PAGE_BYTES, PAGE_BYTES) >= 0;

@@ -15,6 +15,21 @@ export function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
 }
 
+/**
+ * A little-endian word at any position; guests align them all, as a rule.
+ * @param words the same buffer in words, or of length 0
+ */
+export function wordAt(bytes: Uint8Array, words: Uint32Array, position: number): number {
+  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]!;
+  return (
+    (bytes[position]! |
+      (bytes[position + 1]! << 8) |
+      (bytes[position + 2]! << 16) |
+      (bytes[position + 3]! << 24)) >>>
+    0
+  );
+}
+
 /** The words of the few buffers that a sender uses, looked up by identity. */
 export class WordViews {
   #recent: Uint8Array = new Uint8Array(0);

@@ -37,6 +37,8 @@ export interface IncomingPacket {
   transactionHi: number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** The same bytes as little-endian words: headers, extensions and payloads begin at one. */
+  readonly words: Uint32Array;
   /** The payload within `bytes`, after the type's own extension. */
   payloadStart: number;
   payloadLength: number;

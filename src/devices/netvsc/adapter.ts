@@ -36,8 +36,15 @@ import {
   SEND_TABLE_ENTRIES,
 } from './spec/nvsp.ts';
 import { NdisStatus, RNDIS_HEADER_BYTES, RndisType } from './spec/rndis.ts';
+import { wordAt } from '../../net/copy.ts';
 import { NetvscStatistics } from './statistics.ts';
 import { TransmitPath } from './transmit.ts';
+
+const TYPE_RNDIS_PACKET = NvspType.is.sendRndisPacket;
+const RNDIS_PACKET_BYTES = NvspRndisPacket.size;
+const SECTION_INDEX_WORD = NvspRndisPacket.offset.sectionIndex / 4;
+const SECTION_BYTES_WORD = NvspRndisPacket.offset.sectionBytes / 4;
+const COMPLETE_STATUS_WORD = NvspComplete.offset.status / 4;
 
 /** Packets and bytes that one event handles before other work gets its turn. */
 const PACKETS_PER_EVENT = 256;
@@ -100,7 +107,7 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
   readonly #source: MessageSource;
   readonly #channels: (NetvscChannel | undefined)[] = [];
   readonly #answer = new Uint8Array(NVSP_MESSAGE_BYTES);
-  readonly #complete = NvspComplete.cursor(new DataView(this.#answer.buffer)).at(0);
+  readonly #answerWords = new Uint32Array(this.#answer.buffer);
   readonly #serveHandler = (index: number): void => this.#serve(index);
   /** GPADLs of buffers that a guest before VMBus 4.0 kept beyond the close of its channel. */
   readonly #orphans = new Set<number>();
@@ -121,6 +128,8 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     this.#transmit = new TransmitPath(profile, this.statistics);
     this.#receive = new ReceivePath(this.#state, this.#protocol, this.#channels, trace);
     this.#source = new MessageSource(options.memory);
+    const complete = NvspComplete.cursor(new DataView(this.#answer.buffer)).at(0);
+    complete.type = NvspType.is.sendRndisPacketComplete;
     if (link !== undefined) link.receiver = this;
   }
 
@@ -309,10 +318,10 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
       this.#malformed(state, 1, packet.type);
       return 0;
     }
-    const { payloadStart, payloadLength, view } = packet;
+    const { payloadStart, payloadLength, words } = packet;
     const isShort = payloadLength < NVSP_HEADER_BYTES;
-    const type = isShort ? NvspType.is.none : view.getUint32(payloadStart, true);
-    if (type === NvspType.is.sendRndisPacket && payloadLength >= NvspRndisPacket.size) {
+    const type = isShort ? NvspType.is.none : words[payloadStart >>> 2]!;
+    if (type === TYPE_RNDIS_PACKET && payloadLength >= RNDIS_PACKET_BYTES) {
       const status = this.#rndis(state, packet);
       const { frames, bytes } = this.#transmit;
       this.#trace.emit(
@@ -323,8 +332,7 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
         bytes,
         status,
       );
-      this.#complete.type = NvspType.is.sendRndisPacketComplete;
-      this.#complete.status = status;
+      this.#answerWords[COMPLETE_STATUS_WORD] = status;
       this.#respond(state, packet, this.#answer);
       // The answer to a control message comes after the completion of its packet.
       if (this.#control.isWaiting) this.#serveControl();
@@ -384,12 +392,13 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
       this.#malformed(state, 5, 0);
       return NvspStatus.is.failure;
     }
-    const at = packet.payloadStart;
-    const index = packet.view.getUint32(at + NvspRndisPacket.offset.sectionIndex, true);
+    const { words: packetWords } = packet;
+    const message = packet.payloadStart >>> 2;
+    const index = packetWords[message + SECTION_INDEX_WORD]!;
     let offset = 0;
     let sectionLength = 0;
     if (index !== NO_SECTION) {
-      sectionLength = packet.view.getUint32(at + NvspRndisPacket.offset.sectionBytes, true);
+      sectionLength = packetWords[message + SECTION_BYTES_WORD]!;
       offset = index * this.#profile.sendSectionBytes;
       if (protocol.send === undefined || offset + sectionLength > protocol.send.bytes) {
         this.#malformed(state, 6, index);
@@ -401,9 +410,9 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
       this.#malformed(state, 7, sectionLength + packet.ranges.totalBytes);
       return NvspStatus.is.invalidRndisPacket;
     }
-    const { bytes, words, view, start, length } = source;
+    const { bytes, words, start, length } = source;
     if (length < RNDIS_HEADER_BYTES) return NvspStatus.is.invalidRndisPacket;
-    if (view.getUint32(start, true) === RndisType.is.packet) {
+    if (wordAt(bytes, words, start) === RndisType.is.packet) {
       const link = this.#state.isLinkUp ? this.#link : undefined;
       return this.#transmit.send(link, bytes, words, start, length);
     }

@@ -15,19 +15,16 @@ export const MAX_MESSAGE_BYTES = MAX_MDL_CHAIN * PAGE_BYTES;
 export class MessageSource {
   bytes: Uint8Array;
   words: Uint32Array;
-  view: DataView;
   start = 0;
   length = 0;
   readonly #memory: GuestMemory;
   readonly #joined = new Uint8Array(MAX_MESSAGE_BYTES);
   readonly #joinedWords = wordsOf(this.#joined);
-  readonly #joinedView = new DataView(this.#joined.buffer);
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
     this.bytes = memory.u8;
     this.words = memory.u32;
-    this.view = memory.view;
   }
 
   /**
@@ -50,7 +47,6 @@ export class MessageSource {
     if (sectionLength === 0 && ranges.count === 1) return this.#use(ranges.offsets[0]!);
     this.bytes = this.#joined;
     this.words = this.#joinedWords;
-    this.view = this.#joinedView;
     this.start = 0;
     let to = 0;
     if (send !== undefined) {
@@ -71,7 +67,6 @@ export class MessageSource {
     const memory = this.#memory;
     this.bytes = memory.u8;
     this.words = memory.u32;
-    this.view = memory.view;
     this.start = position;
     return true;
   }

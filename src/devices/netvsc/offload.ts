@@ -1,3 +1,4 @@
+import { readWord, writeWord } from '../../core/network-order.ts';
 /** Work that the guest leaves to the host for a frame it sends: checksums and segmentation. */
 import { complementOf, ipv4PseudoSum, ipv6PseudoSum, sumBytes } from '../../net/checksum.ts';
 import { copyBytes, wordsOf } from '../../net/copy.ts';
@@ -143,25 +144,25 @@ export class SendOffload {
    */
   #completeTransport(transport: number, isIpv6: boolean, isUdp: boolean, length: number): void {
     const total = isIpv6
-      ? Ipv6Header.size + this.#view.getUint16(IP_AT + Ipv6Header.offset.payloadLength)
-      : this.#view.getUint16(IP_AT + Ipv4Header.offset.totalLength);
+      ? Ipv6Header.size + readWord(this.#bytes, IP_AT + Ipv6Header.offset.payloadLength)
+      : readWord(this.#bytes, IP_AT + Ipv4Header.offset.totalLength);
     const end = Math.min(ETHERNET_BYTES + total, length);
     const at = FRAME_AT + transport;
     const field = at + (isUdp ? UdpHeader.offset.checksum : TcpHeader.offset.checksum);
     if (field + 2 > FRAME_AT + end) return;
-    if (isUdp && this.#breaksUdp) this.#view.setUint16(field, 0);
+    if (isUdp && this.#breaksUdp) writeWord(this.#bytes, field, 0);
     const sum = sumBytes(this.#bytes, this.#words, at, end - transport);
     const checksum = complementOf(sum);
-    this.#view.setUint16(field, isUdp && checksum === 0 ? 0xffff : checksum);
+    writeWord(this.#bytes, field, isUdp && checksum === 0 ? 0xffff : checksum);
   }
 
   #completeIpHeader(length: number): void {
     const headerBytes = (this.#bytes[IP_AT]! & 15) * 4;
     if (headerBytes < Ipv4Header.size || ETHERNET_BYTES + headerBytes > length) return;
     const field = IP_AT + Ipv4Header.offset.checksum;
-    this.#view.setUint16(field, 0);
+    writeWord(this.#bytes, field, 0);
     const sum = sumBytes(this.#bytes, this.#words, IP_AT, headerBytes);
-    this.#view.setUint16(field, complementOf(sum));
+    writeWord(this.#bytes, field, complementOf(sum));
   }
 
   /** Large send offload version 2: one long TCP segment becomes many of the given size. */

@@ -1,3 +1,4 @@
+import { wordAt } from '../../net/copy.ts';
 import type { PacketLink } from '../../net/link.ts';
 import { ETHERNET_BYTES, MAX_FRAME_BYTES } from '../../net/spec/ethernet.ts';
 import { SendInfo, SendOffload } from './offload.ts';
@@ -134,18 +135,6 @@ export class TransmitPath {
     else if (type === PacketInfoType.largeSend) info.largeSend = value;
     else info.vlan = value & 0xffff;
   }
-}
-
-/** A little-endian word at any position; guests align them all, as a rule. */
-function wordAt(bytes: Uint8Array, words: Uint32Array, position: number): number {
-  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]!;
-  return (
-    (bytes[position]! |
-      (bytes[position + 1]! << 8) |
-      (bytes[position + 2]! << 16) |
-      (bytes[position + 3]! << 24)) >>>
-    0
-  );
 }
 
 function isKnown(type: number): boolean {

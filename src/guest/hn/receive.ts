@@ -13,8 +13,17 @@ import { TransferPageHeader, TransferPageRange } from '../../vmbus/spec/ring.ts'
 import { ChecksumFlag, HEADROOM, Packet } from '../inet/packet.ts';
 import { copyRun } from './copy.ts';
 
+/** The extension behind a packet's descriptor, in words. */
 const EXTENSION_AT = 16;
 const RANGES_AT = EXTENSION_AT + TransferPageHeader.size;
+const RANGE_COUNT_WORD = (EXTENSION_AT + TransferPageHeader.offset.rangeCount) / 4;
+const RANGES_WORD = RANGES_AT / 4;
+const RANGE_WORDS = TransferPageRange.size / 4;
+const { offset: field } = RndisPacket;
+const { offset: infoField } = PacketInfo;
+const PACKET_HEADER_BYTES = RndisPacket.size;
+const INFO_HEADER_BYTES = PacketInfo.size;
+const TYPE_PACKET = RndisType.is.packet;
 /** Largest frame that the driver takes (jumbo cluster). */
 const MAX_FRAME_BYTES = 16_384;
 const MAX_INFOS = 16;
@@ -49,15 +58,15 @@ export class Receiver {
 
   /** Every message that a transfer-page packet names. @returns how many frames there were */
   packet(packet: GuestPacket): number {
-    const { view } = packet;
-    const declared = view.getUint32(EXTENSION_AT + TransferPageHeader.offset.rangeCount, true);
+    const { words } = packet;
+    const declared = words[RANGE_COUNT_WORD]!;
     const room = Math.floor((packet.payloadStart - RANGES_AT) / TransferPageRange.size);
     const count = Math.min(declared, Math.max(0, room));
     let frames = 0;
     for (let index = 0; index < count; index += 1) {
-      const at = RANGES_AT + index * TransferPageRange.size;
-      const length = view.getUint32(at + TransferPageRange.offset.byteCount, true);
-      const offset = view.getUint32(at + TransferPageRange.offset.byteOffset, true);
+      const word = RANGES_WORD + index * RANGE_WORDS;
+      const length = words[word]!;
+      const offset = words[word + 1]!;
       if (length < RNDIS_HEADER_BYTES || offset + length > this.#bytes) {
         this.malformed += 1;
         continue;
@@ -68,14 +77,14 @@ export class Receiver {
   }
 
   #message(at: number, room: number): number {
-    const { view } = this.#memory;
-    const type = view.getUint32(at, true);
-    const length = view.getUint32(at + 4, true);
+    const memory = this.#memory;
+    const type = memory.wordAt(at);
+    const length = memory.wordAt(at + 4);
     if (length < RNDIS_HEADER_BYTES || length > room) {
       this.malformed += 1;
       return 0;
     }
-    if (type !== RndisType.is.packet) {
+    if (type !== TYPE_PACKET) {
       this.#target.control(type, at, length);
       return 0;
     }
@@ -83,13 +92,12 @@ export class Receiver {
   }
 
   #frame(at: number, length: number): boolean {
-    const { view, u8, u32 } = this.#memory;
-    const { offset } = RndisPacket;
-    const dataOffset = RNDIS_HEADER_BYTES + view.getUint32(at + offset.dataOffset, true);
-    const dataLength = view.getUint32(at + offset.dataLength, true);
+    const memory = this.#memory;
+    const dataOffset = RNDIS_HEADER_BYTES + memory.wordAt(at + field.dataOffset);
+    const dataLength = memory.wordAt(at + field.dataLength);
     const isWhole =
-      length >= RndisPacket.size &&
-      dataOffset >= RndisPacket.size &&
+      length >= PACKET_HEADER_BYTES &&
+      dataOffset >= PACKET_HEADER_BYTES &&
       dataOffset + dataLength <= length &&
       dataLength <= MAX_FRAME_BYTES;
     if (!isWhole) {
@@ -99,12 +107,13 @@ export class Receiver {
     const packet = this.#packet;
     packet.reset();
     packet.length = dataLength;
-    const infoLength = view.getUint32(at + offset.infoLength, true);
+    const infoLength = memory.wordAt(at + field.infoLength);
     if (infoLength > 0) {
-      const info = RNDIS_HEADER_BYTES + view.getUint32(at + offset.infoOffset, true);
+      const info = RNDIS_HEADER_BYTES + memory.wordAt(at + field.infoOffset);
       if (info + infoLength > length) this.malformed += 1;
       else this.#infos(at + info, infoLength);
     }
+    const { u8, u32 } = memory;
     copyRun(u8, u32, at + dataOffset, packet.bytes, this.#packetWords, HEADROOM, dataLength);
     this.#target.frame(packet);
     return true;
@@ -112,19 +121,19 @@ export class Receiver {
 
   /** Per-packet information: checksums and the RSS hash. */
   #infos(start: number, length: number): void {
-    const { view } = this.#memory;
+    const memory = this.#memory;
     const packet = this.#packet;
     const end = start + length;
     let at = start;
-    for (let count = 0; count < MAX_INFOS && at + PacketInfo.size <= end; count += 1) {
-      const size = view.getUint32(at, true);
-      const dataOffset = view.getUint32(at + PacketInfo.offset.dataOffset, true);
-      if (size < PacketInfo.size || at + size > end || dataOffset + 4 > size) {
+    for (let count = 0; count < MAX_INFOS && at + INFO_HEADER_BYTES <= end; count += 1) {
+      const size = memory.wordAt(at);
+      const dataOffset = memory.wordAt(at + infoField.dataOffset);
+      if (size < INFO_HEADER_BYTES || at + size > end || dataOffset + 4 > size) {
         this.malformed += 1;
         return;
       }
-      const type = view.getUint32(at + PacketInfo.offset.type, true);
-      const value = view.getUint32(at + dataOffset, true);
+      const type = memory.wordAt(at + infoField.type);
+      const value = memory.wordAt(at + dataOffset);
       if (type === PacketInfoType.checksum) packet.csumFlags = checksumFlags(value);
       else if (type === PacketInfoType.hashValue) packet.flowId = value;
       else if (type === PacketInfoType.hashInfo) packet.hashType = value;

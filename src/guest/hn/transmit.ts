@@ -21,7 +21,8 @@ import {
 } from '../../devices/netvsc/spec/rndis.ts';
 import { ETHERNET_BYTES, EtherType, TYPE_AT } from '../../net/spec/ethernet.ts';
 import { IpProtocol, Ipv4Header, TcpHeader } from '../../net/spec/ip.ts';
-import { fold, readWord, sumOf, writeWord } from '../inet/checksum.ts';
+import { readWord, writeWord } from '../../core/network-order.ts';
+import { fold, sumOf } from '../inet/checksum.ts';
 import { ChecksumFlag, MAX_PACKET_BYTES, type Packet } from '../inet/packet.ts';
 import type { KernelApi } from '../kernel/api.ts';
 import type { GuestChannel, PageRange } from '../vmbus/api.ts';
@@ -31,12 +32,16 @@ import type { SharedBuffer } from './nvs.ts';
 /** Descriptors of a ring (HN_TX_DESC_CNT). */
 const DESCRIPTORS = 512;
 const NVS_BYTES = 32;
+const SECTION_INDEX_WORD = NvspRndisPacket.offset.sectionIndex / 4;
+const SECTION_BYTES_WORD = NvspRndisPacket.offset.sectionBytes / 4;
 /** Transaction ids: pointers to descriptors, as they lie in FreeBSD's heap. */
 const POINTER_HI = 0xffff_f800;
 const POINTER_LO = 0x0500_0000;
 const POINTER_STEP = 0x80;
 const RING_STEP = DESCRIPTORS * POINTER_STEP;
 const FRAME_PAGES = Math.ceil((MAX_PACKET_BYTES + RndisPacket.size + 64) / PAGE_BYTES);
+const RNDIS_PACKET_BYTES = RndisPacket.size;
+const TYPE_PACKET = RndisType.is.packet;
 const INFO_BYTES = PacketInfo.size + 4;
 /** Bit 30 of the large-send word: version 2 of that offload. */
 const LARGE_SEND_V2 = 0x4000_0000;
@@ -104,7 +109,7 @@ export class TransmitRing {
   readonly #pages: (readonly PageRange[] | undefined)[] = Array.from({ length: DESCRIPTORS });
   readonly #gpas = new Float64Array(DESCRIPTORS);
   readonly #nvs = new Uint8Array(NVS_BYTES);
-  readonly #nvsView = new DataView(this.#nvs.buffer);
+  readonly #nvsWords = new Uint32Array(this.#nvs.buffer);
   /** Where a packet's bytes are seen as words, by identity of the packet. */
   #source: Uint8Array = this.#nvs;
   #sourceWords: Uint32Array = new Uint32Array(0);
@@ -116,7 +121,7 @@ export class TransmitRing {
     this.#chimney = options.chimney;
     this.#isAnyFlag = options.isAnyFlag;
     this.#memory = options.kernel.hardware.memory;
-    const message = NvspRndisPacket.cursor(this.#nvsView).at(0);
+    const message = NvspRndisPacket.cursor(new DataView(this.#nvs.buffer)).at(0);
     message.type = NvspType.is.sendRndisPacket;
     message.channelType = NvspChannelType.is.data;
   }
@@ -163,9 +168,8 @@ export class TransmitRing {
   ): boolean {
     const chimney = this.#chimney!;
     this.#build(packet, chimney.base + section * chimney.sectionBytes, headerBytes, total);
-    const { offset } = NvspRndisPacket;
-    this.#nvsView.setUint32(offset.sectionIndex, section, true);
-    this.#nvsView.setUint32(offset.sectionBytes, total, true);
+    this.#nvsWords[SECTION_INDEX_WORD] = section;
+    this.#nvsWords[SECTION_BYTES_WORD] = total;
     const low = POINTER_LO + this.index * RING_STEP + descriptor * POINTER_STEP;
     const isSent = this.channel.sendInBand(this.#nvs, 0, NVS_BYTES, low, POINTER_HI, true);
     if (isSent) this.chimneyPackets += 1;
@@ -177,9 +181,8 @@ export class TransmitRing {
     const at = this.#memory.resolve(this.#gpas[descriptor]!, total);
     if (at < 0) return false;
     this.#build(packet, at, headerBytes, total);
-    const { offset } = NvspRndisPacket;
-    this.#nvsView.setUint32(offset.sectionIndex, NO_SECTION, true);
-    this.#nvsView.setUint32(offset.sectionBytes, 0, true);
+    this.#nvsWords[SECTION_INDEX_WORD] = NO_SECTION;
+    this.#nvsWords[SECTION_BYTES_WORD] = 0;
     const low = POINTER_LO + this.index * RING_STEP + descriptor * POINTER_STEP;
     return this.channel.sendGpaDirect(ranges, this.#nvs, 0, NVS_BYTES, low, POINTER_HI);
   }
@@ -212,21 +215,20 @@ export class TransmitRing {
 
   /** The RNDIS packet: header, per-packet information, frame. */
   #build(packet: Packet, at: number, headerBytes: number, total: number): void {
-    const { view, u8, u32 } = this.#memory;
-    const { offset } = RndisPacket;
-    const infoLength = headerBytes - RndisPacket.size;
-    view.setUint32(at, RndisType.is.packet, true);
-    view.setUint32(at + 4, total, true);
-    view.setUint32(at + offset.dataOffset, headerBytes - RNDIS_HEADER_BYTES, true);
-    view.setUint32(at + offset.dataLength, packet.length, true);
-    view.setUint32(at + offset.outOfBandOffset, 0, true);
-    view.setUint32(at + offset.outOfBandLength, 0, true);
-    view.setUint32(at + offset.outOfBandCount, 0, true);
-    const infoOffset = infoLength === 0 ? 0 : RndisPacket.size - RNDIS_HEADER_BYTES;
-    view.setUint32(at + offset.infoOffset, infoOffset, true);
-    view.setUint32(at + offset.infoLength, infoLength, true);
-    view.setUint32(at + offset.vcHandle, 0, true);
-    view.setUint32(at + offset.reserved, 0, true);
+    const { u8, u32 } = this.#memory;
+    const infoLength = headerBytes - RNDIS_PACKET_BYTES;
+    const word = at >>> 2;
+    u32[word] = TYPE_PACKET;
+    u32[word + 1] = total;
+    u32[word + 2] = headerBytes - RNDIS_HEADER_BYTES;
+    u32[word + 3] = packet.length;
+    u32[word + 4] = 0;
+    u32[word + 5] = 0;
+    u32[word + 6] = 0;
+    u32[word + 7] = infoLength === 0 ? 0 : RNDIS_PACKET_BYTES - RNDIS_HEADER_BYTES;
+    u32[word + 8] = infoLength;
+    u32[word + 9] = 0;
+    u32[word + 10] = 0;
     const data = at + headerBytes;
     if (packet.bytes !== this.#source) {
       this.#source = packet.bytes;
@@ -237,17 +239,18 @@ export class TransmitRing {
   }
 
   #writeInfo(packet: Packet, at: number, data: number): void {
-    const { view, u8 } = this.#memory;
+    const { u32, u8 } = this.#memory;
     const isLarge = (packet.csumFlags & ChecksumFlag.tso) !== 0;
     const type = isLarge ? PacketInfoType.largeSend : PacketInfoType.checksum;
-    view.setUint32(at, INFO_BYTES, true);
-    view.setUint32(at + PacketInfo.offset.type, type, true);
-    view.setUint32(at + PacketInfo.offset.dataOffset, PacketInfo.size, true);
+    const first = at >>> 2;
+    u32[first] = INFO_BYTES;
+    u32[first + 1] = type;
+    u32[first + 2] = PacketInfo.size;
     let word: number;
     if (isLarge) word = this.#prepareLargeSend(packet, data);
     else if (this.#isAnyFlag) word = wordOfHeaders(u8, data, packet.length);
     else word = wordOfRequests(packet.csumFlags, u8, data);
-    view.setUint32(at + PacketInfo.size, word >>> 0, true);
+    u32[first + 3] = word >>> 0;
   }
 
   /** NDIS wants a total length of 0 and the pseudo header's sum without a length (LSO v2). */

@@ -3,7 +3,7 @@ import { NS_PER_SECOND } from '../../core/clock.ts';
 import { ARP_ETHERNET, ArpOperation, ArpPacket } from '../../net/spec/arp.ts';
 import { ETHERNET_BYTES, EtherType, MAC_BYTES, TYPE_AT } from '../../net/spec/ethernet.ts';
 import type { KernelApi } from '../kernel/api.ts';
-import { readLong, readWord, writeLong, writeWord } from './checksum.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
 import type { NetInterface } from './interface.ts';
 import { HEADROOM, Packet } from './packet.ts';
 

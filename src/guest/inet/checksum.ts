@@ -22,24 +22,6 @@ export function pseudoSum(bytes: Uint8Array, ip: number, protocol: number, lengt
   return fold(sumOf(bytes, ip + Ipv4Header.offset.source, 8) + protocol + length);
 }
 
-export function readWord(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
-}
-
-export function writeWord(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 8;
-  bytes[at + 1] = value;
-}
-
-export function readLong(bytes: Uint8Array, at: number): number {
-  return (readWord(bytes, at) * 0x1_0000 + readWord(bytes, at + 2)) >>> 0;
-}
-
-export function writeLong(bytes: Uint8Array, at: number, value: number): void {
-  writeWord(bytes, at, value >>> 16);
-  writeWord(bytes, at + 2, value & 0xffff);
-}
-
 /** A checksum after one 16-bit word under it went from one value to another: ~(~C + ~m + m'). */
 export function adjust(checksum: number, from: number, to: number): number {
   return ~fold((~checksum & 0xffff) + (~from & 0xffff) + to) & 0xffff;

@@ -11,7 +11,8 @@ import {
 } from '../../net/spec/dhcp.ts';
 import { IpProtocol, Ipv4Header, UdpHeader } from '../../net/spec/ip.ts';
 import { BROADCAST_MAC, writeAddresses } from './arp.ts';
-import { fold, pseudoSum, readLong, readWord, sumOf, writeLong, writeWord } from './checksum.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
+import { fold, pseudoSum, sumOf } from './checksum.ts';
 import { HEADROOM, Packet } from './packet.ts';
 
 const MESSAGE_AT = ETHERNET_BYTES + Ipv4Header.size + UdpHeader.size;

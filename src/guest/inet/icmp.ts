@@ -1,6 +1,7 @@
 /** ICMP echo: answers, and the questions of ping(8). */
 import { IcmpEcho, IcmpType, IpProtocol, Ipv4Header } from '../../net/spec/ip.ts';
-import { readLong, readWord, sumOf, writeWord } from './checksum.ts';
+import { readLong, readWord, writeWord } from '../../core/network-order.ts';
+import { sumOf } from './checksum.ts';
 import { TRANSPORT_AT } from './ip.ts';
 import type { Packet } from './packet.ts';
 import type { NetStack } from './stack.ts';

@@ -11,7 +11,8 @@ import {
   TcpHeader,
   UdpHeader,
 } from '../../net/spec/ip.ts';
-import { adjust, adjustLong, readLong, readWord, writeLong, writeWord } from './checksum.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
+import { adjust, adjustLong } from './checksum.ts';
 import type { NetInterface } from './interface.ts';
 
 const FIRST_PORT = 32_768;

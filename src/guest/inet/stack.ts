@@ -3,17 +3,9 @@ import { ETHERNET_BYTES, EtherType, MAC_BYTES, TYPE_AT } from '../../net/spec/et
 import { FRAGMENT_MASK, IpProtocol, Ipv4Header, TcpHeader, UdpHeader } from '../../net/spec/ip.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import { ArpTable } from './arp.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
 import type { Bridge } from './bridge.ts';
-import {
-  adjust,
-  fold,
-  pseudoSum,
-  readLong,
-  readWord,
-  sumOf,
-  writeLong,
-  writeWord,
-} from './checksum.ts';
+import { adjust, fold, pseudoSum, sumOf } from './checksum.ts';
 import { cutUp, MAX_FRAGMENTS_KEPT, Reassembly } from './fragments.ts';
 import { Icmp } from './icmp.ts';
 import type { NetInterface } from './interface.ts';

@@ -1,7 +1,7 @@
 /** TCP's segments: to and from connections, listeners, and the one thread of their timers. */
 import { IpProtocol, Ipv4Header, TcpFlag, TcpHeader } from '../../net/spec/ip.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
-import { readLong, readWord, writeLong, writeWord } from './checksum.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
 import { ChecksumFlag } from './packet.ts';
 import { isTransportSound, TRANSPORT_AT } from './ip.ts';
 import type { Packet } from './packet.ts';

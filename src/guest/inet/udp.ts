@@ -1,6 +1,6 @@
 /** UDP (RFC 768): sockets by port. */
 import { IpProtocol, Ipv4Header, UdpHeader } from '../../net/spec/ip.ts';
-import { readLong, readWord, writeWord } from './checksum.ts';
+import { readLong, readWord, writeWord } from '../../core/network-order.ts';
 import type { NetInterface } from './interface.ts';
 import { isTransportSound, TRANSPORT_AT } from './ip.ts';
 import type { Packet } from './packet.ts';

@@ -32,6 +32,8 @@ export interface GuestPacket {
   transactionHi: number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** The same bytes as little-endian words: header, extension and payload begin at one. */
+  readonly words: Uint32Array;
   payloadStart: number;
   /** Padded to eight bytes, as on the wire. */
   payloadLength: number;

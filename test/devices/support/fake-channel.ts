@@ -46,6 +46,7 @@ export class FakeChannel implements OpenChannel {
       transactionHi: 0,
       bytes,
       view: new DataView(bytes.buffer),
+      words: new Uint32Array(bytes.buffer),
       payloadStart: 0,
       payloadLength: 0,
       ranges: rangesOf([]),

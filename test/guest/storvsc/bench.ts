@@ -205,6 +205,7 @@ class PacketView implements GuestPacket, IncomingPacket {
   transactionHi = 0;
   readonly bytes = new Uint8Array(1024);
   readonly view = new DataView(this.bytes.buffer);
+  readonly words = new Uint32Array(this.bytes.buffer);
   payloadStart = 16;
   payloadLength = 0;
   readonly ranges = {
