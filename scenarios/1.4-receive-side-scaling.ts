@@ -5,7 +5,7 @@
 import { HnController } from '../src/guest/hn/controller.ts';
 import { hypervMac } from '../src/net/addresses.ts';
 import { complementOf, ipv4PseudoSum, sumBytes } from '../src/net/checksum.ts';
-import { wordsOf } from '../src/net/copy.ts';
+import { wordsOf } from '../src/core/words.ts';
 import { show } from './support/report.ts';
 import { Run } from './support/run.ts';
 

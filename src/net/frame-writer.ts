@@ -1,5 +1,5 @@
 import { complementOf, ipv4PseudoSum, sumBytes } from './checksum.ts';
-import { wordsOf } from './copy.ts';
+import { wordsOf } from '../core/words.ts';
 import { ETHERNET_BYTES, EthernetHeader, EtherType, MAX_FRAME_BYTES } from './spec/ethernet.ts';
 import { DONT_FRAGMENT, IpProtocol, Ipv4Header, UdpHeader } from './spec/ip.ts';
 

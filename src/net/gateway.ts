@@ -7,7 +7,7 @@ import { DhcpServer, type DhcpOptions } from './dhcp/server.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { FrameFact, inspectFrame, networkOffset, transportOffset } from './inspect.ts';
 import type { FrameReceiver, PacketLink } from './link.ts';
-import { WordViews } from './copy.ts';
+import { WordViews } from '../core/words.ts';
 import { ARP_ETHERNET, ArpOperation, ArpPacket } from './spec/arp.ts';
 import { DHCP_BROADCAST, DhcpPort, DhcpType } from './spec/dhcp.ts';
 import { ETHERNET_BYTES, EtherType, MAX_FRAME_BYTES, TYPE_AT } from './spec/ethernet.ts';

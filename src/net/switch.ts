@@ -3,7 +3,7 @@ import type { VirtualClock } from '../core/clock.ts';
 import type { EventHandle, EventQueue } from '../core/events.ts';
 import { traceType, type Trace } from '../core/trace.ts';
 import { openEnum, u16, u32 } from '../core/wire.ts';
-import { WordViews } from './copy.ts';
+import { WordViews } from '../core/words.ts';
 import { FrameFact, inspectFrame } from './inspect.ts';
 import { MacTable } from './mac-table.ts';
 import {

@@ -1,5 +1,6 @@
 import { PAGE_BYTES } from '../core/memory.ts';
 import type { GuestMemory } from '../core/memory.ts';
+import { WordViews } from '../core/words.ts';
 import { RING_CONTROL_BYTES, RingControl } from './spec/ring.ts';
 
 /** Above this, a block copy is quicker than a loop, its two view objects included. */
@@ -22,6 +23,7 @@ export class RingMemory {
   readonly base: number;
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
+  readonly #views = new WordViews();
   /** Linear position of each data page. */
   readonly #pages: Float64Array;
   /** Index of the control page in `u32`. */
@@ -165,7 +167,17 @@ export class RingMemory {
       if (source === u8) u8.copyWithin(to, start, start + length);
       else u8.set(source.subarray(start, start + length), to);
     } else {
-      for (let index = 0; index < length; index += 1) u8[to + index] = source[start + index]!;
+      let done = 0;
+      if ((start & 3) === 0) {
+        const words = this.#views.of(source);
+        const { u32 } = this;
+        const from = start >>> 2;
+        const count = Math.min(length >>> 2, words.length - from);
+        for (let index = 0; index < count; index += 1)
+          u32[(to >>> 2) + index] = words[from + index]!;
+        done = Math.max(0, count * 4);
+      }
+      for (; done < length; done += 1) u8[to + done] = source[start + done]!;
     }
     for (let index = Math.max(0, length); index < room; index += 1) u8[to + index] = 0;
   }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { complementOf, foldSum, sumBytes } from '../../src/net/checksum.ts';
-import { copyBytes, wordsOf, WordViews } from '../../src/net/copy.ts';
+import { wordsOf, WordViews } from '../../src/core/words.ts';
+import { copyBytes } from '../../src/net/copy.ts';
 import { FrameFact, inspectFrame, networkOffset, transportOffset } from '../../src/net/inspect.ts';
 import { hex, ipFrame, plainSum, tagged } from './frames.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { wordsOf } from '../../src/net/copy.ts';
+import { wordsOf } from '../../src/core/words.ts';
 import { FrameQueue } from '../../src/net/frame-queue.ts';
 
 const CAPACITY = 256 * 1024;

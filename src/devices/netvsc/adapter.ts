@@ -36,7 +36,7 @@ import {
   SEND_TABLE_ENTRIES,
 } from './spec/nvsp.ts';
 import { NdisStatus, RNDIS_HEADER_BYTES, RndisType } from './spec/rndis.ts';
-import { wordAt } from '../../net/copy.ts';
+import { wordAt } from '../../core/words.ts';
 import { NetvscStatistics } from './statistics.ts';
 import { TransmitPath } from './transmit.ts';
 

@@ -1,7 +1,8 @@
 import { readWord, writeWord } from '../../core/network-order.ts';
 /** Work that the guest leaves to the host for a frame it sends: checksums and segmentation. */
 import { complementOf, ipv4PseudoSum, ipv6PseudoSum, sumBytes } from '../../net/checksum.ts';
-import { copyBytes, wordsOf } from '../../net/copy.ts';
+import { wordsOf } from '../../core/words.ts';
+import { copyBytes } from '../../net/copy.ts';
 import type { PacketLink } from '../../net/link.ts';
 import {
   ETHERNET_BYTES,

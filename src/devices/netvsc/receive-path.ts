@@ -1,6 +1,6 @@
 import { traceType, type Trace } from '../../core/trace.ts';
 import { openEnum, u32 } from '../../core/wire.ts';
-import { WordViews } from '../../net/copy.ts';
+import { WordViews } from '../../core/words.ts';
 import { FrameFact, inspectFrame } from '../../net/inspect.ts';
 import { ETHERNET_BYTES, EtherType, TYPE_AT, VLAN_TAG_BYTES } from '../../net/spec/ethernet.ts';
 import type { AdapterState } from './adapter-state.ts';

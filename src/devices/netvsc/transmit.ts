@@ -1,4 +1,4 @@
-import { wordAt } from '../../net/copy.ts';
+import { wordAt } from '../../core/words.ts';
 import type { PacketLink } from '../../net/link.ts';
 import { ETHERNET_BYTES, MAX_FRAME_BYTES } from '../../net/spec/ethernet.ts';
 import { SendInfo, SendOffload } from './offload.ts';

@@ -42,12 +42,13 @@ export class ArpTable {
   /** Fills in the addresses and sends a frame to a station on the interface's network. */
   send(ifp: NetInterface, packet: Packet, nextHop: number): void {
     const entry = this.entries.get(nextHop) ?? this.#add(ifp, nextHop);
-    const nowNs = this.#kernel.uptimeNs();
-    if (entry.mac !== undefined && nowNs - entry.learnedNs < MAX_AGE_NS && entry.ifp === ifp) {
+    const ageNs = this.#kernel.coarseUptimeNs - entry.learnedNs;
+    if (entry.mac !== undefined && ageNs < MAX_AGE_NS && entry.ifp === ifp) {
       writeAddresses(packet, entry.mac, ifp.mac);
       ifp.transmit(packet);
       return;
     }
+    const nowNs = this.#kernel.uptimeNs();
     if (entry.held.length < MAX_HELD) entry.held.push(packet.clone());
     if (nowNs - entry.askedNs < RETRY_NS) return;
     if (entry.requests >= MAX_REQUESTS) entry.held.length = 0;

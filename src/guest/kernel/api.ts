@@ -129,6 +129,8 @@ export interface KernelApi {
   readonly processor: number;
   /** Time since boot by the kernel's current timecounter, in nanoseconds. */
   uptimeNs(): number;
+  /** The same, up to a second old: what time_uptime(9) is for. */
+  readonly coarseUptimeNs: number;
 
   /** Console and message buffer; the text includes its newline. */
   printf(text: string): void;

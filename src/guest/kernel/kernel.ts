@@ -158,6 +158,10 @@ export class Kernel implements KernelApi {
     return this.timecounters.uptimeNs();
   }
 
+  get coarseUptimeNs(): number {
+    return this.timecounters.coarseUptimeNs;
+  }
+
   wallClockUs(): number {
     return this.timeOfDay.nowUs;
   }

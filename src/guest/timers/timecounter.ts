@@ -49,6 +49,11 @@ export class Timecounters {
     this.#lastCount = count;
   }
 
+  /** The uptime as of the last windup, at most a second ago: costs no look at the counter. */
+  get coarseUptimeNs(): number {
+    return Math.floor(this.#offsetNs);
+  }
+
   uptimeNs(): number {
     return Math.floor(this.#offsetNs + this.#elapsedNs(this.#current.read()));
   }

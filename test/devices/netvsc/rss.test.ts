@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ReceiveScaling, ToeplitzHash } from '../../../src/devices/netvsc/rss.ts';
 import { NdisHash, Oid } from '../../../src/devices/netvsc/spec/oids.ts';
 import { NvspVersion } from '../../../src/devices/netvsc/spec/nvsp.ts';
-import { wordsOf } from '../../../src/net/copy.ts';
+import { wordsOf } from '../../../src/core/words.ts';
 import { inspectFrame } from '../../../src/net/inspect.ts';
 import { VmbusVersion } from '../../../src/vmbus/spec/versions.ts';
 import { hex, ipFrame } from '../../net/frames.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { NetInterface } from '../../../src/guest/inet/interface.ts';
 import { Nat } from '../../../src/guest/inet/nat.ts';
 import { complementOf, ipv4PseudoSum, sumBytes } from '../../../src/net/checksum.ts';
-import { wordsOf } from '../../../src/net/copy.ts';
+import { wordsOf } from '../../../src/core/words.ts';
 
 const OUTSIDE = 0xcb00_7101;
 const external = { ip: OUTSIDE } as NetInterface;

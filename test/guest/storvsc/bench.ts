@@ -67,6 +67,10 @@ export class BenchKernel implements KernelApi {
   hardwareOf(): VirtualProcessor {
     return this.hardware;
   }
+  get coarseUptimeNs(): number {
+    return this.uptimeNs();
+  }
+
   uptimeNs(): number {
     return this.clock.nowNs;
   }
