@@ -1,7 +1,7 @@
 /** tcp_lro(9): segments of one flow that came in one batch go up the stack as one. */
 import { ETHERNET_BYTES, EtherType, TYPE_AT } from '../../net/spec/ethernet.ts';
 import { FRAGMENT_MASK, IpProtocol, Ipv4Header, TcpFlag, TcpHeader } from '../../net/spec/ip.ts';
-import { readLong, readWord, writeLong, writeWord } from '../inet/checksum.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
 import { ChecksumFlag, HEADROOM, MAX_PACKET_BYTES, Packet } from '../inet/packet.ts';
 
 const IP = Ipv4Header.offset;

@@ -4,7 +4,7 @@ import type { KernelApi, ShellCommand, Task } from '../kernel/api.ts';
 import { ETHERNET_BYTES, EtherType, TYPE_AT } from '../../net/spec/ethernet.ts';
 import { IpProtocol, Ipv4Header } from '../../net/spec/ip.ts';
 import { Bridge } from './bridge.ts';
-import { readWord } from './checksum.ts';
+import { readWord } from '../../core/network-order.ts';
 import { interfaceText, LOOPBACK_TEXT } from './ifconfig.ts';
 import type { Packet } from './packet.ts';
 import { ntpCommands } from './ntp-commands.ts';

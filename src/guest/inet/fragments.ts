@@ -1,7 +1,7 @@
 /** IPv4 fragments: datagrams cut up on the way out, and put together on the way in (ip_reass). */
 import { ETHERNET_BYTES } from '../../net/spec/ethernet.ts';
 import { Ipv4Header } from '../../net/spec/ip.ts';
-import { readLong, readWord, writeWord } from './checksum.ts';
+import { readLong, readWord, writeWord } from '../../core/network-order.ts';
 import { HEADROOM, Packet } from './packet.ts';
 
 const IP = Ipv4Header.offset;
