@@ -47,6 +47,12 @@ function callableOf(row: Encoding): Callable {
   };
 }
 
+export function hasFunction(row: Encoding): boolean {
+  callables ??= encodings().map(callableOf);
+  const { system, float } = callables[row.index]!;
+  return system !== undefined || float !== undefined;
+}
+
 /**
  * Raises what CR0 and CR4 say of the unit whose registers a row uses, and #MF of an MMX instruction
  * while an x87 exception waits.

@@ -7,28 +7,12 @@ import { FloatTransfer, GPR, MXCSR, X87 } from '../../src/cpu/state.ts';
 import { type Encoding, type Operand, Trait } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
 import { DATA_ADDRESS, DATA_BYTES, FLAG_MASK } from './state.ts';
+import { isAdjacent, isApproximate, isNear, isTranscendental, STATUS_C1 } from './tolerance.ts';
 import type { Vector } from './vectors.ts';
 
 const DATA = 0x1000;
 const TOTAL_BYTES = 0x2000;
 const GENERAL_PROTECTION = 13;
-/** RCPPS and its kin: two results within 1.5 * 2^-12 of the exact one (SDM volume 2, RCPPS). */
-const APPROXIMATE = /^r(?:cp|sqrt)[ps]s$/;
-const APPROXIMATE_ERROR = 3 * 2 ** -12;
-
-/** Results that processors round differently: within one in the last place, and C1 is open. */
-const TRANSCENDENTAL = /^(?:f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos)$/;
-const STATUS_C1 = 0x200;
-
-const words = new Uint32Array(2);
-const singles = new Float32Array(words.buffer);
-
-function isNear(actual: number, expected: number): boolean {
-  words[0] = actual;
-  words[1] = expected;
-  return Math.abs(singles[0]! / singles[1]! - 1) <= APPROXIMATE_ERROR;
-}
-
 export class FloatReplay {
   readonly insn = new Instruction();
   row: Encoding = encodings()[0]!;
@@ -127,8 +111,8 @@ export class FloatReplay {
   #compare({ before, after, exception }: Vector, fault: number): readonly string[] {
     const view = this.#view;
     const wrong: string[] = [];
-    const transcendental = TRANSCENDENTAL.test(this.row.mnemonic);
-    const approximate = APPROXIMATE.test(this.row.mnemonic);
+    const transcendental = isTranscendental(this.row);
+    const approximate = isApproximate(this.row);
     const check = (what: string, actual: number, expected: number): void => {
       if (actual === expected >>> 0) return;
       wrong.push(`${what} ${actual.toString(16)}, not ${(expected >>> 0).toString(16)}`);
@@ -145,10 +129,15 @@ export class FloatReplay {
     }
     for (let i = 0; i < 8; i++) {
       const at = this.#context.physical(i);
-      if (transcendental && this.#isAdjacent(at, after.st, 3 * i)) continue;
-      check(`x87 ${i} exponent`, view.getUint16(at + 8, true), after.st[3 * i + 2]!);
-      check(`x87 ${i} high`, view.getUint32(at + 4, true), after.st[3 * i + 1]!);
-      check(`x87 ${i} low`, view.getUint32(at, true), after.st[3 * i]!);
+      const actual = Uint32Array.of(
+        view.getUint32(at, true),
+        view.getUint32(at + 4, true),
+        view.getUint16(at + 8, true),
+      );
+      const expected = after.st.subarray(3 * i, 3 * i + 3);
+      if (transcendental && isAdjacent(actual, expected)) continue;
+      for (const [part, value] of actual.entries())
+        check(`x87 ${i}.${part}`, value, expected[part]!);
     }
     check('control', view.getUint16(X87.control, true), after.fcw);
     const open = transcendental ? STATUS_C1 : 0;
@@ -171,18 +160,4 @@ export class FloatReplay {
     }
     return wrong;
   }
-
-  /** Whether an x87 register is what was recorded, or its neighbour. */
-  #isAdjacent(at: number, recorded: Uint32Array, first: number): boolean {
-    const view = this.#view;
-    const actual = ordinal(view.getUint16(at + 8, true), view.getBigUint64(at, true));
-    const significand = (BigInt(recorded[first + 1]!) << 32n) | BigInt(recorded[first]!);
-    const difference = actual - ordinal(recorded[first + 2]!, significand);
-    return difference >= -1n && difference <= 1n;
-  }
-}
-
-/** A number that is one more for the next normal number of the same sign. */
-function ordinal(signExponent: number, significand: bigint): bigint {
-  return (BigInt(signExponent) << 63n) + significand;
 }

@@ -22,6 +22,9 @@ import { Trait } from '../table/row.ts';
 import { Op, OpFD, ValueType } from '../wasm/opcodes.ts';
 import { Ir, Node, NONE } from './ir.ts';
 
+/** Beside vectors, what `raise` gets: the instruction is to be executed by its function. */
+export const NEEDS_FUNCTION = 0x100;
+
 /** `pending` flags are only in nodes, `memory` in the state block, `loop` in the locals of a loop's head. */
 export type FlagPlace = 'memory' | 'pending' | 'loop';
 
@@ -50,6 +53,9 @@ export const STORE_OPS = {
   4: Op.i32Store,
   8: Op.i64Store,
 } as const;
+
+/** Sign and exponent of the x87 register whose significand an MMX register is. */
+const MMX_UPPER = 0xffff;
 
 function typeOf(size: Size): number {
   return size === 8 ? ValueType.i64 : ValueType.i32;
@@ -177,32 +183,28 @@ export abstract class MachineIr extends Ir implements Emit<number> {
     this.node(Node.stateStore, ValueType.void, address, value, NONE, STORE_OPS[size], offset);
   }
 
-  readVector(operand: number): number {
-    const { kind, size } = this.bound.operands[operand]!;
-    if (kind === OperandKind.memory) {
+  readVector(operand: number, bytes: number = this.size(operand)): number {
+    if (this.isMemory(operand)) {
       const { segment } = this.bound.insn;
-      const linear = this.#linear(segment, this.address(), size, false);
-      if (size === 2) return this.vectorWord(this.#load(2, ValueType.i32, linear));
-      this.#checkAlignment(linear, size);
-      return this.#load(size, ValueType.v128, linear);
+      const linear = this.#linear(segment, this.address(), bytes, false);
+      if (bytes === 2) return this.vectorWord(this.#load(2, ValueType.i32, linear));
+      this.#checkAlignment(linear, bytes);
+      return this.#load(bytes, ValueType.v128, linear);
     }
     const { node, offset } = this.vectorPlace(operand);
-    const isMmx = kind === OperandKind.mmx;
-    const bytes = isMmx && size > 8 ? 8 : size;
+    if (bytes === 2) return this.vectorWord(this.stateLoad(2, offset, node));
     const opcode =
-      bytes === 16
-        ? OpFD.v128Load
-        : bytes === 8
-          ? OpFD.v128Load64Zero
-          : bytes === 4
-            ? OpFD.v128Load32Zero
-            : NONE;
-    if (opcode === NONE) return this.vectorWord(this.stateLoad(2, offset, node));
+      bytes === 16 ? OpFD.v128Load : bytes === 8 ? OpFD.v128Load64Zero : OpFD.v128Load32Zero;
     return this.node(Node.vectorLoad, ValueType.v128, node, NONE, NONE, opcode, offset);
   }
 
   private vectorWord(word: number): number {
     return this.withLane(4, this.vectorConstant([0, 0, 0, 0]), 0, word);
+  }
+
+  checkAlignment(bytes: number): void {
+    const { segment } = this.bound.insn;
+    this.#checkAlignment(this.#linear(segment, this.address(), bytes, true), bytes);
   }
 
   #checkAlignment(linear: number, size: number): void {
@@ -211,22 +213,22 @@ export abstract class MachineIr extends Ir implements Emit<number> {
     this.raiseIf(this.ne(4, low, this.constant(4, 0)), Vector.generalProtection);
   }
 
-  writeVector(operand: number, value: number): void {
-    const { kind, size } = this.bound.operands[operand]!;
-    if (kind === OperandKind.memory) {
+  writeVector(operand: number, value: number, bytes: number = this.size(operand)): void {
+    if (this.isMemory(operand)) {
       const { segment } = this.bound.insn;
-      const linear = this.#linear(segment, this.address(), size, true);
-      this.#checkAlignment(linear, size);
-      const stored = size === 16 ? value : this.lane(size as Size, value, 0);
-      this.#store(size, linear, stored);
+      const linear = this.#linear(segment, this.address(), bytes, true);
+      this.#checkAlignment(linear, bytes);
+      const stored = bytes === 16 ? value : this.lane(bytes as Size, value, 0);
+      this.#store(bytes, linear, stored);
       return;
     }
     const { node, offset } = this.vectorPlace(operand);
-    if (size !== 16) {
-      this.stateStore(size as Size, offset, this.lane(size as Size, value, 0), node);
-      return;
+    if (bytes !== 16)
+      this.stateStore(bytes as Size, offset, this.lane(bytes as Size, value, 0), node);
+    else this.node(Node.vectorStore, ValueType.void, node, value, NONE, OpFD.v128Store, offset);
+    if (this.bound.operands[operand]!.kind === OperandKind.mmx) {
+      this.stateStore(2, offset + 8, this.constant(4, MMX_UPPER), node);
     }
-    this.node(Node.vectorStore, ValueType.void, node, value, NONE, OpFD.v128Store, offset);
   }
 
   xmm(register: number): number {
@@ -389,6 +391,11 @@ export abstract class MachineIr extends Ir implements Emit<number> {
   raiseIf(truth: number, vector: number): void {
     if (this.isZero(truth)) return;
     this.node(Node.raiseIf, ValueType.void, truth, NONE, NONE, vector, this.sync());
+  }
+
+  exactIf(truth: number): void {
+    if (this.isZero(truth)) return;
+    this.node(Node.raiseIf, ValueType.void, truth, NONE, NONE, NEEDS_FUNCTION, this.sync());
   }
 
   divideWide(

@@ -1,5 +1,7 @@
 /** Near jumps, calls and returns. Source: SDM volume 2, the instructions' pages. */
 import { Vector } from '../exception.ts';
+import { Mode } from '../mode.ts';
+import { SegmentIndex, SegmentState } from '../state.ts';
 import type { Emit, Meaning, Size } from './emit.ts';
 import { FlagBit, FLAG_POSITION } from './flags.ts';
 import { CONDITION_NAMES } from './move.ts';
@@ -15,19 +17,28 @@ function isRelative<V>(x: Emit<V>): boolean {
   return x.bound.row.operands[0]!.letter === 'J';
 }
 
-/** #GP(0) for a 64-bit target that is not canonical, before anything has changed. */
-function checked<V>(x: Emit<V>, size: Size, target: V): V {
-  if (size !== 8) return target;
-  const sixteen = x.constant(4, 16);
-  const canonical = x.sar(8, x.shl(8, target, sixteen), sixteen);
-  x.raiseIf(x.ne(8, canonical, target), Vector.generalProtection);
-  return target;
+/** #GP, before anything changes, for a target that code cannot be at. Flat code can be at all of 4 GiB. */
+function checkTarget<V>(x: Emit<V>, size: Size, target: V): void {
+  const { mode } = x.bound;
+  if ((mode & Mode.codeSizeMask) === Mode.code64) {
+    const sixteen = x.constant(4, 16);
+    const canonical = x.sar(8, x.shl(8, target, sixteen), sixteen);
+    x.raiseIf(x.ne(8, target, canonical), Vector.generalProtection);
+  } else if ((mode & Mode.flat) === 0) {
+    const limit = x.field(4, SegmentState.limit + 4 * SegmentIndex.cs);
+    const offset = size === 4 ? target : x.zext(size, 4, target);
+    x.raiseIf(x.ltu(4, limit, offset), Vector.generalProtection);
+  }
 }
 
 const jump: Meaning = (x) => {
-  const size = operandSize(x);
-  if (isRelative(x)) x.jumpRelative();
-  else x.jump(size, checked(x, size, x.read(0)));
+  if (isRelative(x)) {
+    x.jumpRelative();
+    return;
+  }
+  const target = x.read(0);
+  checkTarget(x, operandSize(x), target);
+  x.jump(operandSize(x), target);
 };
 
 const call: Meaning = (x) => {
@@ -37,14 +48,16 @@ const call: Meaning = (x) => {
     x.jumpRelative();
     return;
   }
-  const target = checked(x, size, x.read(0));
+  const target = x.read(0);
+  checkTarget(x, size, target);
   push(x, size, x.nextRip(size));
   x.jump(size, target);
 };
 
 const returnNear: Meaning = (x) => {
   const size = operandSize(x);
-  const target = checked(x, size, top(x, size));
+  const target = top(x, size);
+  checkTarget(x, size, target);
   const pointer = stackSize(x);
   const bytes = x.constant(pointer, size);
   const isReleasing = x.bound.operands.length > 0;

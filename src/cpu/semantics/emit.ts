@@ -90,13 +90,21 @@ export interface Emit<V> extends Values<V>, Vectors<V> {
   readWide(operand: number): V;
   setWide(operand: number, value: V): void;
 
-  /** Operand of vector form: its bytes, zero-extended to 16. */
-  readVector(operand: number): V;
-  /** Writes `size` of the operand's bytes and keeps the others of a register. */
-  writeVector(operand: number, value: V): void;
+  /**
+   * Operand of vector form, zero-extended to 16 bytes.
+   * @param bytes instead of the operand's own: 2, 4, 8 or 16, or the low 8 of an MMX register
+   */
+  readVector(operand: number, bytes?: number): V;
+  /**
+   * Writes the operand's bytes, or as many as given, and keeps the others of an XMM register. An MMX
+   * register gets ones above.
+   */
+  writeVector(operand: number, value: V, bytes?: number): void;
   /** An XMM register by number. */
   xmm(register: number): V;
   setXmm(register: number, value: V): void;
+  /** #GP(0) unless the memory operand's linear address is a multiple of `bytes`. */
+  checkAlignment(bytes: number): void;
   /** A field of the state block (state.ts). */
   field(size: Size, offset: number): V;
   setField(size: Size, offset: number, value: V): void;
@@ -133,8 +141,10 @@ export interface Emit<V> extends Values<V>, Vectors<V> {
   direction(): V;
   setDirection(isDown: boolean): void;
 
-  /** Raises a fault without error code if the truth is 1. */
+  /** Raises a fault if the truth is 1: #GP(0), or one without error code. */
   raiseIf(truth: V, vector: number): void;
+  /** If the truth is 1, executes the instruction by its function (call.ts) instead: nothing has changed yet. */
+  exactIf(truth: V): void;
   /** Quotient and remainder of 64-bit halves; #DE as DIV and IDIV of 64 bits have it. */
   divideWide(isSigned: boolean, high: V, low: V, divisor: V): readonly [quotient: V, remainder: V];
 

@@ -1,6 +1,8 @@
 /** The meaning of each row of the decode table that is ordinary computation. */
+import { Mode } from '../mode.ts';
 import { type Encoding, Trait } from '../table/row.ts';
 import { ARITHMETIC } from './arithmetic.ts';
+import type { BoundInstruction } from './bind.ts';
 import { BITS } from './bits.ts';
 import { BRANCHES } from './branch.ts';
 import type { Meaning } from './emit.ts';
@@ -24,7 +26,17 @@ function isNear(row: Encoding): boolean {
   return operand === undefined || (operand.letter !== 'A' && operand.size !== 'p');
 }
 
-/** @returns undefined for system, floating point and string instructions, which have functions of their own */
+/**
+ * The meaning of an instruction in its mode.
+ * @returns undefined where its function (call.ts) executes it: system, floating point and string
+ * instructions, and those of a unit that CR0 or CR4 turn off
+ */
+export function meaningFor({ row, mode }: BoundInstruction): Meaning | undefined {
+  if (row.unit === 'mmx' && (mode & Mode.x87Faults) !== 0) return undefined;
+  if (row.unit === 'sse' && (mode & Mode.sseFaults) !== 0) return undefined;
+  return meaningOf(row);
+}
+
 export function meaningOf(row: Encoding): Meaning | undefined {
   if (row.unit !== 'general') return undefined;
   if (row.operands.some(({ letter }) => SYSTEM_LETTERS.has(letter))) return undefined;

@@ -1,9 +1,10 @@
 /** Data movement. Source: SDM volume 2, the instructions' pages. */
 import type { Emit, Meaning, Size } from './emit.ts';
-import { FlagKind } from './flags.ts';
+import { FLAG_POSITION, FlagBit, FlagKind } from './flags.ts';
 import { drop, push, RBP, RSP, stackSize, top } from './stack.ts';
 
 const RAX = 0;
+const RCX = 1;
 const RDX = 2;
 const RBX = 3;
 
@@ -70,10 +71,9 @@ const compareExchange: Meaning = (x) => {
   const found = x.update(0);
   const expected = x.reg(size, RAX);
   const isEqual = x.eq(size, expected, found);
-  // The destination is written either way, with its own value where they differ; the accumulator
-  // only where they do, so that EAX keeps its upper half.
+  // Memory is written either way, with its own value where they differ; a register, and the
+  // accumulator, only if they change, so that 32-bit ones keep their upper half.
   if (size === 4 && !x.isMemory(0)) {
-    // A register that differs keeps its upper half too.
     x.setWide(0, x.select(8, isEqual, x.zext(4, 8, x.read(1)), x.readWide(0)));
   } else x.write(0, x.select(size, isEqual, x.read(1), found));
   const wide = size === 4 ? 8 : size;
@@ -83,9 +83,53 @@ const compareExchange: Meaning = (x) => {
   x.setFlags(FlagKind.sub, size, x.sub(size, expected, found), found);
 };
 
+function setZero<V>(x: Emit<V>, isEqual: V): void {
+  x.replaceFlags(FlagBit.zf, x.shl(4, isEqual, x.constant(4, FLAG_POSITION.zf)));
+}
+
+/** The 32-bit halves of EDX:EAX or ECX:EBX side by side. */
+function pair<V>(x: Emit<V>, high: number, low: number): V {
+  return x.or(
+    8,
+    x.shl(8, x.zext(4, 8, x.reg(4, high)), x.constant(4, 32)),
+    x.zext(4, 8, x.reg(4, low)),
+  );
+}
+
+/** CMPXCHG8B: registers keep their upper halves where the comparison holds. */
+const compareExchange8: Meaning = (x) => {
+  const found = x.update(0);
+  const isEqual = x.eq(8, found, pair(x, RDX, RAX));
+  x.write(0, x.select(8, isEqual, pair(x, RCX, RBX), found));
+  const low = x.zext(4, 8, x.trunc(8, 4, found));
+  x.setReg(8, RAX, x.select(8, isEqual, x.reg(8, RAX), low));
+  const high = x.shr(8, found, x.constant(4, 32));
+  x.setReg(8, RDX, x.select(8, isEqual, x.reg(8, RDX), high));
+  setZero(x, isEqual);
+};
+
+/** CMPXCHG16B: an aligned operand lies in one page, so that its second half cannot fault. */
+const compareExchange16: Meaning = (x) => {
+  const { segment, addressSize } = x.bound.insn;
+  const pointer = addressSize as Size;
+  const address = x.address();
+  const upper = x.add(pointer, address, x.constant(pointer, 8));
+  x.checkAlignment(16);
+  // Written as it is, so that whatever a write raises comes first.
+  const low = x.loadForUpdate(8, segment, address);
+  x.finishUpdate(8, low);
+  const high = x.load(8, segment, upper);
+  const isEqual = x.and(4, x.eq(8, low, x.reg(8, RAX)), x.eq(8, high, x.reg(8, RDX)));
+  x.store(8, segment, address, x.select(8, isEqual, x.reg(8, RBX), low));
+  x.store(8, segment, upper, x.select(8, isEqual, x.reg(8, RCX), high));
+  x.setReg(8, RAX, low);
+  x.setReg(8, RDX, high);
+  setZero(x, isEqual);
+};
+
+/** Of 16 bits it is undefined; processors write 0. */
 const byteSwap: Meaning = (x) => {
   const size = x.size(0);
-  // With 16-bit operands the result is undefined (SDM volume 2, BSWAP); processors leave 0.
   x.write(0, size === 2 ? x.constant(2, 0) : swapped(x, size, x.read(0)));
 };
 
@@ -94,6 +138,10 @@ function swapped<V>(x: Emit<V>, size: Size, value: V): V {
     const low = x.zext(4, 8, swapped(x, 4, x.trunc(8, 4, value)));
     const high = swapped(x, 4, x.trunc(8, 4, x.shr(8, value, x.constant(4, 32))));
     return x.or(8, x.shl(8, low, x.constant(4, 32)), x.zext(4, 8, high));
+  }
+  if (size === 2) {
+    const eight = x.constant(4, 8);
+    return x.or(2, x.shl(2, value, eight), x.shr(2, value, eight));
   }
   const odd = x.constant(4, 0xff00ff);
   const eight = x.constant(4, 8);
@@ -106,13 +154,7 @@ function swapped<V>(x: Emit<V>, size: Size, value: V): V {
   return x.or(4, x.shl(4, pairs, sixteen), x.shr(4, pairs, sixteen));
 }
 
-const moveSwapped: Meaning = (x) => {
-  const size = x.size(1);
-  const value = x.read(1);
-  const eight = x.constant(4, 8);
-  if (size !== 2) x.write(0, swapped(x, size, value));
-  else x.write(0, x.or(2, x.shl(2, value, eight), x.shr(2, value, eight)));
-};
+const moveSwapped: Meaning = (x) => x.write(0, swapped(x, x.size(1), x.read(1)));
 
 function conditionalMove(code: number): Meaning {
   return (x) => {
@@ -165,6 +207,8 @@ export const MOVES: Readonly<Record<string, Meaning>> = {
   xchg: exchange,
   xadd: exchangeAdd,
   cmpxchg: compareExchange,
+  cmpxchg8b: compareExchange8,
+  cmpxchg16b: compareExchange16,
   bswap: byteSwap,
   movbe: moveSwapped,
   push: pushOperand,

@@ -2,7 +2,14 @@
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { raise, Vector } from '../exception.ts';
-import { checkWrite, readField, readMemory, readWide } from '../mmu/access.ts';
+import {
+  checkWrite,
+  readField,
+  readMemory,
+  readWide,
+  writeMemory,
+  writeWide,
+} from '../mmu/access.ts';
 import { Activity, GPR, OPERAND_BUFFER, SegmentIndex } from '../state.ts';
 import { farCall, farJump } from './far.ts';
 import {
@@ -14,7 +21,15 @@ import {
   writeRegister,
 } from './operands.ts';
 import { checkSegment, is64Bit, loadSegment } from './segments.ts';
-import { Frame, peek, setStackPointer, stackPointer, stackWidth } from './stack.ts';
+import {
+  Frame,
+  peek,
+  peekAddress,
+  releaseStack,
+  setStackPointer,
+  stackPointer,
+  stackWidth,
+} from './stack.ts';
 
 const SP = 4;
 const BP = 5;
@@ -55,6 +70,32 @@ export function popSegment(cpu: Cpu, insn: Instruction, segment: number): void {
   else if (width === 32) cpu.setReg32(SP, pointer);
   else cpu.u16[(GPR + 8 * SP) >> 1] = pointer;
   shadow(cpu, segment);
+}
+
+/**
+ * POP to a register or to memory. The address of the memory operand counts with the stack pointer that
+ * the instruction leaves.
+ */
+export function popOperand(cpu: Cpu, insn: Instruction): void {
+  const size = insn.operandSize;
+  const at = OPERAND_BUFFER >> 2;
+  if (size === 8) readField(cpu, peekAddress(cpu, 0, 8), OPERAND_BUFFER);
+  else cpu.u32[at] = peek(cpu, 0, size);
+  const before = cpu.reg(SP);
+  releaseStack(cpu, size);
+  if (insn.rm >= 0) {
+    if (size === 8) cpu.u8.copyWithin(GPR + 8 * insn.rm, OPERAND_BUFFER, OPERAND_BUFFER + 8);
+    else writeRegister(cpu, insn.rm, size, cpu.u32[at]!);
+    return;
+  }
+  try {
+    const linear = operandAddress(cpu, insn, size, true);
+    if (size === 8) writeWide(cpu, linear, cpu.u32[at]!, cpu.u32[at + 1]!);
+    else writeMemory(cpu, linear, size, cpu.u32[at]!);
+  } catch (error) {
+    cpu.setReg(SP, before);
+    throw error;
+  }
 }
 
 /** LES, LDS, LSS, LFS and LGS. */

@@ -1,11 +1,10 @@
 /** The system instructions by name, and which of them stands behind a row of the table. */
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../decode/instruction.ts';
-import { Vector } from '../exception.ts';
+import { raise, Vector } from '../exception.ts';
 import { checkRead } from '../mmu/access.ts';
 import { SegmentIndex } from '../state.ts';
 import type { Encoding } from '../table/row.ts';
-import { cmpxchg16b, cmpxchg8b } from './compare-exchange.ts';
 import { clts, invlpg, lmsw, moveFromControl, moveToControl, smsw } from './control.ts';
 import { moveFromDebug, moveToDebug } from './debug.ts';
 import { readBase, swapgs, syscall, sysenter, sysexit, sysret, writeBase } from './fast-call.ts';
@@ -22,6 +21,7 @@ import {
   loadFarPointer,
   moveFromSegment,
   moveToSegment,
+  popOperand,
   popSegment,
   pushSegment,
 } from './moves.ts';
@@ -53,6 +53,11 @@ const OVERFLOW = 0x800;
  * `Trait.branch` it sets RIP; of all others the caller adds the length, unless `isRepeating`.
  */
 export type SystemInstruction = (cpu: Cpu, insn: Instruction) => void;
+
+/** UD0, UD1 and UD2, which exist to raise this. */
+function undefinedOpcode(): void {
+  raise(Vector.invalidOpcode);
+}
 
 /** Caches are not modelled: what empties or fills them has nothing to do. */
 function nothing(): void {}
@@ -96,6 +101,7 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, SystemInstruction>> = 
   'mov Cn,Rn': moveToControl,
   'mov Rn,Dn': moveFromDebug,
   'mov Dn,Rn': moveToDebug,
+  'pop Ev': popOperand,
   'jmp Ap': jumpFar,
   'jmp Mp': jumpFar,
   'call Ap': callFar,
@@ -123,14 +129,15 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, SystemInstruction>> = 
   lfs: farPointer(fs),
   lgs: farPointer(gs),
   bound,
-  cmpxchg8b,
-  cmpxchg16b,
   enter,
   pushf,
   popf,
   sti,
   cli,
   hlt,
+  ud0: undefinedOpcode,
+  ud1: undefinedOpcode,
+  ud2: undefinedOpcode,
   pause: nothing,
   invd: nothing,
   wbinvd: nothing,

@@ -11,7 +11,7 @@ import { System } from '../../../src/cpu/state.ts';
 import { Trait } from '../../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../../src/cpu/table/table.ts';
 import { type Vector, VectorFile } from '../../../tools/record-vectors/vectors.ts';
-import { compareState, loadVector, userModeRig } from './user-mode.ts';
+import { compareState, loadVector, userModeRig } from '../user-mode.ts';
 
 const path = join(import.meta.dirname, '../vectors/user-mode.bin.zst');
 const rows = encodings();
@@ -39,7 +39,7 @@ function execute(traits: number): CpuException | undefined {
 function check(vector: Vector): string[] {
   loadVector(rig, vector);
   const exception = execute(rows[insn.row]!.traits);
-  const wrong = compareState(rig, vector, rows[insn.row]!.flags.undefined);
+  const wrong = compareState(rig, vector, rows[insn.row]!, rows[insn.row]!.flags.undefined);
   const got = exception?.vector ?? -1;
   if (got !== vector.exception) return [`exception ${got} not ${vector.exception}`, ...wrong];
   if (exception === undefined) return wrong;
