@@ -7,6 +7,7 @@ import { baseModule } from './compile/base-module.ts';
 import { ArenaFull, CodeCache } from './compile/code-cache.ts';
 import { endsBlock } from './compile/ends-block.ts';
 import type { Block } from './compile/block.ts';
+import { NEEDS_FUNCTION } from './compile/machine-ir.ts';
 import { HALF_ENTRIES, Site } from './compile/table-index.ts';
 import type { Decoder } from './decode/decode.ts';
 import { raise, Vector } from './exception.ts';
@@ -38,6 +39,8 @@ const HALF_WORDS = CACHE_WORDS >> 1;
 
 /** Thrown from a store to decoded code: the instruction is to execute again, alone. */
 const RESTART = { restart: true };
+/** Thrown by a meaning that does not cover what it met, before it changed anything. */
+const FUNCTION = { function: true };
 
 export interface ExecutorOptions {
   readonly memory: WebAssembly.Memory;
@@ -165,16 +168,21 @@ export class Executor {
   run(count: number): number {
     this.#begin(count);
     let block: Block | undefined;
+    let needsFunction = false;
     for (;;) {
       try {
-        if (block === undefined) this.#dispatch(0);
+        if (needsFunction) this.#callAlone();
+        else if (block === undefined) this.#dispatch(0);
         else this.#enterAlone(block);
       } catch (thrown) {
         this.#undo();
+        needsFunction = thrown === FUNCTION;
+        if (needsFunction) continue;
         if (thrown !== RESTART) throw thrown;
         block = this.#single();
         continue;
       }
+      needsFunction = false;
       block = undefined;
       this.#settle();
       const left = this.#i32[BUDGET_WORD]!;
@@ -190,11 +198,16 @@ export class Executor {
   /** Executes one instruction, whatever blocks there are. @returns 1, or 0 when it repeats */
   step(): number {
     this.#begin(1);
-    try {
-      this.#enterAlone(this.#single());
-    } catch (thrown) {
-      this.#undo();
-      throw thrown;
+    for (let needsFunction = false; ;) {
+      try {
+        if (needsFunction) this.#callAlone();
+        else this.#enterAlone(this.#single());
+        break;
+      } catch (thrown) {
+        this.#undo();
+        if (thrown !== FUNCTION) throw thrown;
+        needsFunction = true;
+      }
     }
     this.#settle();
     return 1 - this.#i32[BUDGET_WORD]!;
@@ -299,6 +312,17 @@ export class Executor {
     return this.#u32[(TLB >> 2) + number * 8 + (TlbEntry.page >> 2)]! >= TLB_GLOBAL;
   }
 
+  /** Executes the instruction at RIP, which has a meaning, by its function. */
+  #callAlone(): void {
+    const bound = this.#single().instructions[0]!;
+    this.#i32[BUDGET_WORD]! -= 1;
+    this.#remaining = 1;
+    this.#isCalling = true;
+    callInstruction(this.cpu, bound);
+    this.#isCalling = false;
+    this.#u32[EXIT_REASON >> 2] = Exit.lookup;
+  }
+
   // --- what generated code calls
 
   #at(site: number): void {
@@ -350,6 +374,7 @@ export class Executor {
 
   #raise(site: number, vector: number): void {
     this.#at(site);
+    if (vector === NEEDS_FUNCTION) throw FUNCTION;
     if (vector === Vector.generalProtection) raise(vector, 0);
     raise(vector);
   }

@@ -54,8 +54,14 @@ export class VectorFile {
     this.perForm = this.#view.getUint32(12, true);
   }
 
-  /** Calls `visit` with every vector, in the file's order. */
-  forEach(visit: (vector: Vector) => void): void {
+  /**
+   * Calls `visit` with every vector, in the file's order, or with those that are wanted: the state
+   * before the others need not be drawn.
+   */
+  forEach(
+    visit: (vector: Vector) => void,
+    isWanted: (index: number, repetition: number) => boolean = () => true,
+  ): void {
     this.#at = HEADER_BYTES;
     const vector = new Vector();
     for (let index = 0; index < this.formCount; index++) {
@@ -63,8 +69,9 @@ export class VectorFile {
       vector.form = this.#form();
       for (let repetition = 0; repetition < this.perForm; repetition++) {
         vector.repetition = repetition;
-        this.#result(vector);
-        visit(vector);
+        const wanted = isWanted(index, repetition);
+        this.#result(vector, wanted);
+        if (wanted) visit(vector);
       }
     }
     if (this.#at !== this.#bytes.length) {
@@ -95,10 +102,12 @@ export class VectorFile {
     return { mode, flags, bytes: this.#bytes.subarray(this.#at - length, this.#at) };
   }
 
-  #result(vector: Vector): void {
+  #result(vector: Vector, isWanted: boolean): void {
     const { before, after, form } = vector;
-    before.draw(vector.index, vector.repetition, form);
-    copyState(before, after);
+    if (isWanted) {
+      before.draw(vector.index, vector.repetition, form);
+      copyState(before, after);
+    }
     const trap = this.#u8();
     const present = this.#u8();
     vector.exception = trap === COMPLETED ? -1 : trap;

@@ -8,7 +8,7 @@ import { raise, Vector } from '../exception.ts';
 import type { Cpu } from '../cpu.ts';
 import { codeSizeOf, cplOf, Mode } from '../mode.ts';
 import { bind, type BoundInstruction } from '../semantics/bind.ts';
-import { meaningOf } from '../semantics/meanings.ts';
+import { meaningFor } from '../semantics/meanings.ts';
 import { CODE_ARENA, CODE_ARENA_BYTES } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
 import { buildModule, type FunctionBody, FunctionType } from '../wasm/module.ts';
@@ -214,7 +214,7 @@ export class CodeCache {
     this.#pendingFirst = this.#nextIndex;
     for (const [index, bound] of instructions.entries()) {
       const at = record + (index + 1) * RECORD_BYTES;
-      const isCall = meaningOf(bound.row) === undefined;
+      const isCall = meaningFor(bound) === undefined;
       fillRecord(this.#view, at, bound);
       if (isCall) {
         const number = isKept ? this.calls.length : SCRATCH_CALLS + index;
@@ -282,7 +282,7 @@ export class CodeCache {
       builder.callInstruction(0);
       builder.finishCall();
     } else {
-      meaningOf(bound.row)!(builder);
+      meaningFor(bound)!(builder);
       builder.finish();
     }
     this.#code.reset();
@@ -363,7 +363,7 @@ export class CodeCache {
       const bound = instructions[index]!;
       builder.instruction(bound, distances[index]!, count - index);
       if (calls[index]! >= 0) builder.callInstruction(calls[index]!);
-      else meaningOf(bound.row)!(builder);
+      else meaningFor(bound)!(builder);
       if (builder.room < MAX_NODES && index < count - 1) throw new Error('a block is too large');
     }
     builder.finish();
