@@ -1,6 +1,7 @@
 import { ExitCode, InputError } from '../core/errors.ts';
 import { parsePreset, parseSwitches, type PresetName, type Switches } from '../guest/switches.ts';
-import { CPU_MODES, type CpuMode } from '../machine/x86-guest.ts';
+import type { KernelRequest } from '../machine/kernel-files.ts';
+import { CPU_MODES } from '../machine/x86-guest.ts';
 import { DEFAULT_HOST, HOST_NAMES, type HostName } from '../machine/profiles.ts';
 import type { Invocation } from './parse.ts';
 import {
@@ -25,18 +26,13 @@ const TIMEOUT_DEFAULT_NS = 300e9;
 /** Where COM1 goes. */
 export type SerialPlace = 'stdio' | 'none' | { readonly file: string };
 
-/** What was asked for with `--kernel`. */
-export interface KernelRequest {
-  readonly path: string;
-  readonly initrds: readonly string[];
-  /** Undefined: the kernel's usual one. */
-  readonly commandLine: string | undefined;
-  readonly mode: CpuMode;
-  readonly debugExitPort: number | undefined;
-}
-
 /** Flags that go with `--kernel` only. */
 const KERNEL_FLAGS = ['initrd', 'append', 'cpu', 'debug-exit'];
+/** Flags that say what machine it is. */
+const MACHINE_FLAGS =
+  'gen host guest set verbose-boot memory cpus seed dvd nics write kernel initrd append cpu debug-exit'.split(
+    ' ',
+  );
 /** Flags that are the model guest's. */
 const MODEL_FLAGS = ['guest', 'set', 'verbose-boot'];
 
@@ -64,6 +60,11 @@ export interface BootRequest {
   readonly traceFile: string | undefined;
   readonly screenshotFile: string | undefined;
   readonly pcapFile: string | undefined;
+  /** Folder of a run bundle. */
+  readonly outFolder: string | undefined;
+  readonly saveFile: string | undefined;
+  /** A snapshot to go on from, in place of a machine. */
+  readonly fromFile: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   /** The command again, without `--seed`, for the line that replays a failure. */
@@ -99,6 +100,7 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     );
   }
   const kernel = readKernelRequest(values);
+  checkSnapshotFlags(operands, values);
   return {
     disks: operands,
     dvds: values.get('dvd') ?? [],
@@ -124,10 +126,33 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     traceFile,
     screenshotFile,
     pcapFile: one('pcap'),
+    outFolder: one('out'),
+    saveFile: one('save'),
+    fromFile: one('from'),
     json: values.has('json'),
     quiet: values.has('quiet'),
     commandLine: commandLineOf(operands, values),
   };
+}
+
+/** A snapshot has its machine in it, and the images of one that is written to change. */
+function checkSnapshotFlags(
+  operands: readonly string[],
+  values: ReadonlyMap<string, readonly string[]>,
+): void {
+  const goesWith = values.has('save') ? '--save' : values.has('out') ? '--out' : undefined;
+  if (goesWith !== undefined && values.has('write')) {
+    const message = `goes not with ${goesWith}: the images would change`;
+    throw new InputError('--write', message, ExitCode.usage);
+  }
+  if (!values.has('from')) return;
+  const clash = MACHINE_FLAGS.find((flag) => values.has(flag));
+  if (clash === undefined && operands.length === 0) return;
+  throw new InputError(
+    clash === undefined ? operands[0]! : `--${clash}`,
+    'goes not with --from: the snapshot has its machine in it',
+    ExitCode.usage,
+  );
 }
 
 function readKernelRequest(

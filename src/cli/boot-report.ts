@@ -22,8 +22,11 @@ export class BootReport {
   readonly #output: Output;
   readonly #startedMs: number;
   #line = '';
-  /** The end has been told of; what the machine does later is not part of the report. */
-  #isFinished = false;
+  /**
+   * What the machine does now is not told of: it happened before the report begins, as on the way to
+   * a snapshot, or after its end.
+   */
+  #isMuted = false;
 
   constructor(request: BootRequest, machine: Machine, output: Output, startedMs: number) {
     this.#request = request;
@@ -40,8 +43,18 @@ export class BootReport {
     machine.console.listen((byte) => this.#console(byte));
   }
 
+  /** Tells nothing of what happens meanwhile. */
+  mute<T>(action: () => T): T {
+    this.#isMuted = true;
+    try {
+      return action();
+    } finally {
+      this.#isMuted = false;
+    }
+  }
+
   #json(event: Record<string, unknown>): void {
-    if (this.#request.json && !this.#isFinished) this.#output.out(`${JSON.stringify(event)}\n`);
+    if (this.#request.json && !this.#isMuted) this.#output.out(`${JSON.stringify(event)}\n`);
   }
 
   #phase(timeNs: number, name: Phase): void {
@@ -55,7 +68,7 @@ export class BootReport {
   }
 
   #progress(text: string): void {
-    if (this.#request.quiet || this.#request.json || this.#isFinished) return;
+    if (this.#request.quiet || this.#request.json || this.#isMuted) return;
     this.#output.error(`${this.#output.errorColors.dim(`synthvm: ${text}`)}\n`);
   }
 
@@ -69,7 +82,7 @@ export class BootReport {
 
   /** The guest's bytes are text to us: Latin-1, as a serial line carries them. */
   #console(byte: number): void {
-    if (this.#isFinished) return;
+    if (this.#isMuted) return;
     if (!this.#request.json) {
       if (this.#request.serial === 'stdio') this.#output.out(String.fromCharCode(byte));
       return;
@@ -102,7 +115,7 @@ export class BootReport {
           `${formatDuration(wallMs * 1e6)} real; digest ${this.#machine.trace.digest}\n`,
       );
     }
-    this.#isFinished = true;
+    this.#isMuted = true;
   }
 
   #summary(
@@ -160,7 +173,8 @@ export class BootReport {
   }
 
   #replayCommand(): string {
-    return ['synthvm', ...this.#request.commandLine, '--seed', String(this.#request.seed)]
+    const { commandLine, seed, fromFile } = this.#request;
+    return ['synthvm', ...commandLine, ...(fromFile === undefined ? ['--seed', String(seed)] : [])]
       .map(quoteWord)
       .join(' ');
   }

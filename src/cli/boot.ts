@@ -3,21 +3,34 @@ import { Random } from '../core/random.ts';
 import { ndjsonSink, perfettoSink } from '../core/trace-formats.ts';
 import { showValue, switchNames, switchTable, valuesOf } from '../guest/switches.ts';
 import { chooseGeneration } from '../machine/choose-generation.ts';
-import { exitCodeOf, type Ending } from '../machine/endings.ts';
+import { BundleRecorder } from '../machine/bundle/recorder.ts';
+import { BUNDLE_FORMAT } from '../machine/bundle/manifest.ts';
+import {
+  describeImage,
+  describeKernel,
+  openMachine,
+  type MachineDescription,
+} from '../machine/description.ts';
+import { describeEnding, exitCodeOf, type Ending } from '../machine/endings.ts';
 import { openHostDisk, openHostImage } from '../machine/images.ts';
+import { positionOf } from '../machine/inputs.ts';
+import { readKernelFiles } from '../machine/kernel-files.ts';
 import { Machine } from '../machine/machine.ts';
+import { OutputFile } from '../machine/output-file.ts';
 import { HOST_PROFILES } from '../machine/profiles.ts';
-import { PHASES } from '../machine/watch.ts';
+import { SCREEN_SETTLE_NS } from '../machine/screen.ts';
+import { encodeSnapshot, readSnapshot } from '../machine/snapshot/file.ts';
+import { restoreSnapshot, takeSnapshot } from '../machine/snapshot/restore.ts';
+import { VERSION } from '../machine/version.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { asksForSwitches, readBootRequest, type BootRequest } from './boot-options.ts';
 import { BootReport } from './boot-report.ts';
 import { Interrupts } from './interrupts.ts';
-import { readKernelFiles } from './kernel-files.ts';
+import { LateFile } from './late-file.ts';
 import { runLive, type Session } from './live.ts';
-import { OutputFile } from './output-file.ts';
 import { warnTo, type Output } from './output.ts';
 import type { Invocation } from './parse.ts';
-import { ScreenshotFile } from './screenshot.ts';
+import { watchFor } from './targets.ts';
 
 /**
  * Turns of the run loop between two looks at the wall clock and at signals: the model guest's are
@@ -25,6 +38,17 @@ import { ScreenshotFile } from './screenshot.ts';
  */
 const MODEL_STEPS_PER_SLICE = 20_000;
 const X86_STEPS_PER_SLICE = 16;
+
+/** A machine that is off, and how it comes to where this run begins. */
+interface Prepared {
+  /** What was asked for; a snapshot says of its machine what the command line does not. */
+  readonly request: BootRequest;
+  readonly machine: Machine;
+  /** Reads all images, unless the answer is known. */
+  readonly describe: () => MachineDescription;
+  /** @returns why the machine stopped, or undefined */
+  readonly begin: () => Ending | undefined;
+}
 
 /** `synthvm boot`. */
 export async function bootCommand(invocation: Invocation, output: Output): Promise<number> {
@@ -34,78 +58,158 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
   }
   const startedMs = performance.now();
   const request = readBootRequest(invocation);
-  const files: OutputFile[] = [];
-  const opened: BlockDevice[] = [];
-  let screenshot: ScreenshotFile | undefined;
-  const warn = warnTo(output);
+  const atEnd: (() => void)[] = [];
+  const open = (path: string | undefined): OutputFile | undefined => {
+    if (path === undefined) return undefined;
+    const file = new OutputFile(path);
+    atEnd.push(() => file.close());
+    return file;
+  };
+  const openLate = (path: string | undefined): LateFile | undefined => {
+    if (path === undefined) return undefined;
+    const file = new LateFile(path);
+    atEnd.push(() => file.close());
+    return file;
+  };
   try {
-    const open = (path: string | undefined): OutputFile | undefined => {
-      if (path === undefined) return undefined;
-      const file = new OutputFile(path);
-      files.push(file);
-      return file;
-    };
     const serialFile = open(typeof request.serial === 'object' ? request.serial.file : undefined);
-    const x86 = request.kernel && readKernelFiles(request.kernel);
     const traceFile = open(request.traceFile);
     const pcapFile = open(request.pcapFile);
-    if (request.screenshotFile !== undefined) {
-      screenshot = new ScreenshotFile(request.screenshotFile);
-    }
-    const random = new Random(request.seed, 'images');
-    const disks = request.disks.map((path) => {
-      const disk = openHostDisk(path, { write: request.write, warn, random });
-      opened.push(disk);
-      return disk;
-    });
-    const dvds = request.dvds.map((path) => {
-      const dvd = openHostImage(path, { readOnly: true, warn });
-      opened.push(dvd);
-      return dvd;
-    });
-    const { generation, reason } = chooseGeneration(
-      request.generation,
-      request.host,
-      disks[0] ?? dvds[0],
-      request.kernel === undefined ? undefined : 'no disk given',
-    );
-    const profile = HOST_PROFILES[request.host];
-    if (generation === 2 && !profile.hasGeneration2) {
-      warn(`${profile.title} itself had no Generation 2; it is pretended here`);
-    }
-    if (!request.quiet && !request.json) {
-      output.error(
-        `synthvm: Generation ${generation} (${reason}), host ${request.host}, ` +
-          `guest ${x86 === undefined ? request.preset : `x86-64 (${x86.mode})`}, ` +
-          `seed ${request.seed}\n`,
-      );
-    }
-    const machine = new Machine({
-      generation,
-      host: request.host,
-      memoryBytes: request.memoryBytes,
-      processors: request.processors,
-      networkAdapters: request.networkAdapters,
-      seed: request.seed,
-      disks,
-      dvds,
-      ...(x86 === undefined ? { preset: request.preset, switches: request.switches } : { x86 }),
-      warn,
-    });
+    const screenshot = openLate(request.screenshotFile);
+    const save = openLate(request.saveFile);
+    const prepared =
+      request.fromFile === undefined
+        ? prepare(request, output, atEnd)
+        : prepareFrom(request.fromFile, request, output, atEnd);
+    const { machine } = prepared;
+    const isDescribed = save !== undefined || request.outFolder !== undefined;
+    const description = isDescribed ? prepared.describe() : undefined;
     if (serialFile !== undefined) {
       machine.console.listen((byte) => serialFile.writeBytes(Uint8Array.of(byte)));
     }
     if (traceFile !== undefined) recordTrace(machine, traceFile);
+    const command = ['synthvm', ...request.commandLine];
+    if (request.fromFile === undefined) command.push('--seed', String(request.seed));
+    const bundle =
+      request.outFolder === undefined
+        ? undefined
+        : new BundleRecorder(
+            request.outFolder,
+            machine,
+            `synthvm ${request.commandLine.join(' ')}`,
+          );
+    atEnd.push(() => bundle?.abandon());
     const pcap = pcapFile && machine.network.capture(pcapFile.writeBytes, machine.clock);
-    const { ending, exitCode } = await bootMachine(machine, request, output, startedMs);
-    screenshot?.write(machine, ending);
+    const { ending, exitCode } = await bootMachine(prepared, output, startedMs);
+    if (description !== undefined) {
+      save?.write(encodeSnapshot(takeSnapshot(machine, description)));
+      const { digest, count } = machine.trace;
+      const position = positionOf(machine);
+      bundle?.finish({
+        format: BUNDLE_FORMAT,
+        program: VERSION,
+        kind: 'boot',
+        command,
+        machine: description,
+        inputs: machine.inputs.entries,
+        end: { position, digest, events: count, ending: describeEnding(ending), exitCode },
+        wallMs: Math.round(performance.now() - startedMs),
+      });
+    }
+    if (screenshot !== undefined) {
+      if (ending.kind === 'reached') machine.runFor(SCREEN_SETTLE_NS);
+      screenshot.write(machine.screen.png());
+    }
     pcap?.flush();
     return exitCode;
   } finally {
-    for (const file of files) file.close();
-    screenshot?.close();
-    for (const device of opened) device.close();
+    for (const action of atEnd) action();
   }
+}
+
+/** The machine that the command line describes. */
+function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): Prepared {
+  const warn = warnTo(output);
+  const x86 = request.kernel && readKernelFiles(request.kernel);
+  const random = new Random(request.seed, 'images');
+  const opened = (device: BlockDevice): BlockDevice => {
+    atEnd.push(() => device.close());
+    return device;
+  };
+  const disks = request.disks.map((path) =>
+    opened(openHostDisk(path, { write: request.write, warn, random })),
+  );
+  const dvds = request.dvds.map((path) => opened(openHostImage(path, { readOnly: true, warn })));
+  const { generation, reason } = chooseGeneration(
+    request.generation,
+    request.host,
+    disks[0] ?? dvds[0],
+    request.kernel === undefined ? undefined : 'no disk given',
+  );
+  const profile = HOST_PROFILES[request.host];
+  if (generation === 2 && !profile.hasGeneration2) {
+    warn(`${profile.title} itself had no Generation 2; it is pretended here`);
+  }
+  if (!request.quiet && !request.json) {
+    output.error(
+      `synthvm: Generation ${generation} (${reason}), host ${request.host}, ` +
+        `guest ${x86 === undefined ? request.preset : `x86-64 (${x86.mode})`}, ` +
+        `seed ${request.seed}\n`,
+    );
+  }
+  const { host, memoryBytes, processors, networkAdapters, seed, preset, switches } = request;
+  const machine = new Machine({
+    generation,
+    host,
+    memoryBytes,
+    processors,
+    networkAdapters,
+    seed,
+    disks,
+    dvds,
+    ...(x86 === undefined ? { preset, switches } : { x86 }),
+    warn,
+  });
+  const describe = (): MachineDescription => ({
+    generation,
+    host,
+    guest: preset,
+    switches,
+    memoryBytes,
+    processors,
+    networkAdapters,
+    seed: String(seed),
+    disks: request.disks.map(describeImage),
+    dvds: request.dvds.map(describeImage),
+    ...(request.kernel === undefined ? {} : { kernel: describeKernel(request.kernel) }),
+  });
+  return { request, machine, describe, begin: () => machine.powerOn() };
+}
+
+/** The machine of a snapshot. */
+function prepareFrom(
+  path: string,
+  request: BootRequest,
+  output: Output,
+  atEnd: (() => void)[],
+): Prepared {
+  const snapshot = readSnapshot(path);
+  const { description, position } = snapshot;
+  const { machine, close } = openMachine(description, path, warnTo(output));
+  atEnd.push(close);
+  if (!request.quiet && !request.json) {
+    output.error(
+      `synthvm: Generation ${description.generation}, host ${description.host}, guest ` +
+        `${description.guest}, seed ${description.seed}, from ${position.timeNs / 1e9} s\n`,
+    );
+  }
+  const begin = (): Ending | undefined => {
+    restoreSnapshot(machine, snapshot, path);
+    return machine.ending;
+  };
+  const { host, guest, switches } = description;
+  const asked = { ...request, host, preset: guest, switches, seed: BigInt(description.seed) };
+  return { request: asked, machine, describe: () => description, begin };
 }
 
 function printSwitches(output: Output): void {
@@ -128,8 +232,7 @@ function recordTrace(machine: Machine, file: OutputFile): void {
 }
 
 async function bootMachine(
-  machine: Machine,
-  request: BootRequest,
+  { machine, begin, request }: Prepared,
   output: Output,
   startedMs: number,
 ): Promise<{ readonly ending: Ending; readonly exitCode: number }> {
@@ -142,7 +245,7 @@ async function bootMachine(
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onTerminate);
   try {
-    let ending = machine.powerOn();
+    let ending = request.fromFile === undefined ? begin() : report.mute(begin);
     const isLive = canGoLive(request);
     const session = { request, output, interrupts, startedMs };
     // The model guest's console becomes the terminal's at its prompt, a kernel's at once.
@@ -177,11 +280,14 @@ async function runToTarget(
   report: BootReport,
   { request, output, interrupts, startedMs }: Session,
 ): Promise<Ending> {
-  const target = request.until ?? (request.kernel === undefined ? 'login' : undefined);
-  const isReached = target === undefined ? () => false : watchFor(machine, report, target);
+  const what = request.until ?? (request.kernel === undefined ? 'login' : undefined);
+  const target = what === undefined ? undefined : watchFor(machine, report.watch, what);
+  const deadlineNs = Math.min(request.timeoutNs, target?.timeNs ?? Infinity);
   const stepsPerSlice = request.kernel === undefined ? MODEL_STEPS_PER_SLICE : X86_STEPS_PER_SLICE;
   const reached = (): Ending | undefined =>
-    !interrupts.isShuttingDown && isReached() ? { kind: 'reached', what: target! } : undefined;
+    !interrupts.isShuttingDown && target?.isReached() === true
+      ? { kind: 'reached', what: what! }
+      : undefined;
   for (;;) {
     const before = reached();
     if (before !== undefined) return before;
@@ -189,33 +295,11 @@ async function runToTarget(
     if (performance.now() - startedMs > request.wallLimitMs) {
       return { kind: 'wall-time', limitMs: request.wallLimitMs };
     }
-    const ending = machine.run(request.timeoutNs, stepsPerSlice);
+    const ending = machine.run(deadlineNs, stepsPerSlice);
     output.flush();
     const after = reached() ?? ending;
     if (after !== undefined) return after;
     // Signals are delivered only when the host's own loop turns.
     await new Promise((resolve) => setImmediate(resolve));
   }
-}
-
-/** @returns a question: has the phase been reached, or the text been printed? */
-function watchFor(machine: Machine, report: BootReport, target: string): () => boolean {
-  const phase = PHASES.find((name) => name === target);
-  let found = false;
-  if (phase === undefined) {
-    let recent = '';
-    machine.console.listen((byte) => {
-      recent = (recent + String.fromCharCode(byte)).slice(-target.length);
-      if (recent !== target || found) return;
-      found = true;
-      machine.pause();
-    });
-    return () => found;
-  }
-  machine.trace.subscribe(() => {
-    if (found || !report.watch.phases.has(phase)) return;
-    found = true;
-    machine.pause();
-  });
-  return () => found;
 }

@@ -1,4 +1,3 @@
-import type { IcOutcome } from '../devices/ic/ic-device.ts';
 import type { Machine } from '../machine/machine.ts';
 
 /**
@@ -37,8 +36,8 @@ export class Interrupts {
         ? 'the guest is asked to shut down; Ctrl-C again switches it off'
         : 'the guest has no driver yet that could shut it down; Ctrl-C again switches it off',
     );
-    shutdown.whenReady(() =>
-      shutdown.ask({ type: 'powerOff' }, (outcome, status) => this.#answered(outcome, status)),
+    this.#machine.enter({ kind: 'shutdown', request: { type: 'powerOff' } }, (outcome, status) =>
+      this.#answered(outcome, status),
     );
   }
 
@@ -47,7 +46,7 @@ export class Interrupts {
     this.#isEnded = true;
   }
 
-  #answered(outcome: IcOutcome, status: number): void {
+  #answered(outcome: string, status: number): void {
     if (outcome === 'answered' && status === 0) return;
     const what = outcome === 'answered' ? `refuses (0x${status.toString(16)})` : 'does not answer';
     this.#say(`the guest ${what}; Ctrl-C switches it off`);

@@ -3,17 +3,19 @@ import { bootCommand } from './boot.ts';
 import { diskCommand } from './disk.ts';
 import { commandHelp, programHelp } from './help.ts';
 import { hostsCommand } from './hosts.ts';
-import { BOOT, COMMANDS, DISK, HELP, HOSTS, type Command } from './options.ts';
+import { BOOT, COMMANDS, DISK, HELP, HOSTS, REPLAY, type Command } from './options.ts';
+import { replayCommand } from './replay.ts';
 import { ProcessOutput, type Output } from './output.ts';
 import { parseCommandLine, type Invocation } from './parse.ts';
 import { RUN, TEST, TYPES } from './scenario-options.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from '../machine/version.ts';
 
 /** Carries out one command. @returns its exit code */
 type CommandHandler = (invocation: Invocation, output: Output) => Promise<number> | number;
 
 const HANDLERS = new Map<Command, CommandHandler>([
   [BOOT, bootCommand],
+  [REPLAY, replayCommand],
   [DISK, diskCommand],
   [HOSTS, hostsCommand],
   [HELP, helpCommand],

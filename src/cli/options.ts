@@ -94,7 +94,7 @@ export const BOOT: Command = {
     {
       name: 'until',
       value: 'WHAT',
-      help: 'stop at a phase (see `help boot`) or when the console prints this text',
+      help: 'stop at a phase (see `help boot`), at a virtual time, or when the console prints this',
     },
     { name: 'timeout', value: 'TIME', help: 'most virtual time to get there; default 300s' },
     { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },
@@ -111,6 +111,17 @@ export const BOOT: Command = {
       help: 'at the end write what the screen shows, as a .png',
     },
     { name: 'trace', value: 'FILE', help: 'write every event: .ndjson, or .json for Perfetto' },
+    {
+      name: 'out',
+      value: 'DIR',
+      help: 'write a run bundle: events, console, screens, packets, report.html; `replay` runs it again',
+    },
+    { name: 'save', value: 'FILE', help: 'at the end write a snapshot of the machine' },
+    {
+      name: 'from',
+      value: 'FILE',
+      help: 'go on from a snapshot, in place of disks and their flags',
+    },
     JSON_OPTION,
     QUIET,
   ],
@@ -157,6 +168,17 @@ export const DISK: Command = {
   ],
 };
 
+export const REPLAY: Command = {
+  name: 'replay',
+  operands: 'DIR',
+  summary: 'run a run bundle again, and say whether its digest comes out',
+  options: [JSON_OPTION, QUIET],
+  notes: [
+    'DIR is what `synthvm boot --out DIR` wrote. Exit code 0: the same digest; 1: another, with the first event',
+    'that differs.',
+  ],
+};
+
 export const HOSTS: Command = {
   name: 'hosts',
   operands: '',
@@ -171,7 +193,7 @@ export const HELP: Command = {
   options: [],
 };
 
-export const COMMANDS: readonly Command[] = [BOOT, ...SCENARIO_COMMANDS, DISK, HOSTS, HELP];
+export const COMMANDS: readonly Command[] = [BOOT, ...SCENARIO_COMMANDS, REPLAY, DISK, HOSTS, HELP];
 
 export const GLOBAL_OPTIONS: readonly Option[] = [
   { name: 'help', short: 'h', help: 'show help' },

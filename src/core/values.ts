@@ -23,9 +23,15 @@ export function parseSize(flag: string, value: string): number {
   return bytes;
 }
 
+const DURATION = /^(\d+(?:\.\d+)?)(ns|us|ms|s|m)$/;
+
+export function isDuration(value: string): boolean {
+  return DURATION.test(value.trim());
+}
+
 /** @returns nanoseconds, from a number with ns, us, ms, s or m */
 export function parseDuration(flag: string, value: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ns|us|ms|s|m)$/.exec(value.trim());
+  const match = DURATION.exec(value.trim());
   const nanoseconds =
     match === null ? Number.NaN : Math.round(Number(match[1]) * DURATION_UNITS[match[2]!]!);
   if (!Number.isSafeInteger(nanoseconds))

@@ -1,5 +1,3 @@
-import type { StateStream } from '../core/state.ts';
-
 const LEFT = 0;
 const TOP = 1;
 const RIGHT = 2;
@@ -20,11 +18,6 @@ export class DirtyRectangles {
 
   get count(): number {
     return this.#count;
-  }
-
-  exchange(state: StateStream): void {
-    this.#count = state.number('count', this.#count);
-    state.array('words', this.words);
   }
 
   clear(): void {

@@ -45,13 +45,13 @@ export class Display {
   pointerY = 0;
   isPointerVisible = false;
 
+  /** Which parts have changed is the business of whoever looks: it begins with the whole. */
   exchange(state: StateStream): void {
     this.#vramGpa = state.number('vramGpa', this.#vramGpa);
     this.#vramBytes = state.number('vramBytes', this.#vramBytes);
     this.#mode = state.data('mode', this.#mode);
     this.#generation = state.number('generation', this.#generation);
     this.isTracked = state.flag('isTracked', this.isTracked);
-    state.part('dirty', () => this.dirty.exchange(state));
     const { pointer } = this;
     const shape = pointer && { ...pointer, pixels: [...pointer.pixels] };
     const restored = state.data('pointer', shape);

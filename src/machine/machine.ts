@@ -1,15 +1,13 @@
 import { createDefaultDisk } from '../boot/default-disk.ts';
 import { powerOn } from '../boot/power-on.ts';
 import { VirtualClock } from '../core/clock.ts';
-import { InputError } from '../core/errors.ts';
 import { EventGroup } from '../core/event-group.ts';
 import { EventQueue, type EventHandle } from '../core/events.ts';
-import { GuestMemory } from '../core/memory.ts';
+import type { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
 import { StateError, type StateStream } from '../core/state.ts';
 import { Trace, traceType } from '../core/trace.ts';
 import { u16, u32, u64 } from '../core/wire.ts';
-import { privateBytes } from '../cpu/state.ts';
 import type { ModelGuest } from '../guest/model.ts';
 import type { NetworkStack } from '../guest/network.ts';
 import type { StorageStack } from '../guest/storage.ts';
@@ -21,6 +19,7 @@ import { DeliveryMode } from '../hypervisor/spec/apic.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
+import { allocateMemory } from './allocate-memory.ts';
 import { Board } from './board.ts';
 import { ConsoleLine } from './console.ts';
 import { panicLine } from './crash-text.ts';
@@ -40,6 +39,7 @@ import {
   LOW_MMIO_START,
   TSC_HZ,
 } from './layout.ts';
+import { InputLog, type HostInput, type InputDone } from './inputs.ts';
 import { type AdapterConfig, MachineNetwork } from './network.ts';
 import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
@@ -116,29 +116,6 @@ function describeGuest({ host, preset, switches, x86 }: MachineConfig): string {
   return [host, preset ?? DEFAULT_PRESET, ...changes].join(' ');
 }
 
-/** Guest memory, after a collection of what dropped machines hold when the host says no at first. */
-function allocateMemory({ memoryBytes: ramBytes, processors, x86 }: MachineConfig): GuestMemory {
-  const layout = {
-    ramBytes,
-    privateBytes: x86 === undefined ? 0 : privateBytes(processors),
-    lowGapStart: LOW_MMIO_START,
-    extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
-  };
-  try {
-    return new GuestMemory(layout);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-  }
-  Bun.gc(true);
-  try {
-    return new GuestMemory(layout);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const megabytes = ramBytes / (1024 * 1024);
-    throw new InputError('memory', `this computer cannot give the guest ${megabytes} MiB of RAM`);
-  }
-}
-
 /**
  * A virtual machine. `powerOn` runs the firmware; `run` takes it forward in virtual time. The same
  * configuration, seed and disks give the same run, event for event: compare `trace.digest`.
@@ -150,6 +127,8 @@ export class Machine {
   readonly events: EventQueue;
   readonly trace: Trace;
   readonly console = new ConsoleLine();
+  /** What came in from outside. */
+  readonly inputs = new InputLog();
   readonly memory: GuestMemory;
   readonly #config: MachineConfig;
   readonly #disks: readonly BlockDevice[];
@@ -302,12 +281,23 @@ export class Machine {
     return true;
   }
 
+  /** Lets virtual time pass, or as much of it as there is before the machine stops. */
+  runFor(timeNs: number): void {
+    const endNs = this.clock.nowNs + timeNs;
+    while (this.run(endNs) === undefined);
+  }
+
   /** The host's "Reset": a new power cycle, whatever the guest is at. @returns as `powerOn` does */
   reset(): Ending | undefined {
     this.trace.emit(resetEvent);
     this.#ending = undefined;
     this.#reset();
     return this.#ending;
+  }
+
+  /** Lets something in from outside, now, and keeps it. Between two turns only. */
+  enter(input: HostInput, done?: InputDone): void {
+    this.inputs.enter(this, input, done);
   }
 
   /** How many turns were taken as the clock stands now; with its time, a point of the run. */

@@ -18,6 +18,9 @@ import { Surface } from '../fb/surface.ts';
 import { TextConsole } from '../fb/text-console.ts';
 import { readTextBuffer, renderTextBuffer } from '../fb/vga-text.ts';
 
+/** Until a guest's screen shows what the guest has written: FreeBSD draws 25 times a second. */
+export const SCREEN_SETTLE_NS = 80_000_000;
+
 const CELL_BYTES = 2;
 const CELLS = VGA_TEXT_COLUMNS * VGA_TEXT_ROWS;
 const BLANK_CELL = (DEFAULT_ATTRIBUTE << 8) | 0x20;

@@ -46,7 +46,7 @@ describe('wrong words', () => {
     [['boot', '/no/such/disk.vhdx'], 1, /^error: \/no\/such\/disk.vhdx: no such file$/m],
     [['boot', '/'], 1, /^error: \/: is a directory; a disk image was expected$/m],
     [['disk', 'create', 'x.vhd'], 2, /^error: disk: create needs --size SIZE, or --parent FILE/m],
-    [['frobnicate'], 2, /^error: frobnicate: unknown command; the commands are boot, disk,/m],
+    [['frobnicate'], 2, /^error: frobnicate: unknown command; the commands are boot, /m],
   ] as const)('%j', (argv, exitCode, line) => {
     expectLine(source.run(...argv), exitCode, line);
   });

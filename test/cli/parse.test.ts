@@ -46,7 +46,10 @@ describe('the command line', () => {
     [['boot', '--memroy', '3'], '2 --memroy: unknown flag; did you mean --memory?'],
     [['boot', '--zzzzzz'], '2 --zzzzzz: unknown flag'],
     [['bot'], '2 bot: unknown command; did you mean boot?'],
-    [['frobnicate'], '2 frobnicate: unknown command; the commands are boot, disk, hosts, help'],
+    [
+      ['frobnicate'],
+      '2 frobnicate: unknown command; the commands are boot, run, test, types, replay, disk, hosts, help',
+    ],
     [['boot', '--seed'], '2 --seed: needs a value: --seed N'],
     [['boot', '--seed='], '2 --seed: needs a value: --seed N'],
     [['boot', '--seed', '--json'], '2 --seed: needs a value: --seed N, and --json is a flag'],

@@ -1,8 +1,17 @@
 import { readKernel } from '../boot/direct.ts';
 import { InputError } from '../core/errors.ts';
-import { readHostFile } from '../machine/host-files.ts';
-import type { X86Config } from '../machine/x86-guest.ts';
-import type { KernelRequest } from './boot-options.ts';
+import { readHostFile } from './host-files.ts';
+import type { CpuMode, X86Config } from './x86-guest.ts';
+
+/** A kernel that is loaded without a boot loader, by its files. */
+export interface KernelRequest {
+  readonly path: string;
+  readonly initrds: readonly string[];
+  /** Undefined: the kernel's usual one. */
+  readonly commandLine: string | undefined;
+  readonly mode: CpuMode;
+  readonly debugExitPort: number | undefined;
+}
 
 /** The console that the serial port is, so that a boot shows something without `--append`. */
 const LINUX_COMMAND_LINE = 'console=ttyS0';

@@ -1,0 +1,32 @@
+import { InputError } from '../core/errors.ts';
+import { GuestMemory } from '../core/memory.ts';
+import { privateBytes } from '../cpu/state.ts';
+import { FRAMEBUFFER, LOW_MMIO_START } from './layout.ts';
+import type { MachineConfig } from './machine.ts';
+
+/** Guest memory, after a collection of what dropped machines hold when the host says no at first. */
+export function allocateMemory({
+  memoryBytes: ramBytes,
+  processors,
+  x86,
+}: MachineConfig): GuestMemory {
+  const layout = {
+    ramBytes,
+    privateBytes: x86 === undefined ? 0 : privateBytes(processors),
+    lowGapStart: LOW_MMIO_START,
+    extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
+  };
+  try {
+    return new GuestMemory(layout);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  Bun.gc(true);
+  try {
+    return new GuestMemory(layout);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const megabytes = ramBytes / (1024 * 1024);
+    throw new InputError('memory', `this computer cannot give the guest ${megabytes} MiB of RAM`);
+  }
+}

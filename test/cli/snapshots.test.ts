@@ -1,0 +1,74 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { MANIFEST_FILE, type BootManifest } from '../../src/machine/bundle/manifest.ts';
+import { source } from '../support/cli.ts';
+import { inFolder } from '../support/tools.ts';
+
+const MACHINE = ['-m', '64M', '--seed', '9'];
+
+function digestOf(stdout: string): string {
+  const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as { digest: string };
+  return summary.digest;
+}
+
+describe('--save and --from', () => {
+  it('in another process end with the digest of one that never stopped', () => {
+    inFolder((folder) => {
+      const straight = source.run('boot', ...MACHINE, '--json');
+      const file = join(folder, 'boot.snap');
+      const first = source.run('boot', ...MACHINE, '-q', '--until', '700ms', '--save', file);
+      expect(first.status, first.stderr).toBe(0);
+      const second = source.run('boot', '--from', file, '--json');
+      expect(second.status, second.stderr).toBe(0);
+      expect(digestOf(second.stdout)).toBe(digestOf(straight.stdout));
+      expect(second.stdout).not.toContain('"vmbus-connected"');
+    });
+  });
+
+  it('say in one line what does not fit', () => {
+    inFolder((folder) => {
+      const file = join(folder, 'no.snap');
+      writeFileSync(file, 'nothing');
+      const refused = source.run('boot', '--from', file);
+      expect([refused.status, refused.stderr]).toEqual([
+        1,
+        `error: ${file}: is no snapshot of synthvm\n`,
+      ]);
+      const clash = source.run('boot', '--from', file, '--gen', '1');
+      expect(clash.status).toBe(2);
+      expect(clash.stderr).toBe(
+        'error: --gen: goes not with --from: the snapshot has its machine in it\n',
+      );
+      const written = source.run('boot', '--write', '--save', file);
+      expect(written.status).toBe(2);
+    });
+  });
+});
+
+describe('--out and replay', () => {
+  it('have the same run again, and name the first event of another', () => {
+    inFolder((folder) => {
+      const run = source.run('boot', ...MACHINE, '-q', '--until', 'root-mounted', '--out', folder);
+      expect(run.status, run.stderr).toBe(0);
+      const again = source.run('replay', folder, '-q');
+      expect(again.stdout).toMatch(/^agrees: digest [0-9a-f]{16} over \d+ events\n$/);
+      expect(again.status).toBe(0);
+
+      const path = join(folder, MANIFEST_FILE);
+      const manifest = JSON.parse(readFileSync(path, 'utf8')) as BootManifest;
+      const machine = { ...manifest.machine, seed: '10' };
+      writeFileSync(path, JSON.stringify({ ...manifest, machine }));
+      const other = source.run('replay', folder, '-q');
+      expect(other.status).toBe(1);
+      expect(other.stdout).toMatch(/^differs: digest/);
+      expect(other.stdout).toMatch(/event 1 was .*"seedLow":9.*\n\s+now is .*"seedLow":10/);
+
+      writeFileSync(path, JSON.stringify({ ...manifest, format: 7 }));
+      const newer = source.run('replay', folder);
+      expect(newer.stderr).toBe(
+        `error: ${path}: is a bundle of format 7; this program reads format 1\n`,
+      );
+    });
+  });
+});
