@@ -116,6 +116,7 @@ function loadOperand(cpu: Cpu, linear: number, bytes: number): void {
   for (; done + 2 <= bytes; done += 2) {
     cpu.u16[(OPERAND_BUFFER + done) >> 1] = readMemory(cpu, along(cpu, linear, done), 2);
   }
+  if (done < bytes) cpu.u8[OPERAND_BUFFER + done] = readMemory(cpu, along(cpu, linear, done), 1);
 }
 
 function storeOperand(cpu: Cpu, linear: number, bytes: number): void {
@@ -134,10 +135,10 @@ function along(cpu: Cpu, linear: number, distance: number): number {
   return sum >= TWO_32 && (cpu.mode & Mode.long) === 0 ? sum - TWO_32 : sum;
 }
 
-function registerPlace({ kind, register }: BoundOperand): number {
+function registerPlace({ kind, register, isHighByte }: BoundOperand): number {
   switch (kind) {
     case OperandKind.general:
-      return GPR + 8 * register;
+      return GPR + 8 * register + (isHighByte ? 1 : 0);
     case OperandKind.xmm:
       return XMM + 16 * register;
     case OperandKind.mmx:
@@ -150,8 +151,9 @@ function registerPlace({ kind, register }: BoundOperand): number {
 /** What `floatInstructions` has as the third operand. */
 function argumentOf(cpu: Cpu, row: Encoding, insn: Instruction): number {
   if (row.unit === 'sse') {
-    if (row.operands.at(-1)!.letter === 'I') return insn.immediate;
-    return insn.operandSize === 8 ? 8 : 4;
+    const isWide = insn.operandSize === 8;
+    if (row.operands.at(-1)!.letter === 'I') return insn.immediate | (isWide ? 0x100 : 0);
+    return isWide ? 8 : 4;
   }
   let argument = ((insn.opcode & 7) << 8) | (insn.modRm & 0xff);
   if (insn.operandSize === 2) argument |= Layout.words;

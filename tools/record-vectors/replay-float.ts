@@ -1,9 +1,10 @@
-/** Runs recorded vectors through the floating point functions, as the processor's core would. */
+/** Runs recorded vectors through the functions of float/ and simd/, as the processor's core would. */
 import { Decoder } from '../../src/cpu/decode/decode.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
 import { FloatContext } from '../../src/cpu/float/context.ts';
 import { floatInstruction, floatInstructions } from '../../src/cpu/float/instructions.ts';
 import { FloatTransfer, GPR, MXCSR, X87 } from '../../src/cpu/state.ts';
+import { Layout } from '../../src/cpu/float/x87/control.ts';
 import { type Encoding, type Operand, Trait } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
 import { DATA_ADDRESS, DATA_BYTES, FLAG_MASK } from './state.ts';
@@ -13,15 +14,19 @@ import type { Vector } from './vectors.ts';
 const DATA = 0x1000;
 const TOTAL_BYTES = 0x2000;
 const GENERAL_PROTECTION = 13;
+/** REX.W of PCMPESTRI, beside its immediate. */
+const LONG_LENGTHS = 0x100;
+
 export class FloatReplay {
   readonly insn = new Instruction();
   row: Encoding = encodings()[0]!;
   readonly #decoder = new Decoder(BASE_FEATURES);
   readonly #u8 = new Uint8Array(TOTAL_BYTES);
+  readonly #words = new Uint32Array(this.#u8.buffer);
   readonly #view = new DataView(this.#u8.buffer);
   readonly #context = new FloatContext({
     u8: this.#u8,
-    u32: new Uint32Array(this.#u8.buffer),
+    u32: this.#words,
     view: this.#view,
   });
 
@@ -47,11 +52,12 @@ export class FloatReplay {
     const memory = row.operands.some(({ letter }) => letter === 'M') ? this.#memory(vector) : 0;
     let destination = first === undefined ? 0 : this.#operand(first, vector);
     let source = second === undefined ? destination : this.#operand(second, vector);
-    let argument = row.operands.some(({ letter }) => letter === 'I')
-      ? insn.immediate
-      : insn.operandSize === 8
-        ? 8
-        : 4;
+    let argument = insn.operandSize === 8 ? 8 : 4;
+    if (row.operands.some(({ letter }) => letter === 'I')) {
+      argument = insn.immediate | (insn.operandSize === 8 ? LONG_LENGTHS : 0);
+    } else if (row.unit === 'general') {
+      argument = insn.operandSize === 2 ? Layout.words : insn.operandSize === 8 ? Layout.wide : 0;
+    }
     if (x87) {
       destination = memory;
       source = row.feature === 'x87cmov' ? vector.before.eflags : memory;
@@ -66,7 +72,7 @@ export class FloatReplay {
     return before.gpr[2 * this.insn.base]! + this.insn.displacement - DATA_ADDRESS + DATA;
   }
 
-  #operand({ letter }: Operand, vector: Vector): number {
+  #operand({ letter, size }: Operand, vector: Vector): number {
     const { insn } = this;
     switch (letter) {
       case 'V':
@@ -81,8 +87,11 @@ export class FloatReplay {
       case 'Q':
       case 'N':
         return insn.rm < 0 ? this.#memory(vector) : this.#context.physical(insn.rm & 7);
-      case 'E':
-        return insn.rm < 0 ? this.#memory(vector) : GPR + 8 * insn.rm;
+      case 'E': {
+        if (insn.rm < 0) return this.#memory(vector);
+        const isHighByte = size === 'b' && insn.rex === 0 && insn.rm >= 4;
+        return GPR + 8 * insn.rm - (isHighByte ? 31 : 0);
+      }
       case 'M':
         return this.#memory(vector);
       default:
@@ -154,9 +163,10 @@ export class FloatReplay {
         after.eflags & touched & FLAG_MASK,
       );
     }
-    for (let i = 0; i < DATA_BYTES; i++) {
-      if (this.#u8[DATA + i] !== after.memory[i])
-        check(`memory ${i.toString(16)}`, this.#u8[DATA + i]!, after.memory[i]!);
+    const memory = new Uint32Array(after.memory.buffer);
+    for (let i = 0; i < DATA_BYTES / 4; i++) {
+      const word = this.#words[DATA / 4 + i]!;
+      if (word !== memory[i]) check(`memory ${(4 * i).toString(16)}`, word, memory[i]!);
     }
     return wrong;
   }

@@ -43,6 +43,8 @@ export class FloatContext {
   /** A binary32 number and its bits. */
   readonly single = new Float32Array(1);
   readonly singleBits = new Int32Array(this.single.buffer);
+  /** The same for the elements of integer vectors. */
+  readonly words = new Int32Array(8);
   /** Results of all lanes, until none of them can fault any more. */
   readonly lanes = new Int32Array(4);
 

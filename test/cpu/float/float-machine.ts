@@ -5,6 +5,7 @@ import { FloatContext } from '../../../src/cpu/float/context.ts';
 import { floatInstruction } from '../../../src/cpu/float/instructions.ts';
 import {
   FloatTransfer,
+  GPR,
   MXCSR,
   OPERAND_BUFFER,
   RIP,
@@ -47,6 +48,12 @@ export class FloatMachine {
     const source = rm < 0 ? OPERAND_BUFFER : this.context.xmm(rm);
     const destination = bytes.includes('0f ae') ? OPERAND_BUFFER : this.context.xmm(reg);
     return floatInstruction(this.context, row, destination, source, argument);
+  }
+
+  /** Executes CRC32 from the operand buffer. @param layout bits of `Layout` */
+  general(bytes: string, layout: number): void {
+    const { row, reg } = this.#decode(bytes, 64);
+    floatInstruction(this.context, row, GPR + 8 * reg, OPERAND_BUFFER, layout);
   }
 
   /** Pushes an extended number, written as in {@link top}. */
