@@ -152,7 +152,15 @@ function addSysctls(startup: Startup): void {
   kernel.addSysctl('kern.eventtimer.choice', () =>
     kernel.eventTimers.map(({ name, quality }) => `${name}(${quality})`).join(' '),
   );
-  kernel.addSysctl('kern.eventtimer.timer', () => kernel.callouts.timer?.name ?? '');
+  kernel.addSysctl(
+    'kern.eventtimer.timer',
+    () => kernel.callouts.timer?.name ?? '',
+    (name) => {
+      const timer = kernel.eventTimers.find((one) => one.name === name);
+      if (timer !== undefined) kernel.callouts.use(timer);
+      return timer !== undefined;
+    },
+  );
   kernel.addSysctl('kern.hz', () => String(kernel.hz));
   kernel.addSysctl('kern.osrelease', () => startup.release);
   kernel.addSysctl('kern.ostype', () => 'FreeBSD');

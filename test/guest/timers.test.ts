@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Run } from '../../scenarios/support/run.ts';
 import { TestMachine } from './support/machine.ts';
 import type { TestOptions } from './support/machine.ts';
 
@@ -175,5 +176,64 @@ describe('timecounters', () => {
       profile: { features: [0x2c74, 0x30, 0, 0xbed7b2] },
     }).boot();
     expect(machine.console).not.toContain('Timecounter "Hyper-V"');
+  });
+});
+
+describe('event timers of the board', () => {
+  it.each([
+    [1, 'Hyper-V(1000) LAPIC(100) i8254(100) RTC(0)'],
+    [2, 'Hyper-V(1000) LAPIC(100) RTC(0)'],
+  ] as const)('are those of FreeBSD on Generation %i', (generation, choice) => {
+    const run = new Run({ generation }).boot().login();
+    expect(run.type('sysctl kern.eventtimer.choice')).toContain(
+      `kern.eventtimer.choice: ${choice}\n`,
+    );
+    const counters = run.type('sysctl kern.timecounter.choice');
+    expect(counters.includes('i8254(0)')).toBe(generation === 1);
+  });
+
+  it.each([
+    ['RTC', 'irq8: atrtc0', 0.06],
+    ['i8254', 'irq0: attimer0', 0.01],
+    ['LAPIC', 'cpu0:timer', 0.01],
+  ] as const)('%s drives the kernel’s time-outs, by its own interrupt', (name, counter, lateS) => {
+    const run = new Run({ generation: 1 }).boot().login();
+    run.type(`sysctl kern.eventtimer.timer=${name}`);
+    const { kernel } = run;
+    const count = (): number =>
+      kernel.interrupts.counters().find((one) => one.name === counter)?.total ?? 0;
+    const before = count();
+    const startNs = run.nowNs;
+    let endNs = Infinity;
+    kernel.spawn('sleeper', function* () {
+      yield* kernel.tsleep({}, 0.25e9);
+      endNs = run.nowNs;
+    });
+    run.forSeconds(1);
+    const tookS = (endNs - startNs) / 1e9;
+    expect(tookS).toBeGreaterThanOrEqual(0.25);
+    expect(tookS).toBeLessThan(0.25 + lateS);
+    expect(count()).toBeGreaterThan(before);
+    run.type('sysctl kern.eventtimer.timer=Hyper-V');
+    const after = count();
+    run.forSeconds(1);
+    expect(count(), 'it is off when another is in use').toBe(after);
+  });
+});
+
+describe('sysctls of channels', () => {
+  it('show processor, monitor and both rings of every open channel, sub-channels below', () => {
+    const run = new Run({ processors: 2, networkAdapters: 1 }).boot().login();
+    const text = run.type('sysctl dev.hn.0.channel');
+    const state = /intrcnt:\d+ rindex:\d+ windex:\d+ imask:0 psndsz:0 fvalue:1 ravail:0 wavail:\d+/;
+    expect(text).toMatch(/^dev\.hn\.0\.channel\.\d+\.cpu: \d$/m);
+    expect(text).toMatch(/^dev\.hn\.0\.channel\.\d+\.mnf: 1$/m);
+    for (const ring of ['rx', 'tx']) {
+      const line = text.split('\n').find((one) => one.includes(`.br.${ring}.state:`));
+      expect(line).toMatch(state);
+    }
+    expect(text).toMatch(/^dev\.hn\.0\.channel\.\d+\.sub\.1\.chanid: \d+$/m);
+    expect(text).toMatch(/^dev\.hn\.0\.channel\.\d+\.sub\.1\.br\.rx\.state: /m);
+    expect(run.type('sysctl dev.hvkvp.0.channel')).toMatch(/\.cpu: 0$/m);
   });
 });

@@ -22,6 +22,7 @@ import { VmBus } from '../vmbus/bus.ts';
 import { enableHypercalls } from '../vmbus/synic.ts';
 import { createVirtualTerminal, type VirtualTerminal } from '../vt/virtual-terminal.ts';
 import { AcpiTables } from './acpi.ts';
+import { attachClockDevices } from './clock-devices.ts';
 import { announceBuses, announceSerial, announceSmallDevices, announceTables } from './announce.ts';
 import type { Madt } from './acpi.ts';
 import type { FirmwareFacts } from './firmware.ts';
@@ -257,15 +258,30 @@ export class Startup {
   #routeConsole(): void {
     const { kernel } = this;
     if (kernel.ioApic === undefined || !kernel.console.isPresent) return;
-    const interrupt = this.#madt?.overrides.get(COM1_IRQ) ?? COM1_IRQ;
-    const vector = Vector.ioFirst + interrupt;
-    kernel.interrupts.install(
-      vector,
-      () => `irq${interrupt}: uart0`,
-      () => kernel.console.receive((byte) => kernel.userland.typed(byte)),
+    this.routeIsa(COM1_IRQ, 'uart0', () =>
+      kernel.console.receive((byte) => kernel.userland.typed(byte)),
     );
-    kernel.ioApic.route(interrupt, vector, kernel.hardwareOf(0).index);
     kernel.console.enableInput();
+  }
+
+  /** Sends an ISA interrupt to processor 0. @param device as `vmstat -i` shows it */
+  routeIsa(irq: number, device: string, handler: () => void): void {
+    const { kernel } = this;
+    const interrupt = this.#isaInterrupt(irq);
+    const vector = Vector.ioFirst + interrupt;
+    if (kernel.interrupts.isFree(vector)) {
+      kernel.interrupts.install(vector, () => `irq${irq}: ${device}`, handler);
+    }
+    kernel.ioApic?.route(interrupt, vector, kernel.hardwareOf(0).index);
+  }
+
+  maskIsa(irq: number): void {
+    this.kernel.ioApic?.mask(this.#isaInterrupt(irq));
+  }
+
+  /** The global system interrupt that an ISA interrupt is wired to. */
+  #isaInterrupt(irq: number): number {
+    return this.#madt?.overrides.get(irq) ?? irq;
   }
 
   /** INIT, then SIPI twice, as the multiprocessor specification wants it. */
@@ -315,6 +331,7 @@ export class Startup {
       }
     }
     yield PROBE_NS;
+    attachClockDevices(this);
     announceTables(this);
     const where = yield* announceBuses(this, this.#options.pciDrivers);
     yield PROBE_NS;
@@ -401,10 +418,8 @@ export class Startup {
     if (hasBus) kernel.printf('vmbus0: <Vmbus Devices> on motherboard\n');
     announceTables(this);
     yield PROBE_NS;
+    attachClockDevices(this);
     if (firmware.generation === 1) {
-      kernel.printf('attimer0: <AT timer> port 0x40-0x43 irq 0 on acpi0\n');
-      this.addTimecounter(i8254Counter(kernel));
-      kernel.printf('Event timer "i8254" frequency 1193182 Hz quality 100\n');
       kernel.printf('pcib0: <ACPI Host-PCI bridge> port 0xcf8-0xcff on acpi0\n');
       kernel.printf('pci0: <ACPI PCI bus> on pcib0\n');
       yield* attachPciBus(kernel, this.#options.pciDrivers);

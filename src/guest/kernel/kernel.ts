@@ -282,6 +282,15 @@ export class Kernel implements KernelApi {
     if (write !== undefined) this.writableSysctls.set(name, write);
   }
 
+  /** Takes away what is below a node. */
+  removeSysctls(node: string): void {
+    for (const name of this.sysctls.keys()) {
+      if (!name.startsWith(`${node}.`)) continue;
+      this.sysctls.delete(name);
+      this.writableSysctls.delete(name);
+    }
+  }
+
   addCommand(command: ShellCommand): void {
     this.commands.push(command);
   }

@@ -1,5 +1,13 @@
 /** The devices that can interrupt the model guest after a time: LAPIC, i8254, Hyper-V. */
 import { NS_PER_REFERENCE_TICK, NS_PER_SECOND } from '../../core/clock.ts';
+import {
+  RTC_CRYSTAL_HZ,
+  RTC_DATA_PORT,
+  RTC_INDEX_PORT,
+  RtcRegister,
+  StatusA,
+  StatusB,
+} from '../../devices/rtc/spec.ts';
 import { ApicRegister, LVT_MASKED } from '../../hypervisor/spec/apic.ts';
 import { Msr } from '../../hypervisor/spec/msrs.ts';
 import { TIMER_AUTO_ENABLE, TIMER_ENABLED, TIMER_SINT_SHIFT } from '../../hypervisor/spec/synic.ts';
@@ -61,6 +69,12 @@ export class LapicTimer implements EventTimer {
   }
 }
 
+/** The interrupt of an ISA device, which is off while its timer is not in use. */
+export interface IsaInterrupt {
+  enable(): void;
+  disable(): void;
+}
+
 /** Counter 0 of the i8254 in mode 0: an interrupt at terminal count. One for all processors. */
 export class PitTimer implements EventTimer {
   readonly name = 'i8254';
@@ -68,12 +82,15 @@ export class PitTimer implements EventTimer {
   readonly frequencyHz = I8254_HZ;
   readonly isPerProcessor = false;
   readonly #hardware: Hardware;
+  readonly #interrupt: IsaInterrupt;
 
-  constructor(hardware: Hardware) {
+  constructor(hardware: Hardware, interrupt: IsaInterrupt) {
     this.#hardware = hardware;
+    this.#interrupt = interrupt;
   }
 
   start(delayNs: number): void {
+    this.#interrupt.enable();
     const count = Math.min(0xffff, Math.max(1, Math.ceil((delayNs * I8254_HZ) / NS_PER_SECOND)));
     this.#hardware.out8(PIT_MODE, 0x30);
     this.#hardware.out8(PIT_COUNTER0, count & 0xff);
@@ -82,10 +99,63 @@ export class PitTimer implements EventTimer {
 
   /** Back to the free-running rate generator that the timecounter needs. */
   stop(): void {
+    this.#interrupt.disable();
     this.#hardware.out8(PIT_MODE, 0x34);
     this.#hardware.out8(PIT_COUNTER0, 0);
     this.#hardware.out8(PIT_COUNTER0, 0);
   }
+}
+
+/** Rate 3 is 8192 interrupts a second, and each one up is half of it: rate 15 is two. */
+const RTC_FASTEST = 3;
+const RTC_SLOWEST = 15;
+
+/** The battery clock's periodic interrupt, at powers of two a second. One for all processors. */
+export class RtcTimer implements EventTimer {
+  readonly name = 'RTC';
+  readonly quality = 0;
+  readonly frequencyHz = RTC_CRYSTAL_HZ;
+  readonly isPerProcessor = false;
+  readonly #hardware: Hardware;
+  readonly #interrupt: IsaInterrupt;
+  #rate = 0;
+
+  constructor(hardware: Hardware, interrupt: IsaInterrupt) {
+    this.#hardware = hardware;
+    this.#interrupt = interrupt;
+  }
+
+  /** The longest period that is no longer than the delay; what comes too early is waited for again. */
+  start(delayNs: number): void {
+    this.#interrupt.enable();
+    let rate = RTC_SLOWEST;
+    while (rate > RTC_FASTEST && periodNs(rate) > delayNs) rate -= 1;
+    if (rate === this.#rate) return;
+    this.#rate = rate;
+    this.#write(RtcRegister.statusA, StatusA.dividerRunning | rate);
+    this.#write(RtcRegister.statusB, StatusB.hours24 | StatusB.periodicInterrupt);
+  }
+
+  stop(): void {
+    this.#rate = 0;
+    this.#write(RtcRegister.statusB, StatusB.hours24);
+    this.#interrupt.disable();
+  }
+
+  /** Register C has to be read before the next interrupt comes. */
+  acknowledge(): void {
+    this.#hardware.out8(RTC_INDEX_PORT, RtcRegister.statusC);
+    this.#hardware.in8(RTC_DATA_PORT);
+  }
+
+  #write(register: number, value: number): void {
+    this.#hardware.out8(RTC_INDEX_PORT, register);
+    this.#hardware.out8(RTC_DATA_PORT, value);
+  }
+}
+
+function periodNs(rate: number): number {
+  return (2 ** (rate - 1) * NS_PER_SECOND) / RTC_CRYSTAL_HZ;
 }
 
 /** Message source of the timer: SINT 4, beside VMBus's SINT 2 (FreeBSD's vmbus_et). */

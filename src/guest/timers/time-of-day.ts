@@ -12,10 +12,16 @@ export class TimeOfDay {
   readonly #hardware: Hardware;
   readonly #uptimeNs: () => number;
   #bootUs = 0;
+  #hasBatteryClock = false;
 
   constructor(hardware: Hardware, uptimeNs: () => number) {
     this.#hardware = hardware;
     this.#uptimeNs = uptimeNs;
+  }
+
+  /** Whether `readBatteryClock` found one. */
+  get hasBatteryClock(): boolean {
+    return this.#hasBatteryClock;
   }
 
   get nowUs(): number {
@@ -29,6 +35,7 @@ export class TimeOfDay {
   /** Takes the time of the battery clock, which knows whole seconds. @returns false without one */
   readBatteryClock(): boolean {
     if (this.#register(RtcRegister.statusA) === ABSENT) return false;
+    this.#hasBatteryClock = true;
     const isBinary = (this.#register(RtcRegister.statusB) & StatusB.binary) !== 0;
     const value = (register: number): number => {
       const raw = this.#register(register);

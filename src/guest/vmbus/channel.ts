@@ -78,6 +78,8 @@ export class Channel implements GuestChannel {
   /** Signals of new packets. */
   signals = 0;
   interrupts = 0;
+  /** Node of its sysctls, '' for none. */
+  #sysctls = '';
 
   constructor(offer: ChannelOffer, host: ChannelHost) {
     this.offer = offer;
@@ -122,6 +124,7 @@ export class Channel implements GuestChannel {
     if (status === 0) {
       if (!isEarly) this.#takeEvents();
       kernel.bootverbose(`vmbus0: chan${this.id} opened\n`);
+      this.#addSysctls();
       return 0;
     }
     this.isOpen = false;
@@ -129,6 +132,22 @@ export class Channel implements GuestChannel {
     yield* this.disconnectGpadl(this.#ringGpadl);
     this.#freeRings();
     return status;
+  }
+
+  /** dev.NAME.UNIT.channel.ID, with the sub-channels of a primary below it (vmbus_chan.c). */
+  #addSysctls(): void {
+    const kernel = this.#kernel;
+    const { device } = this;
+    if (device === undefined || kernel.isLegacy) return;
+    const { subChannelIndex } = this.offer;
+    const root = `dev.${device.driverName}.${device.unit}.channel.${device.channel.id}`;
+    const node = subChannelIndex === 0 ? root : `${root}.sub.${subChannelIndex}`;
+    this.#sysctls = node;
+    if (subChannelIndex > 0) kernel.addSysctl(`${node}.chanid`, () => String(this.id));
+    kernel.addSysctl(`${node}.cpu`, () => String(this.processor));
+    kernel.addSysctl(`${node}.mnf`, () => (this.offer.isMonitored ? '1' : '0'));
+    kernel.addSysctl(`${node}.br.rx.state`, () => this.ringState('rx'));
+    kernel.addSysctl(`${node}.br.tx.state`, () => this.ringState('tx'));
   }
 
   #takeEvents(): void {
@@ -213,6 +232,7 @@ export class Channel implements GuestChannel {
     for (const channel of this.subChannels) yield* channel.close();
     if (!this.isOpen) return;
     this.isOpen = false;
+    this.#kernel.removeSysctls(this.#sysctls);
     this.#host.unmapChannel(this);
     const { fields, bytes } = build(wire.CloseChannel, MessageType.closeChannel);
     fields.channelId = this.id;
