@@ -89,6 +89,8 @@ export interface CpuHost {
   arithmeticFlags(): number;
   /** Brings the virtual clock to the instruction that executes. Call before time matters. */
   syncClock(): void;
+  /** Instructions that may still retire in this turn, the one in progress included. */
+  readonly left: number;
   /** Something outside may have changed what is due next (device, timer, interrupt): look again soon. */
   recheck(): void;
   /**
@@ -121,6 +123,8 @@ export class Cpu {
    * RIP stays, and the instruction retires later.
    */
   isRepeating = false;
+  /** `host.left` when STI last opened its shadow, which is over once two more have retired. */
+  stiLeft = 0;
 
   constructor(memory: GuestMemory, vp: PartitionProcessor) {
     this.memory = memory;

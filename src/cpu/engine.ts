@@ -121,14 +121,27 @@ class X86Engine implements ProcessorEngine, CpuHost {
       this.#isRunning = true;
       try {
         if ((cpu.activity & SHADOW) !== 0 || needsStepping(cpu)) this.#step();
-        else clock.set(nowNs + this.#executor.run(left));
+        else {
+          const retired = this.#executor.run(left);
+          clock.set(nowNs + retired);
+          this.#endShadow(left - retired);
+        }
       } catch (thrown) {
         if (!(thrown instanceof CpuException)) throw thrown;
         this.syncClock();
+        this.#endShadow(this.#executor.left);
         deliverException(cpu, thrown);
       } finally {
         this.#isRunning = false;
       }
+    }
+  }
+
+  /** An interrupt shadow that opened within a run is over when another instruction has retired. */
+  #endShadow(left: number): void {
+    const cpu = this.#cpu;
+    if ((cpu.activity & Activity.stiShadow) !== 0 && left < cpu.stiLeft - 1) {
+      cpu.activity &= ~Activity.stiShadow;
     }
   }
 
@@ -206,6 +219,10 @@ class X86Engine implements ProcessorEngine, CpuHost {
   }
 
   // --- CpuHost
+
+  get left(): number {
+    return this.#executor.left;
+  }
 
   arithmeticFlags(): number {
     return this.#executor.arithmeticFlags();

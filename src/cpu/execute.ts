@@ -36,6 +36,8 @@ import {
 const BUDGET_WORD = BUDGET >> 2;
 const CACHE_WORDS = (JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes) >> 2;
 const HALF_WORDS = CACHE_WORDS >> 1;
+/** Entries that are remembered one by one, so that forgetting them is quick. */
+const MAX_REMEMBERED = 2048;
 
 /** Thrown from a store to decoded code: the instruction is to execute again, alone. */
 const RESTART = { restart: true };
@@ -70,6 +72,9 @@ export class Executor {
   #isAsked = false;
   #isCalling = false;
   #isStepping = false;
+  /** Words where the lower half of the jump cache has entries. */
+  readonly #lower = new Uint32Array(MAX_REMEMBERED);
+  #lowerCount = 0;
   /** The upper half of the jump cache has entries for pages that are not global. */
   #hasLocalUpper = false;
 
@@ -131,9 +136,18 @@ export class Executor {
   /** @param isAll also the entries for global pages */
   flushJumpCache(isAll: boolean): void {
     const first = JUMP_CACHE >> 2;
-    const words = isAll || this.#hasLocalUpper ? CACHE_WORDS : HALF_WORDS;
-    this.#u32.fill(0, first, first + words);
-    if (words === CACHE_WORDS) this.#hasLocalUpper = false;
+    if (isAll || this.#hasLocalUpper) {
+      this.#u32.fill(0, first + HALF_WORDS, first + CACHE_WORDS);
+      this.#hasLocalUpper = false;
+    }
+    if (this.#lowerCount > MAX_REMEMBERED) this.#u32.fill(0, first, first + HALF_WORDS);
+    else {
+      for (let index = 0; index < this.#lowerCount; index += 1) {
+        const entry = this.#lower[index]!;
+        this.#u32.fill(0, entry, entry + (JumpCacheEntry.bytes >> 2));
+      }
+    }
+    this.#lowerCount = 0;
   }
 
   hasCode(position: number): boolean {
@@ -282,7 +296,7 @@ export class Executor {
     this.#withRoom(() => {
       if (reason === Exit.hot) {
         const hot = this.cache.byRecord(argument);
-        if (hot !== undefined) this.cache.compile(hot);
+        if (hot !== undefined) this.cache.heat(hot);
       }
       const block = this.cache.find(this.cpu, false);
       if (reason === Exit.link) this.cache.link(argument, block);
@@ -298,6 +312,10 @@ export class Executor {
     if (isUpper && !this.#isGlobal()) this.#hasLocalUpper = true;
     const index = ((low ^ (low >>> 12)) & (HALF_ENTRIES - 1)) + (isUpper ? HALF_ENTRIES : 0);
     const entry = (JUMP_CACHE + index * JumpCacheEntry.bytes) >> 2;
+    if (!isUpper) {
+      if (this.#lowerCount < MAX_REMEMBERED) this.#lower[this.#lowerCount] = entry;
+      this.#lowerCount += 1;
+    }
     this.#u32[entry] = low;
     this.#u32[entry + 1] = high ^ this.#u32[(MODE_SALT >> 2) + 1]!;
     this.#u32[entry + (JumpCacheEntry.tableIndex >> 2)] = block.tableIndex;
@@ -419,7 +437,7 @@ export class Executor {
     callInstruction(cpu, bound);
     this.#isCalling = false;
     const { isRepeating } = cpu;
-    const leaves = isRepeating || this.#isAsked || cpu.mode !== mode || endsBlock(bound.row);
+    const leaves = isRepeating || this.#isAsked || cpu.mode !== mode || endsBlock(bound);
     if (!leaves) {
       if (isTier1) {
         this.#u32[RIP >> 2] = startLow;

@@ -188,11 +188,11 @@ export const STATE_BYTES = TLB + 2 * TLB_BANK_BYTES;
 
 /** Jump cache: entries of 16 bytes by bits of RIP: i64 tag, i32 table index, i32 parameter. */
 export const JUMP_CACHE = 0x1_2000;
-export const JUMP_CACHE_ENTRIES = 4096;
+export const JUMP_CACHE_ENTRIES = 32_768;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = 0x2_2000;
+export const CODE_ARENA = 0x9_2000;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

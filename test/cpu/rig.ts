@@ -76,6 +76,7 @@ export function cpuRig(): Rig {
     arithmeticFlags: () => {
       throw new Error('no lazy flags here');
     },
+    left: 0,
     syncClock: () => {
       calls.syncClock += 1;
     },

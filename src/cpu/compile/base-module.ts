@@ -23,7 +23,7 @@ import { CodeBuffer } from '../wasm/code.ts';
 import { type FunctionBody, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
-import { HALF_ENTRIES, TableIndex } from './table-index.ts';
+import { HALF_ENTRIES, HALF_SHIFT, TableIndex } from './table-index.ts';
 
 const SIZES: readonly Size[] = [1, 2, 4, 8];
 const FLAG_FUNCTIONS = kindWord(FlagKind.given, 8) + 1;
@@ -96,7 +96,7 @@ function dispatch(): FunctionBody {
     out.i32Const(4);
     out.byte(Op.i32Shl);
     out.get(rip);
-    out.i64Const(48, 0);
+    out.i64Const(HALF_SHIFT, 0);
     out.byte(Op.i64ShrU);
     out.byte(Op.i32WrapI64);
     out.i32Const(HALF_ENTRIES * JumpCacheEntry.bytes);

@@ -4,6 +4,8 @@ import type { BoundInstruction } from '../semantics/bind.ts';
 export interface Block {
   /** Position of the first byte in the linear memory. */
   readonly position: number;
+  /** Of its page; see {@link CodePage.key}. -1: not kept. */
+  readonly key: number;
   /** Position of the page where the last instruction ends, if that is another one, or -1. */
   readonly second: number;
   /** See mode.ts. */

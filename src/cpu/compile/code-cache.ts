@@ -28,8 +28,14 @@ const MAX_BLOCK = 48;
 /** Nodes that the longest meaning may need. */
 const MAX_NODES = 600;
 /** Blocks that are compiled together when one of them is hot. */
-const MAX_BATCH = 48;
+const MAX_BATCH = 192;
+/** As many hot blocks wait for each other. */
+const MIN_BATCH = 32;
+/** Further entries after which a block waits no longer. */
+const PATIENCE = 500;
 const SLOT_BYTES = 8;
+/** All function instructions share one handler. */
+const CALL_KEY = -1;
 const TABLE_GROWTH = 4096;
 /** Of a block that is not to be entered any more: more than any budget. */
 const NEVER = 0x7fff_ffff;
@@ -60,7 +66,7 @@ export class CodeCache {
   readonly #pages = new Map<number, CodePage>();
   readonly #byRecord = new Map<number, Block>();
   readonly #bySlot = new Map<number, { block: Block; distance: number }>();
-  readonly #handlers = new Map<string, number>();
+  readonly #handlers = new Map<number, number>();
   /** Instructions that are functions, by the number in their records. */
   readonly calls: BoundInstruction[] = [];
   readonly #view: DataView;
@@ -74,16 +80,21 @@ export class CodeCache {
   /** Bodies of handlers that were made but are not in the table yet. */
   #pendingHandlers: FunctionBody[] = [];
   #pendingFirst = 0;
+  /** Hot blocks that wait to be compiled together. */
+  readonly #queue = new Set<Block>();
   #arena = CODE_ARENA + SCRATCH_BYTES;
   #nextIndex = FIRST_FREE_INDEX;
   /** Counts the times that everything was dropped. */
   generation = 0;
+  readonly #batch: number;
   compiledBlocks = 0;
   decodedBlocks = 0;
   invalidations = 0;
 
   constructor(options: CodeCacheOptions) {
     this.#options = options;
+    // Where each block is compiled at once, that is what is asked for.
+    this.#batch = options.threshold === 1 ? 1 : MIN_BATCH;
     this.#view = new DataView(options.memory.buffer);
     this.#u8 = new Uint8Array(options.memory.buffer);
   }
@@ -160,7 +171,7 @@ export class CodeCache {
       instructions.push(bound);
       distances.push(at - position);
       at += length;
-      if (endsBlock(bound.row) || at >= pageEnd) break;
+      if (endsBlock(bound) || at >= pageEnd) break;
     }
     return this.#enter(cpu, {
       position,
@@ -193,9 +204,10 @@ export class CodeCache {
 
   #enter(
     cpu: Cpu,
-    found: Pick<Block, 'position' | 'second' | 'mode' | 'instructions' | 'distances' | 'bytes'> & {
-      readonly key: number;
-    },
+    found: Pick<
+      Block,
+      'position' | 'second' | 'mode' | 'instructions' | 'distances' | 'bytes' | 'key'
+    >,
   ): Block {
     const { position, second, instructions, bytes, key } = found;
     const isKept = key >= 0;
@@ -241,7 +253,7 @@ export class CodeCache {
     if (second >= 0) {
       const page = this.#page(cpu, second);
       page.mark(0, bytes - first);
-      page.blocks.set(-1 - record, block);
+      page.blocks.set(secondKey(record), block);
     }
     return block;
   }
@@ -273,7 +285,7 @@ export class CodeCache {
   // --- tier 0
 
   #handlerOf(bound: BoundInstruction, isCall: boolean): number {
-    const key = isCall ? 'call' : handlerKey(bound);
+    const key = isCall ? CALL_KEY : handlerKey(bound);
     const known = this.#handlers.get(key);
     if (known !== undefined) return known;
     const builder = this.#handlerBuilder;
@@ -324,18 +336,39 @@ export class CodeCache {
 
   // --- tier 1
 
-  /** Compiles a hot block, and with it the warm ones of its page. */
-  compile(hot: Block): void {
-    const page = this.#pages.get(hot.position >>> 12);
-    const batch: Block[] = [hot];
+  /**
+   * A block has reached its threshold. It waits for others, since a module costs more than a function;
+   * one that comes back for the second time does not wait any longer.
+   */
+  heat(block: Block): void {
+    const isAgain = this.#queue.has(block);
+    this.#queue.add(block);
+    const count = this.#view.getUint32(block.record + HeadField.count, true);
+    this.#view.setUint32(block.record + HeadField.threshold, count + PATIENCE, true);
+    if (!isAgain && this.#queue.size < this.#batch) return;
+    const batch = new Set<Block>();
+    for (const hot of this.#queue) {
+      if (hot.isDead || hot.tableIndex !== TableIndex.enterRecord) continue;
+      batch.add(hot);
+      this.#addWarm(hot, batch);
+    }
+    this.#queue.clear();
+    if (batch.size > 0) this.#compile([...batch]);
+  }
+
+  /** The blocks of a page that will soon be hot too. */
+  #addWarm(hot: Block, batch: Set<Block>): void {
     const warm = this.#options.threshold >> 2;
-    for (const block of page?.blocks.values() ?? []) {
-      if (batch.length >= MAX_BATCH) break;
-      if (block === hot || block.isDead || block.tableIndex !== TableIndex.enterRecord) continue;
+    for (const block of this.#pages.get(hot.position >>> 12)?.blocks.values() ?? []) {
+      if (batch.size >= MAX_BATCH) return;
+      if (block.isDead || block.tableIndex !== TableIndex.enterRecord) continue;
       const threshold = this.#view.getUint32(block.record + HeadField.threshold, true);
       const count = this.#view.getUint32(block.record + HeadField.count, true);
-      if (threshold !== 0 && count >= warm && block.mode === hot.mode) batch.push(block);
+      if (threshold !== 0 && count >= warm && block.mode === hot.mode) batch.add(block);
     }
+  }
+
+  #compile(batch: readonly Block[]): void {
     const bodies: FunctionBody[] = [];
     const slots: { slot: number; block: Block; distance: number }[] = [];
     for (const block of batch) bodies.push(this.#compileOne(block, slots));
@@ -442,7 +475,8 @@ export class CodeCache {
       if (position < 0) continue;
       const page = this.#pages.get(position >>> 12);
       if (page === undefined) continue;
-      for (const [key, other] of page.blocks) if (other === block) page.blocks.delete(key);
+      const key = position === block.position ? block.key : secondKey(block.record);
+      if (page.blocks.get(key) === block) page.blocks.delete(key);
     }
   }
 
@@ -457,10 +491,16 @@ export class CodeCache {
     this.#pages.clear();
     this.#byRecord.clear();
     this.#bySlot.clear();
+    this.#queue.clear();
     this.calls.length = 0;
     this.#arena = CODE_ARENA + SCRATCH_BYTES;
     this.generation += 1;
   }
+}
+
+/** Under which the page where a block ends knows it. */
+function secondKey(record: number): number {
+  return -1 - record;
 }
 
 /** Whether a block's last instruction may jump to its first, and nothing in it is a function. */

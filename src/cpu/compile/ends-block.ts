@@ -1,5 +1,6 @@
 /** Where a block must end, besides at branches. */
-import { meaningOf } from '../semantics/meanings.ts';
+import type { BoundInstruction } from '../semantics/bind.ts';
+import { meaningFor } from '../semantics/meanings.ts';
 import { type Encoding, Trait } from '../table/row.ts';
 
 /** System instructions after which nothing is different for those that follow. */
@@ -31,6 +32,7 @@ const HARMLESS = new Set([
   'wrgsbase',
   'swapgs',
   'cli',
+  'sti',
   'clflush',
   'movs',
   'stos',
@@ -41,11 +43,24 @@ const HARMLESS = new Set([
   'crc32',
 ]);
 
-export function endsBlock(row: Encoding): boolean {
-  if ((row.traits & Trait.branch) !== 0) return true;
-  if (row.unit !== 'general' || HARMLESS.has(row.mnemonic)) {
-    // POP of a segment register may change the mode.
-    return row.operands.some(({ letter }) => letter.length === 2 && letter.endsWith('S'));
-  }
-  return meaningOf(row) === undefined;
+const SEGMENTS = new Set(['ES', 'CS', 'SS', 'DS', 'FS', 'GS']);
+
+/** By row: 0 goes on, 1 ends, 2 ends where it is a function. */
+const known: number[] = [];
+const GOES_ON = 0;
+const ENDS = 1;
+const ENDS_AS_FUNCTION = 2;
+
+function find({ traits, unit, mnemonic, operands }: Encoding): number {
+  if ((traits & Trait.branch) !== 0) return ENDS;
+  if (unit !== 'general') return GOES_ON;
+  if (!HARMLESS.has(mnemonic)) return ENDS_AS_FUNCTION;
+  // POP of a segment register may change the mode.
+  return operands.some(({ text }) => SEGMENTS.has(text)) ? ENDS : GOES_ON;
+}
+
+export function endsBlock(bound: BoundInstruction): boolean {
+  const { row } = bound;
+  const ends = (known[row.index] ??= find(row));
+  return ends === ENDS || (ends === ENDS_AS_FUNCTION && meaningFor(bound) === undefined);
 }

@@ -7,7 +7,7 @@ import { AccessLowering } from './access.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
 import { NONE } from './ir.ts';
 import { type Sync } from './machine-ir.ts';
-import { HALF_ENTRIES, TableIndex } from './table-index.ts';
+import { HALF_ENTRIES, HALF_SHIFT, TableIndex } from './table-index.ts';
 
 const REGISTERS = 16;
 
@@ -189,7 +189,7 @@ export abstract class ExitLowering extends AccessLowering {
     out.i32Const(4);
     out.byte(Op.i32Shl);
     this.push(target);
-    out.i64Const(48, 0);
+    out.i64Const(HALF_SHIFT, 0);
     out.byte(Op.i64ShrU);
     out.byte(Op.i32WrapI64);
     out.i32Const(HALF_ENTRIES * JumpCacheEntry.bytes);

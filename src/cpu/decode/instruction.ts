@@ -60,4 +60,37 @@ export class Instruction {
   immediateHigh = 0;
   /** Second immediate: selector of a far pointer, nesting level of ENTER. */
   immediate2 = 0;
+
+  /** Takes over all of another record. Assignments one by one: it happens for each decoded instruction. */
+  copy(other: Readonly<Instruction>): this {
+    this.row = other.row;
+    this.length = other.length;
+    this.prefixLength = other.prefixLength;
+    this.mode = other.mode;
+    this.operandSize = other.operandSize;
+    this.addressSize = other.addressSize;
+    this.rex = other.rex;
+    this.repeat = other.repeat;
+    this.lock = other.lock;
+    this.operandPrefix = other.operandPrefix;
+    this.addressPrefix = other.addressPrefix;
+    this.segmentOverride = other.segmentOverride;
+    this.segment = other.segment;
+    this.opcode = other.opcode;
+    this.opcodeRegister = other.opcodeRegister;
+    this.modRm = other.modRm;
+    this.reg = other.reg;
+    this.rm = other.rm;
+    this.base = other.base;
+    this.index = other.index;
+    this.scale = other.scale;
+    this.sib = other.sib;
+    this.displacement = other.displacement;
+    this.displacementHigh = other.displacementHigh;
+    this.displacementSize = other.displacementSize;
+    this.immediate = other.immediate;
+    this.immediateHigh = other.immediateHigh;
+    this.immediate2 = other.immediate2;
+    return this;
+  }
 }

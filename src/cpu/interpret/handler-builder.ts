@@ -49,13 +49,29 @@ export function fillRecord(view: DataView, at: number, bound: BoundInstruction):
 }
 
 /** Instructions with equal keys share a handler. */
-export function handlerKey(bound: BoundInstruction): string {
+export function handlerKey(bound: BoundInstruction): number {
   const { insn, row, mode, operands } = bound;
-  let kinds = '';
-  for (const { kind } of operands) kinds += kind;
-  const hasIndex = insn.index === NO_REGISTER ? '' : 'i';
-  return `${row.index} ${mode} ${insn.operandSize} ${insn.addressSize} ${insn.segment} ${kinds}${hasIndex}`;
+  let hasMemory = 0;
+  // General and vector registers are in the records; a segment register is part of the shape.
+  let segmentRegister = 0;
+  for (let index = 0; index < operands.length; index += 1) {
+    const { kind, register } = operands[index]!;
+    if (kind === OperandKind.memory) hasMemory = 1;
+    else if (kind === OperandKind.segment) segmentRegister = register;
+  }
+  const shape =
+    (insn.operandSize << 12) |
+    (insn.addressSize << 8) |
+    (segmentRegister << 5) |
+    (insn.segment << 2) |
+    (hasMemory << 1) |
+    (insn.index === NO_REGISTER ? 0 : 1);
+  return (row.index * MODES + mode) * SHAPES + shape;
 }
+
+/** Beyond every mode word, and every shape. */
+const MODES = 4096;
+const SHAPES = 65_536;
 
 export class HandlerBuilder extends MachineIr {
   #hasEnded = false;

@@ -163,7 +163,7 @@ function bindOperand({ letter, size }: Operand, insn: Instruction): BoundOperand
  * @param mode the mode word that it executes in
  */
 export function bind(decoded: Instruction, mode: number): BoundInstruction {
-  const insn = Object.assign(new Instruction(), decoded);
+  const insn = new Instruction().copy(decoded);
   const row = encodings()[insn.row]!;
   const operands = row.operands.map((operand) => bindOperand(operand, insn));
   return { insn, row, mode, operands };

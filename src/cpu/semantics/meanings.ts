@@ -7,6 +7,7 @@ import { BITS } from './bits.ts';
 import { BRANCHES } from './branch.ts';
 import type { Meaning } from './emit.ts';
 import { CONDITIONAL_MOVES, MOVES } from './move.ts';
+import { privilegedMeaning } from './privileged.ts';
 import { SHIFTS } from './shift.ts';
 
 const BY_MNEMONIC: Readonly<Record<string, Meaning>> = {
@@ -31,13 +32,25 @@ function isNear(row: Encoding): boolean {
  * @returns undefined where its function (call.ts) executes it: system, floating point and string
  * instructions, and those of a unit that CR0 or CR4 turn off
  */
-export function meaningFor({ row, mode }: BoundInstruction): Meaning | undefined {
+export function meaningFor(bound: BoundInstruction): Meaning | undefined {
+  const { row, mode } = bound;
   if (row.unit === 'mmx' && (mode & Mode.x87Faults) !== 0) return undefined;
   if (row.unit === 'sse' && (mode & Mode.sseFaults) !== 0) return undefined;
-  return meaningOf(row);
+  return meaningOf(row) ?? privilegedMeaning(bound);
 }
 
+const found: (Meaning | null)[] = [];
+
+/** @returns undefined for system, floating point and string instructions, which have functions of their own */
 export function meaningOf(row: Encoding): Meaning | undefined {
+  const known = found[row.index];
+  if (known !== undefined) return known ?? undefined;
+  const meaning = find(row);
+  found[row.index] = meaning ?? null;
+  return meaning;
+}
+
+function find(row: Encoding): Meaning | undefined {
   if (row.unit !== 'general') return undefined;
   if (row.operands.some(({ letter }) => SYSTEM_LETTERS.has(letter))) return undefined;
   if ((row.traits & Trait.nop) !== 0) return MOVES['nop'];

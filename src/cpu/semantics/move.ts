@@ -234,6 +234,9 @@ export const MOVES: Readonly<Record<string, Meaning>> = {
   lfence: nothing,
   mfence: nothing,
   sfence: nothing,
+  serialize: nothing,
+  // A processor that waits for another has its turn taken by the quantum.
+  pause: nothing,
 };
 
 /** `jo` and its like, by condition code. */

@@ -23,7 +23,8 @@ export function sti(cpu: Cpu): void {
   if ((cpu.systemFlags & Eflags.if) !== 0) return;
   cpu.systemFlags |= Eflags.if;
   cpu.activity |= Activity.stiShadow;
-  cpu.host.recheck();
+  cpu.stiLeft = cpu.host.left;
+  if (cpu.vp.pendingVector() >= 0) cpu.host.recheck();
 }
 
 export function cli(cpu: Cpu): void {

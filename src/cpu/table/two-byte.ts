@@ -28,6 +28,7 @@ np.0f01:cb   stac       -             -                        cpl0 @smap
 np.0f01:d0   xgetbv     -             -                        @xsave +ax,cx,dx
 np.0f01:d1   xsetbv     -             -                        cpl0 @xsave +ax,cx,dx
 np.0f01:d9   vmmcall    -             -                        branch
+np.0f01:e8   serialize  -             -                        @serialize
 0f01:f8      swapgs     -             -                        o64 cpl0
 0f01:f9      rdtscp     -             -                        tsd @rdtscp +ax,cx,dx
 0f02/r:m     lar        Gv,Mw         w=z                      pe
