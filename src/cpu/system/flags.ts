@@ -3,6 +3,7 @@ import { type Cpu, Eflags } from '../cpu.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { Activity } from '../state.ts';
 import { changeableFlags, writeFlags } from './iret.ts';
+import { nextRip } from './operands.ts';
 import { peek, push, releaseStack } from './stack.ts';
 
 export function pushf(cpu: Cpu, insn: Instruction): void {
@@ -31,7 +32,9 @@ export function cli(cpu: Cpu): void {
   cpu.systemFlags &= ~Eflags.if;
 }
 
-export function hlt(cpu: Cpu): void {
+/** The interrupt that wakes the processor returns to the instruction after it. */
+export function hlt(cpu: Cpu, insn: Instruction): void {
+  cpu.rip = nextRip(cpu, insn);
   cpu.activity |= Activity.halted;
   cpu.host.recheck();
 }
