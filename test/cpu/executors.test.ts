@@ -134,6 +134,6 @@ describe('every executor', () => {
       }
     }, isSampled);
     expect(report(counts).slice(0, SHOWN_ROWS)).toEqual([]);
-    if (only === undefined) expect(run.size).toBeGreaterThan(580);
+    if (only === undefined) expect(run.size).toBeGreaterThan(880);
   });
 });

@@ -66,7 +66,9 @@ export function handlerKey(bound: BoundInstruction): number {
     (insn.segment << 2) |
     (hasMemory << 1) |
     (insn.index === NO_REGISTER ? 0 : 1);
-  return (row.index * MODES + mode) * SHAPES + shape;
+  // The lanes of shuffles and the like are part of the code.
+  const constant = row.unit === 'general' ? 0 : insn.immediate & 0xff;
+  return ((row.index * MODES + mode) * SHAPES + shape) * 256 + constant;
 }
 
 /** Beyond every mode word, and every shape. */

@@ -148,6 +148,16 @@ function extendedProduct(from: Whole, isHigh: boolean): Binary {
   };
 }
 
+/** Sums of neighbouring unsigned lanes, in lanes of twice the size. */
+function addPairs(from: 'u8' | 'u16', to: 'u16' | 'u32'): Unary {
+  return (a) => {
+    const out = make(to);
+    const lanes = lanesOf(from, a);
+    for (let i = 0; i < out.length; i += 1) out[i] = lanes[2 * i]! + lanes[2 * i + 1]!;
+    return vectorOf(out);
+  };
+}
+
 /** Pairs of products of 16-bit lanes, added. */
 function dot(a: bigint, b: bigint): bigint {
   const out = make('s32');
@@ -209,6 +219,8 @@ const UNARY: Readonly<Record<number, Unary>> = {
   [VectorOp.i64x2ExtendHighI32x4S]: extendWide('s32', true),
   [VectorOp.i64x2ExtendLowI32x4U]: extendWide('u32', false),
   [VectorOp.i64x2ExtendHighI32x4U]: extendWide('u32', true),
+  [VectorOp.i16x8ExtaddPairwiseI8x16U]: addPairs('u8', 'u16'),
+  [VectorOp.i32x4ExtaddPairwiseI16x8U]: addPairs('u16', 'u32'),
   [VectorOp.f32x4Sqrt]: each1('f32', Math.sqrt),
   [VectorOp.f64x2Sqrt]: each1('f64', Math.sqrt),
   [VectorOp.i32x4TruncSatF32x4S]: (a) => vectorOf(Int32Array.from(lanesOf('f32', a), truncated)),

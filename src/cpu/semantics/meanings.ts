@@ -9,6 +9,10 @@ import type { Meaning } from './emit.ts';
 import { CONDITIONAL_MOVES, MOVES } from './move.ts';
 import { privilegedMeaning } from './privileged.ts';
 import { SHIFTS } from './shift.ts';
+import { SIMD_INTEGER } from './simd-integer.ts';
+import { SIMD_MOVES } from './simd-move.ts';
+import { mmx } from './simd-parts.ts';
+import { SIMD_SHUFFLES } from './simd-shuffle.ts';
 
 const BY_MNEMONIC: Readonly<Record<string, Meaning>> = {
   ...MOVES,
@@ -17,6 +21,12 @@ const BY_MNEMONIC: Readonly<Record<string, Meaning>> = {
   ...SHIFTS,
   ...BITS,
   ...BRANCHES,
+};
+
+const VECTORS: Readonly<Record<string, Meaning>> = {
+  ...SIMD_MOVES,
+  ...SIMD_SHUFFLES,
+  ...SIMD_INTEGER,
 };
 
 /** Operand letters that stand for what only system instructions touch. */
@@ -39,19 +49,27 @@ export function meaningFor(bound: BoundInstruction): Meaning | undefined {
   return meaningOf(row) ?? privilegedMeaning(bound);
 }
 
-const found: (Meaning | null)[] = [];
+/** By row, found when first asked for. */
+const found: (Meaning | null | undefined)[] = [];
 
-/** @returns undefined for system, floating point and string instructions, which have functions of their own */
+/** The meaning of a row in a mode where its unit is on. */
 export function meaningOf(row: Encoding): Meaning | undefined {
   const known = found[row.index];
   if (known !== undefined) return known ?? undefined;
-  const meaning = find(row);
+  const meaning = row.unit === 'general' ? generalMeaning(row) : vectorMeaning(row);
   found[row.index] = meaning ?? null;
   return meaning;
 }
 
-function find(row: Encoding): Meaning | undefined {
-  if (row.unit !== 'general') return undefined;
+const MMX_LETTERS = new Set(['P', 'Q', 'N']);
+
+function vectorMeaning({ mnemonic, operands }: Encoding): Meaning | undefined {
+  const meaning = VECTORS[mnemonic];
+  if (meaning === undefined) return undefined;
+  return operands.some(({ letter }) => MMX_LETTERS.has(letter)) ? mmx(meaning) : meaning;
+}
+
+function generalMeaning(row: Encoding): Meaning | undefined {
   if (row.operands.some(({ letter }) => SYSTEM_LETTERS.has(letter))) return undefined;
   if ((row.traits & Trait.nop) !== 0) return MOVES['nop'];
   if ((row.traits & Trait.branch) !== 0 && !isNear(row)) return undefined;

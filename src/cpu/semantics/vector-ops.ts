@@ -40,6 +40,8 @@ export const VectorOp = {
   i8x16MaxS: 0x78,
   i8x16MaxU: 0x79,
   i8x16AvgrU: 0x7b,
+  i16x8ExtaddPairwiseI8x16U: 0x7d,
+  i32x4ExtaddPairwiseI16x8U: 0x7f,
   i16x8Abs: 0x80,
   i16x8Neg: 0x81,
   i16x8Q15mulrSatS: 0x82,
