@@ -18,6 +18,7 @@ const REASONS: readonly (readonly [reason: string, mnemonics: string])[] = [
     'fxsave fxrstor fnsave frstor fnstenv fldenv monitor mwait',
   ],
   ['Intel and AMD differ', 'sysexit sysret rsm ud0'],
+  ['the recording processor lacks it', 'serialize'],
 ];
 const EXCLUDED = new Map(
   REASONS.flatMap(([reason, names]) => names.split(' ').map((name) => [name, reason] as const)),
