@@ -14,6 +14,7 @@ import { Mode } from './mode.ts';
 import { type BoundInstruction, type BoundOperand, OperandKind } from './semantics/bind.ts';
 import { FloatTransfer, GPR, MXCSR, OPERAND_BUFFER, X87, XMM } from './state.ts';
 import { effectiveOffset, nextRip, operandAddress } from './system/operands.ts';
+import { describeInstruction } from './describe.ts';
 import { checkPrivilege } from './system/privilege.ts';
 import { type SystemInstruction, systemInstructionOf } from './system/system.ts';
 import { type Encoding, Trait } from './table/row.ts';
@@ -87,7 +88,11 @@ export function callInstruction(cpu: Cpu, { insn, row, operands }: BoundInstruct
     system(cpu, insn);
     if (cpu.isRepeating || (row.traits & Trait.branch) !== 0) return;
   } else if (float !== undefined) callFloat(cpu, insn, row, operands, callable, float);
-  else throw new Error(`${row.code} ${row.mnemonic} has no function`);
+  else {
+    cpu.vp.unimplemented(describeInstruction(cpu, insn));
+    cpu.isRepeating = true;
+    return;
+  }
   cpu.rip = nextRip(cpu, insn);
 }
 

@@ -1,6 +1,11 @@
 /** A processor's registers as text, for reports. */
 import type { Cpu } from './cpu.ts';
-import { GPR, SegmentIndex, System } from './state.ts';
+import { Decoder } from './decode/decode.ts';
+import type { Instruction } from './decode/instruction.ts';
+import { disassemble } from './disassemble/disassemble.ts';
+import { fetchPosition } from './mmu/access.ts';
+import { linearOf } from './system/segments.ts';
+import { GPR, RIP, SegmentIndex, System } from './state.ts';
 
 const NAMES = [
   'RAX',
@@ -29,7 +34,7 @@ export function describeProcessor(cpu: Cpu): string {
     lines.push(row.join(' '));
   }
   lines.push(
-    `RIP=${wide(cpu, 0x80)} EFLAGS=${cpu.eflags.toString(16).padStart(8, '0')} CPL=${cpu.cpl}`,
+    `RIP=${wide(cpu, RIP)} EFLAGS=${cpu.eflags.toString(16).padStart(8, '0')} CPL=${cpu.cpl}`,
   );
   const segments = Object.entries(SegmentIndex).map(
     ([name, index]) => `${name.toUpperCase()}=${cpu.selector(index).toString(16).padStart(4, '0')}`,
@@ -40,4 +45,17 @@ export function describeProcessor(cpu: Cpu): string {
   );
   lines.push(control.join(' '));
   return lines.join('\n');
+}
+
+/** Bytes, disassembly and address of the instruction at RIP. */
+export function describeInstruction(cpu: Cpu, insn: Instruction): string {
+  const bytes = new Uint8Array(insn.length);
+  for (let index = 0; index < insn.length; index += 1) {
+    const linear = linearOf(cpu, SegmentIndex.cs, cpu.rip + index);
+    bytes[index] = cpu.u8[fetchPosition(cpu, linear)]!;
+  }
+  const address = BigInt(cpu.rip);
+  const { text } = disassemble(new Decoder(), bytes, 0, insn.mode, address, 'intel');
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return `${hex} (${text.trim()}) at RIP 0x${wide(cpu, RIP)}`;
 }

@@ -32,6 +32,8 @@ import {
 } from './stack.ts';
 
 const SP = 4;
+/** Of PUSHA and POPA. */
+const REGISTERS = 8;
 const BP = 5;
 const BOUND_SIGNED_SHIFT = 16;
 
@@ -96,6 +98,29 @@ export function popOperand(cpu: Cpu, insn: Instruction): void {
     cpu.setReg(SP, before);
     throw error;
   }
+}
+
+/** PUSHA: all eight registers, RSP as it was. */
+export function pushAll(cpu: Cpu, insn: Instruction): void {
+  const size = insn.operandSize;
+  const frame = Frame.current(cpu);
+  frame.check(REGISTERS * size);
+  for (let register = 0; register < REGISTERS; register += 1) {
+    frame.push(readRegister(cpu, register, size), size);
+  }
+  setStackPointer(cpu, frame.pointer);
+}
+
+/** POPA: RSP's word is dropped. */
+export function popAll(cpu: Cpu, insn: Instruction): void {
+  const size = insn.operandSize;
+  const values: number[] = [];
+  for (let index = 0; index < REGISTERS; index += 1) values.push(peek(cpu, index * size, size));
+  for (const [index, value] of values.entries()) {
+    const register = REGISTERS - 1 - index;
+    if (register !== SP) writeRegister(cpu, register, size, value);
+  }
+  setStackPointer(cpu, stackPointer(cpu) + REGISTERS * size);
 }
 
 /** LES, LDS, LSS, LFS and LGS. */

@@ -22,7 +22,9 @@ import {
   moveFromSegment,
   moveToSegment,
   popOperand,
+  popAll,
   popSegment,
+  pushAll,
   pushSegment,
 } from './moves.ts';
 import { rdmsr, wrmsr } from './msr.ts';
@@ -102,6 +104,8 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, SystemInstruction>> = 
   'mov Rn,Dn': moveFromDebug,
   'mov Dn,Rn': moveToDebug,
   'pop Ev': popOperand,
+  pusha: pushAll,
+  popa: popAll,
   'jmp Ap': jumpFar,
   'jmp Mp': jumpFar,
   'call Ap': callFar,
