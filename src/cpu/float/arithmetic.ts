@@ -6,7 +6,8 @@
 import { type FloatEnvironment, FloatFlag, Rounding } from './environment.ts';
 import { compareSignificands, type FloatNumber, Kind, normalize, shiftRight } from './number.ts';
 
-const BIT_16 = 65_536;
+const BIT_16 = 0x1_0000;
+const TWO_32 = 0x1_0000_0000;
 
 /** High 32 bits of the product of two unsigned words. */
 function multiplyHigh(a: number, b: number): number {
@@ -119,8 +120,8 @@ export function multiply(
     multiplyHigh(a.high, b.low) +
     multiplyHigh(a.low, b.high) +
     (Math.imul(a.high, b.high) >>> 0) +
-    Math.floor(p1 / 0x1_0000_0000);
-  const p3 = multiplyHigh(a.high, b.high) + Math.floor(p2 / 0x1_0000_0000);
+    Math.floor(p1 / TWO_32);
+  const p3 = multiplyHigh(a.high, b.high) + Math.floor(p2 / TWO_32);
   const sticky = p0 === 0 ? 0 : 1;
   result.kind = Kind.finite;
   result.sign = a.sign ^ b.sign;
@@ -168,36 +169,51 @@ function divideSpecial(
   return a.kind === Kind.zero;
 }
 
-/**
- * Continues a long division, one bit at a time: shifts `count` bits of quotient into `quotient`.
- * The remainder stands in `remainderHigh` and `remainderLow`, below the divisor.
- */
+/** What is left of a dividend: an unsigned 64-bit number below the divisor. */
 let remainderHigh = 0;
 let remainderLow = 0;
 
-function quotientBits(divisor: FloatNumber, count: number): number {
+/**
+ * Continues a long division by one digit of `scale` = 2^15 or 2^16. The estimate from doubles is
+ * off by one at most, and every product here fits in 53 bits.
+ */
+function quotientDigit(divisor: FloatNumber, scale: number): number {
   const divisorHigh = divisor.high >>> 0;
   const divisorLow = divisor.low >>> 0;
-  let high = remainderHigh;
-  let low = remainderLow;
-  let quotient = 0;
-  for (let i = 0; i < count; i++) {
-    const carry = high >>> 31;
-    high = ((high << 1) | (low >>> 31)) >>> 0;
-    low = (low << 1) >>> 0;
-    quotient <<= 1;
-    if (carry !== 0 || high > divisorHigh || (high === divisorHigh && low >= divisorLow)) {
-      high = (high - divisorHigh - (low < divisorLow ? 1 : 0)) >>> 0;
-      low = (low - divisorLow) >>> 0;
-      quotient |= 1;
+  const whole = divisorHigh * TWO_32 + divisorLow;
+  let digit = Math.floor(((remainderHigh * TWO_32 + remainderLow) * scale) / whole);
+  let low = remainderLow * scale - digit * divisorLow;
+  const carry = Math.floor(low / TWO_32);
+  low -= carry * TWO_32;
+  let high = remainderHigh * scale - digit * divisorHigh + carry;
+  if (high < 0) {
+    digit -= 1;
+    high += divisorHigh;
+    low += divisorLow;
+    if (low >= TWO_32) {
+      low -= TWO_32;
+      high += 1;
+    }
+  } else if (high > divisorHigh || (high === divisorHigh && low >= divisorLow)) {
+    digit += 1;
+    high -= divisorHigh;
+    low -= divisorLow;
+    if (low < 0) {
+      low += TWO_32;
+      high -= 1;
     }
   }
   remainderHigh = high;
   remainderLow = low;
-  return quotient;
+  return digit;
 }
 
-/** @param precision bits that will be kept: the quotient is exact to two more, with a sticky bit */
+function quotientWord(divisor: FloatNumber): number {
+  const high = quotientDigit(divisor, BIT_16);
+  return (high << 16) | quotientDigit(divisor, BIT_16);
+}
+
+/** @param precision bits that will be kept: the quotient has more, and a sticky bit */
 export function divide(
   environment: FloatEnvironment,
   a: FloatNumber,
@@ -215,14 +231,15 @@ export function divide(
   if (compareSignificands(a, b) >= 0) {
     remainderHigh = (remainderHigh - (b.high >>> 0) - (remainderLow < b.low >>> 0 ? 1 : 0)) >>> 0;
     remainderLow = (remainderLow - (b.low >>> 0)) >>> 0;
-    result.high = quotientBits(b, 31) | 0x8000_0000;
+    const high = 0x8000 | quotientDigit(b, BIT_16 / 2);
+    result.high = (high << 16) | quotientDigit(b, BIT_16);
   } else {
     result.exponent -= 1;
-    result.high = quotientBits(b, 32);
+    result.high = quotientWord(b);
   }
-  result.low = precision > 24 ? quotientBits(b, 32) : 0;
-  result.rest = precision > 53 ? quotientBits(b, 2) << 30 : 0;
-  if ((remainderHigh | remainderLow) !== 0) result.rest |= 1;
+  result.low = precision > 24 ? quotientWord(b) : 0;
+  result.rest = precision > 53 ? quotientDigit(b, BIT_16) << 16 : 0;
+  if (remainderHigh !== 0 || remainderLow !== 0) result.rest |= 1;
 }
 
 /** `result` is the root of a positive finite number, 0 or infinity; anything else is invalid. */
