@@ -6,7 +6,7 @@ const machine = new FloatMachine();
 const { context, view } = machine;
 const first = context.xmm(1);
 const second = context.xmm(2);
-const RUNS = { numRuns: 3000 };
+const RUNS = { numRuns: 1000 };
 
 /** Numbers of all exponents, with the same or near ones in pairs often. */
 const doubles = fc
