@@ -147,10 +147,17 @@ export class HostChannel implements OpenChannel {
   /** Ranges that are wrong leave the packet without any: its device fails the request. */
   #parseRanges(packet: HostPacket): void {
     const head = PacketHeader.size / 4;
-    const count = packet.words[head + GpaDirectHeader.offset.rangeCount / 4]!;
     const first = head + GpaDirectHeader.size / 4;
     const end = packet.payloadStart / 4;
-    const wrong = packet.ranges.parse(this.memory, packet.words, first, end, count);
+    let wrong = '';
+    if (end < first) {
+      packet.ranges.clear();
+      wrong = `an extension of ${packet.extensionLength} bytes is no list of ranges`;
+    } else {
+      const count = packet.words[head + GpaDirectHeader.offset.rangeCount / 4]!;
+      wrong = packet.ranges.parse(this.memory, packet.words, first, end, count);
+      if (count === 0) wrong = 'a list without ranges';
+    }
     if (wrong !== '') this.#bus.trace.emitText(vmbusRingFault, wrong, this.channelId);
   }
 

@@ -116,7 +116,7 @@ export class RingReader<Packet extends RingPacket = RingPacket> {
       payloadStart > length ||
       taken > available ||
       tail >>> 16 > PacketFlag.completionRequested ||
-      !this.#accept(type, out, payloadStart - HEADER_BYTES)
+      !isKnownType(type)
     ) {
       return this.#fail(
         `packet at ${out}: type ${type}, flags ${tail >>> 16}, data at ${payloadStart}, ` +
@@ -134,17 +134,6 @@ export class RingReader<Packet extends RingPacket = RingPacket> {
     packet.payloadLength = length - payloadStart;
     this.#advance(available, taken);
     return true;
-  }
-
-  /** Whether a type is known and its extension has at the least its own head. */
-  #accept(type: number, out: number, extensionBytes: number): boolean {
-    if (type === PacketType.inBand || type === PacketType.completion) return true;
-    if (type !== PacketType.gpaDirect && type !== PacketType.transferPages) return false;
-    if (extensionBytes < GpaDirectHeader.size) return false;
-    let count = out + HEADER_BYTES + GpaDirectHeader.offset.rangeCount;
-    if (count >= this.ring.dataBytes) count -= this.ring.dataBytes;
-    const ranges = this.ring.u32[this.ring.wordAt(count)]!;
-    return ranges >= 1 && ranges <= (extensionBytes - GpaDirectHeader.size) / 8;
   }
 
   exchange(state: StateStream): void {
@@ -181,6 +170,16 @@ export class RingReader<Packet extends RingPacket = RingPacket> {
     this.fault = reason;
     return false;
   }
+}
+
+/** What a type's extension says is for the receiver to judge: the ring itself is sound. */
+function isKnownType(type: number): boolean {
+  return (
+    type === PacketType.inBand ||
+    type === PacketType.completion ||
+    type === PacketType.gpaDirect ||
+    type === PacketType.transferPages
+  );
 }
 
 /** The end that puts packets in. */

@@ -134,6 +134,27 @@ describe('memory that a GPA-direct packet names', () => {
     });
   });
 
+  it.each([
+    ['no extension', 9, 2, 'no list of ranges'],
+    ['a list without ranges', 9, 3, 'a list without ranges'],
+    ['transfer pages from a guest', 7, 2, undefined],
+  ])('%s: the packet comes without memory, and the ring goes on', (_name, type, start8, told) => {
+    const { guest, device, channel } = open(new RecordingDevice());
+    const faulty = faults(guest);
+    channel.send(new Uint8Array(24), { transaction: 8 });
+    // The packet's descriptor says another type, and where its payload begins.
+    const { ring } = channel.writer;
+    const at = ring.wordAt(0);
+    ring.u32[at] = type | (start8 << 16);
+    channel.send(bytesOf(7), { transaction: 9 });
+    expect(device.channel.receive()).toBe(true);
+    expect(device.channel.packet).toMatchObject({ type, transactionLo: 8 });
+    expect(device.channel.packet.ranges).toMatchObject({ count: 0, totalBytes: 0 });
+    expect(device.channel.receive()).toBe(true);
+    expect(device.channel.packet.transactionLo).toBe(9);
+    expect(faulty).toEqual(told === undefined ? [] : [expect.stringContaining(told)]);
+  });
+
   it('is forgotten with the next packet', () => {
     const { device, channel } = open(new RecordingDevice());
     channel.sendGpaDirect(bytesOf(1), [{ gpa: 0x20_0000, bytes: 100 }]);

@@ -137,7 +137,6 @@ describe('a ring that breaks the rules', () => {
     ['data beyond the length', (both) => patch(both, 2, 6), /data at 48/],
     ['unknown type', (both) => patch(both, 0, 4), /type 4/],
     ['unknown flags', (both) => patch(both, 6, 2), /flags 2/],
-    ['GPA-direct without a range', (both) => patch(both, 0, 9), /type 9/],
   ];
 
   function patch({ ring }: Ends, offset: number, value: number): void {
