@@ -69,7 +69,7 @@ const ACTIONS: Actions = {
   'mouse-scroll': (machine, { notches }, done) => machine.board.mouse.scroll(notches, told(done)),
   shutdown: (machine, { request }, done) => {
     const { shutdown } = machine.board.integration;
-    shutdown.whenReady(() => shutdown.ask(request, (outcome, status) => done?.(outcome, status)));
+    shutdown.askWhenReady(request, (outcome, status) => done?.(outcome, status));
   },
   reset: (machine) => {
     machine.reset();

@@ -417,10 +417,16 @@ export class Machine {
   #plugIn(): void {
     const { generation, x86 } = this.#config;
     this.#boardEvents.clear();
+    const former = this.#powerCycles > 0 ? this.#board : undefined;
     // RAM under the old overlay pages comes back.
-    if (this.#powerCycles > 0) this.#board.partition.reset();
+    former?.partition.reset();
     this.#powerCycles += 1;
     this.#buildBoard();
+    // Who waits for the guest to be able to shut down waits for the next one too.
+    const { shutdown } = this.#board.integration;
+    for (const { request, done } of former?.integration.shutdown.takeWaiting() ?? []) {
+      shutdown.askWhenReady(request, done);
+    }
     const options = {
       generation,
       processors: this.#guestProcessors,

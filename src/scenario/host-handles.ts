@@ -229,10 +229,8 @@ export class IntegrationHandle implements Integration {
     return this.#ask(
       'an answer to the shutdown request',
       (done) =>
-        shutdown.whenReady(() =>
-          shutdown.ask({ type, isForced: options.force === true }, (outcome, status) =>
-            done({ outcome, status }),
-          ),
+        shutdown.askWhenReady({ type, isForced: options.force === true }, (outcome, status) =>
+          done({ outcome, status }),
         ),
       options,
     );

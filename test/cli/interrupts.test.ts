@@ -103,6 +103,20 @@ describe('what an interrupt does', () => {
     expect(interrupts.isOff).toBe(true);
   });
 
+  it('asks after a reset what no driver could be asked before it', () => {
+    const machine = booting();
+    const said: string[] = [];
+    const interrupts = new Interrupts(machine, (text) => said.push(text));
+    machine.run(0.6e9);
+    interrupts.interrupt();
+    expect(said).toEqual([
+      'the guest has no driver yet that could shut it down; Ctrl-C again switches it off',
+    ]);
+    machine.run(0.65e9);
+    machine.reset();
+    expect(machine.run(60e9)).toEqual({ kind: 'power-off' });
+  });
+
   it('switches off at once when the process is told to end', () => {
     const interrupts = new Interrupts(booting(), () => undefined);
     interrupts.end();

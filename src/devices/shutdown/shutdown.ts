@@ -1,4 +1,5 @@
 import type { ChannelLookup } from '../../vmbus/device.ts';
+import type { EventHandle } from '../../core/events.ts';
 import type { StateStream } from '../../core/state.ts';
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import { traceType } from '../../core/trace.ts';
@@ -47,9 +48,20 @@ export type ShutdownDone = (outcome: IcOutcome, status: number) => void;
 
 const NOBODY = (): void => undefined;
 
+/** A request for a guest that cannot take one yet. */
+export interface WaitingShutdown {
+  readonly request: ShutdownRequest;
+  readonly done: ShutdownDone;
+}
+
 /** The shutdown component: asks the guest's operating system to end itself. */
 export class Shutdown extends IcDevice {
-  #onReady: (() => void)[] = [];
+  #waiting: WaitingShutdown[] = [];
+  #askEvent: EventHandle | undefined;
+  readonly #askAll = (): void => {
+    this.#askEvent = undefined;
+    for (const { request, done } of this.takeWaiting()) this.ask(request, done);
+  };
 
   constructor(options: IcOptions) {
     super(
@@ -60,15 +72,28 @@ export class Shutdown extends IcDevice {
     );
   }
 
-  /** Calls back, once, when the guest can take a request; at once (as an event) if it can now. */
-  whenReady(callback: () => void): void {
-    if (this.state === 'ready') this.events.tell(callback);
-    else this.#onReady.push(callback);
-  }
-
   override exchange(state: StateStream, channelAt: ChannelLookup): void {
     super.exchange(state, channelAt);
-    this.#onReady = state.list('onReady', this.#onReady, (callback) => callback ?? NOBODY);
+    this.#waiting = state.list('waiting', this.#waiting, (one) => ({
+      request: state.data('request', one?.request ?? { type: 'powerOff' as const }),
+      done: one?.done ?? NOBODY,
+    }));
+    this.#askEvent = state.event('ask', this.#askEvent, this.#askAll);
+  }
+
+  /** As `ask`, once the guest can take a request; `done` hears of it then. */
+  askWhenReady(request: ShutdownRequest, done: ShutdownDone): void {
+    this.#waiting.push({ request, done });
+    if (this.state === 'ready') this.#askSoon();
+  }
+
+  /** Takes away what no guest was asked yet: a reset makes a new component, which is to ask it. */
+  takeWaiting(): readonly WaitingShutdown[] {
+    return this.#waiting.splice(0);
+  }
+
+  #askSoon(): void {
+    this.#askEvent ??= this.events.after(0, this.#askAll);
   }
 
   /** One request at a time: `done` hears `busy` while another has no answer. */
@@ -100,9 +125,7 @@ export class Shutdown extends IcDevice {
   }
 
   protected override negotiated(): void {
-    const callbacks = this.#onReady;
-    this.#onReady = [];
-    for (const callback of callbacks) this.events.tell(callback);
+    if (this.#waiting.length > 0) this.#askSoon();
   }
 
   protected override ended(): void {

@@ -267,16 +267,21 @@ describe('shutdown', () => {
     expect(outcomes.at(-1)).toBe('notReady');
   });
 
-  it('calls when the guest can be asked', () => {
+  it('asks when the guest can be asked, and a component of the next power cycle what this one had not', () => {
+    const outcomes: string[] = [];
+    const done = (outcome: string): number => outcomes.push(outcome);
     const guest = new IcGuest((parts) => new Shutdown(parts));
-    let calls = 0;
-    guest.device.whenReady(() => (calls += 1));
+    guest.device.askWhenReady({ type: 'powerOff' }, done);
     guest.open().pass(MS);
-    expect(calls).toBe(0);
+    const [waiting] = guest.device.takeWaiting();
+    expect(waiting?.request.type).toBe('powerOff');
     guest.choose(V3, V3);
-    expect(calls).toBe(1);
-    guest.device.whenReady(() => (calls += 1));
-    guest.pass(0);
-    expect(calls).toBe(2);
+    guest.pass(MS);
+    // It was taken away: another request finds nothing under way.
+    guest.device.askWhenReady(waiting!.request, waiting!.done);
+    guest.pass(MS);
+    guest.device.ask({ type: 'powerOff' }, done);
+    guest.pass(MS);
+    expect(outcomes).toEqual(['busy']);
   });
 });

@@ -79,7 +79,7 @@ describe('shutdown', () => {
 
   it('that comes before init waits for it', () => {
     const { machine, shutdown } = rig();
-    shutdown.whenReady(() => shutdown.ask({ type: 'powerOff' }, () => undefined));
+    shutdown.askWhenReady({ type: 'powerOff' }, () => undefined);
     machine.run(10);
     expect(machine.ended).toBe('power-off');
     expect(machine.console.indexOf('Stopping devd.')).toBeGreaterThan(
