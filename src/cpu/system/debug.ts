@@ -31,6 +31,7 @@ export function resetDebugRegisters(cpu: Cpu): void {
   cpu.u32[word(7)] = DR7_ONES;
   watchHits.bits = 0;
   pendingDebug.bits = 0;
+  pendingDebug.isStepTaken = false;
 }
 
 /** Raises #DB with bits of DR6; bits 3:0 say this event's breakpoints, the others stay until cleared. */
@@ -50,6 +51,7 @@ export function needsStepping(cpu: Cpu): boolean {
  * follows MOV SS.
  */
 export function beforeInstruction(cpu: Cpu): void {
+  pendingDebug.isStepTaken = false;
   if ((cpu.systemFlags & Eflags.rf) !== 0 || !isWatching(cpu)) return;
   if ((cpu.activity & Activity.movSsShadow) !== 0) return;
   const hits = executionHits(cpu, linearOf(cpu, SegmentIndex.cs, cpu.rip));
@@ -63,12 +65,14 @@ export function beforeInstruction(cpu: Cpu): void {
  */
 export function afterInstruction(cpu: Cpu, flagsBefore: number): void {
   if ((flagsBefore & Eflags.rf) !== 0) cpu.systemFlags &= ~Eflags.rf;
+  const { isStepTaken } = pendingDebug;
+  pendingDebug.isStepTaken = false;
   // After MOV SS the trap waits for the instruction behind it.
   if ((cpu.activity & Activity.movSsShadow) !== 0) return;
   let bits = watchHits.bits | pendingDebug.bits;
   watchHits.bits = 0;
   pendingDebug.bits = 0;
-  if ((flagsBefore & Eflags.tf) !== 0) bits |= Dr6.singleStep;
+  if ((flagsBefore & Eflags.tf) !== 0 && !isStepTaken) bits |= Dr6.singleStep;
   if (bits !== 0) raiseDebug(cpu, bits);
 }
 

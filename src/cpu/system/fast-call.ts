@@ -4,6 +4,7 @@ import type { Instruction } from '../decode/instruction.ts';
 import { raise, Vector } from '../exception.ts';
 import { isCanonical } from '../mmu/walk.ts';
 import { GPR, SEGMENT_BASE, SegmentIndex, System } from '../state.ts';
+import { pendingDebug } from './debug-state.ts';
 import { isLongMode } from './descriptor.ts';
 import { nextRip, readRegister, writeRegister } from './operands.ts';
 import { setSegment } from './segments.ts';
@@ -39,6 +40,7 @@ export function syscall(cpu: Cpu, insn: Instruction): void {
   cpu.setReg32(R11, flags);
   cpu.rip = cpu.signed(System.lstar);
   cpu.eflags = flags & ~cpu.u32[System.sfmask >> 2]!;
+  if ((cpu.systemFlags & Eflags.tf) === 0) pendingDebug.isStepTaken = true;
   const selector = starSelector(cpu, 0);
   loadFlat(cpu, selector, CODE_64, selector + 8, 0);
 }

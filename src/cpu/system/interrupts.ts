@@ -6,7 +6,9 @@ import { type Cpu, Cr0, Eflags } from '../cpu.ts';
 import { CpuException, NO_ERROR_CODE, raise, Vector } from '../exception.ts';
 import { readMemory } from '../mmu/access.ts';
 import { Bank } from '../mmu/tlb.ts';
+import { watchHits } from '../mmu/watch.ts';
 import { Activity, GPR, SegmentIndex, System } from '../state.ts';
+import { pendingDebug } from './debug-state.ts';
 import {
   Descriptor,
   isLongMode,
@@ -38,6 +40,7 @@ const IDT_ERROR = 2;
 /** DR7.GD: a debug register access raises #DB. Cleared when #DB is delivered. */
 const GENERAL_DETECT = 0x2000;
 const IST_OFFSET = 0x24;
+const DR6 = (System.dr >> 2) + 12;
 
 /** One event to deliver. */
 export interface Delivery {
@@ -336,9 +339,13 @@ export function softwareInterrupt(cpu: Cpu, vector: number, nextRip: number): vo
     returnRip: nextRip,
     image: cpu.eflags & ~Eflags.rf,
   });
+  pendingDebug.isStepTaken = true;
 }
 
-/** INT1: a #DB of its own kind, for which the gate's DPL does not count and DR6 stays. */
+/**
+ * INT1: a #DB of its own kind, for which the gate's DPL does not count. Breakpoints on data that wait
+ * behind a load of SS come with it.
+ */
 export function debugInterrupt(cpu: Cpu, nextRip: number): void {
   deliver(cpu, {
     vector: Vector.debug,
@@ -348,4 +355,7 @@ export function debugInterrupt(cpu: Cpu, nextRip: number): void {
     returnRip: nextRip,
     image: cpu.eflags & ~Eflags.rf,
   });
+  cpu.u32[DR6]! |= watchHits.bits;
+  watchHits.bits = 0;
+  pendingDebug.isStepTaken = true;
 }

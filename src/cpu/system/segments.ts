@@ -177,7 +177,11 @@ export function dropPrivilegedSegments(cpu: Cpu, cpl: number): void {
     if ((attributes & Attribute.unusable) !== 0) continue;
     const isConforming = (attributes & (Attribute.code | Attribute.conforming)) === 0xc;
     const dpl = (attributes & Attribute.dplMask) >> Attribute.dplShift;
-    if (!isConforming && dpl < cpl) setNull(cpu, segment, 0);
+    if (isConforming || dpl >= cpl) continue;
+    // The base stays: 64-bit code goes on using that of FS and GS.
+    const base = cpu.segmentBase(segment);
+    const limit = cpu.segmentLimit(segment);
+    setSegment(cpu, segment, 0, base, limit, attributes | Attribute.unusable);
   }
 }
 
