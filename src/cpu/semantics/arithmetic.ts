@@ -282,7 +282,9 @@ const loadFlags: Meaning = (x) => {
   setAx(x, x.trunc(4, 1, word), x.reg(1, RAX));
 };
 
-const storeFlags: Meaning = (x) => x.replaceFlags(LOW_FLAGS, x.zext(1, 4, ah(x)));
+/** Bits of AH that are no flags are dropped. */
+const storeFlags: Meaning = (x) =>
+  x.replaceFlags(LOW_FLAGS, x.and(4, x.zext(1, 4, ah(x)), x.constant(4, LOW_FLAGS)));
 
 export const ARITHMETIC: Readonly<Record<string, Meaning>> = {
   add,

@@ -142,6 +142,8 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, SystemInstruction>> = 
   ud0: undefinedOpcode,
   ud1: undefinedOpcode,
   ud2: undefinedOpcode,
+  // Outside SMM, which is never entered.
+  rsm: undefinedOpcode,
   pause: nothing,
   invd: nothing,
   wbinvd: nothing,
