@@ -4,16 +4,20 @@ import { privateBytes } from '../cpu/state.ts';
 import { FRAMEBUFFER, LOW_MMIO_START } from './layout.ts';
 import type { MachineConfig } from './machine.ts';
 
+const FOUR_GIB = 0x1_0000_0000;
+
+/** Where RAM ends below 4 GiB and devices take addresses from. */
+export function lowGapStart({ lowGapBytes = 0 }: MachineConfig): number {
+  return Math.min(LOW_MMIO_START, FOUR_GIB - lowGapBytes);
+}
+
 /** Guest memory, after a collection of what dropped machines hold when the host says no at first. */
-export function allocateMemory({
-  memoryBytes: ramBytes,
-  processors,
-  x86,
-}: MachineConfig): GuestMemory {
+export function allocateMemory(config: MachineConfig): GuestMemory {
+  const { memoryBytes: ramBytes, processors, x86 } = config;
   const layout = {
     ramBytes,
     privateBytes: x86 === undefined ? 0 : privateBytes(processors),
-    lowGapStart: LOW_MMIO_START,
+    lowGapStart: lowGapStart(config),
     extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
   };
   try {

@@ -1,12 +1,10 @@
 import { MmioBus, PortBus } from '../core/bus.ts';
 import type { VirtualClock } from '../core/clock.ts';
-import { InputError } from '../core/errors.ts';
 import type { EventHandle, EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import type { StateStream } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import { ScsiDisk } from '../devices/scsi/disk.ts';
-import type { IdeController } from '../devices/ide/controller.ts';
 import { ScsiDvd } from '../devices/scsi/dvd.ts';
 import { MICROSOFT_IDE_DVD } from '../devices/scsi/inquiry.ts';
 import { DebugExit } from '../devices/debug-exit/debug-exit.ts';
@@ -29,17 +27,13 @@ import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
 import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { crashText } from './crash-text.ts';
+import { type DiskPlace, planDisks } from './disk-places.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, DEVICE_WINDOWS, FRAMEBUFFER, TSC_HZ } from './layout.ts';
 import { MessageBuffers, type MessageRate } from './message-buffers.ts';
 import type { MachineNetwork } from './network.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
-
-/** IDE places of a Gen-1 machine, channel * 2 + device. */
-const IDE_PLACES = [0, 1, 2, 3];
-/** Which of them DVD drives take: the second channel first, as Hyper-V does. */
-const DVD_PLACES = [2, 3, 1, 0];
 
 const MESSAGE_RETRY_NS = 1_000_000;
 
@@ -73,7 +67,11 @@ export interface BoardOptions {
   readonly processors: number;
   readonly network: MachineNetwork;
   readonly disks: readonly BlockDevice[];
+  /** By index; undefined where nobody says. */
+  readonly diskPlaces: readonly (DiskPlace | undefined)[];
   readonly dvds: readonly BlockDevice[];
+  readonly hasEmptyDrive: boolean;
+  readonly hostName?: string;
   readonly clock: VirtualClock;
   readonly events: EventQueue;
   readonly trace: Trace;
@@ -183,7 +181,15 @@ export class Board {
       this.vmbus.offer(device);
     };
     this.integration = buildIntegration(
-      { clock, events, trace, profile: profile.integration },
+      {
+        clock,
+        events,
+        trace,
+        profile: profile.integration,
+        ...(options.hostName === undefined
+          ? {}
+          : { hostFacts: hostFacts(options.hostName, profile.title) }),
+      },
       offer,
     );
     const { keyboard, mouse } = buildInput({ clock, events, trace }, offer);
@@ -211,73 +217,62 @@ export class Board {
 
   /** Plugs a disk into the synthetic SCSI controller of a machine that may be running. */
   addDisk(block: BlockDevice, lun: number): PluggedDisk {
-    const unit = scsiDisk(block);
-    this.scsi.attach({ target: 0, lun }, unit);
-    return { block, kind: 'disk', controllerId: scsiInstance(0), target: 0, lun, unit };
+    return plugScsi(this.scsi, block, 'disk', scsiDisk(block), lun);
   }
 
   /**
    * Gen-2: everything on the SCSI controller. Gen-1: DVD drives are on IDE, always one at least where
    * there is room; the first disks are on IDE and each on its accelerator channel too, and what is
-   * left is on the SCSI controller.
+   * left is on the SCSI controller. Disks whose place is said go there.
    */
   #plugDisks(): { readonly scsi: StorvscController; readonly disks: readonly PluggedDisk[] } {
-    const { disks, dvds } = this.#options;
-    const { ide } = this.chipset;
+    const { generation, disks, dvds, diskPlaces, hasEmptyDrive } = this.#options;
+    const plan = planDisks({
+      generation,
+      places: disks.map((_, index) => diskPlaces[index]),
+      discs: dvds.length,
+      hasEmptyDrive,
+    });
+    const scsi = this.#controller({ type: 'scsi', instanceId: scsiInstance(0) }, OfferOrder.scsi);
     const plugged: PluggedDisk[] = [];
-    const dvdPlaces = ide === undefined ? [] : this.#plugDrives(ide, plugged);
-    const diskPlaces = ide === undefined ? [] : IDE_PLACES.filter((at) => !dvdPlaces.includes(at));
-    const onIde = disks.slice(0, diskPlaces.length);
+    for (const [index, place] of plan.drives.entries()) {
+      const drive = this.#plugDrive(scsi, dvds[index], place);
+      if (drive !== undefined) plugged.push(drive);
+    }
     const drives = plugged.splice(0);
-    for (const [index, disk] of onIde.entries())
-      plugged.push(this.#plugIde(disk, diskPlaces[index]!));
-    const controllerId = scsiInstance(0);
-    const scsi = this.#controller({ type: 'scsi', instanceId: controllerId }, OfferOrder.scsi);
-    let lun = 0;
-    const plug = (block: BlockDevice, kind: 'disk' | 'dvd', unit: LogicalUnit): void => {
-      scsi.attach({ target: 0, lun }, unit);
-      plugged.push({ block, kind, controllerId, target: 0, lun, unit });
-      lun += 1;
-    };
-    for (const disk of disks.slice(onIde.length)) plug(disk, 'disk', scsiDisk(disk));
-    if (ide === undefined) for (const dvd of dvds) plug(dvd, 'dvd', new ScsiDvd(dvd.name, dvd));
+    for (const [index, place] of plan.disks.entries()) {
+      const block = disks[index]!;
+      plugged.push(
+        place.bus === 'ide'
+          ? this.#plugIde(block, place.channel, place.device)
+          : plugScsi(scsi, block, 'disk', scsiDisk(block), place.lun),
+      );
+    }
     this.vmbus.offer(scsi);
     return { scsi, disks: [...plugged, ...drives] };
   }
 
-  /** @returns the IDE places of the DVD drives, of which the one of a machine without DVDs is empty */
-  #plugDrives(ide: IdeController, plugged: PluggedDisk[]): readonly number[] {
-    const { disks, dvds } = this.#options;
-    const most = IDE_PLACES.length - Math.min(disks.length, 1);
-    if (dvds.length > most) {
-      throw new InputError(
-        'DVD drives',
-        `${dvds.length} do not fit: Generation 1 has four IDE places, of which ${most} are free for them`,
-      );
+  #plugDrive(
+    scsi: StorvscController,
+    dvd: BlockDevice | undefined,
+    place: DiskPlace,
+  ): PluggedDisk | undefined {
+    const name = dvd?.name ?? 'empty DVD drive';
+    if (place.bus === 'scsi') {
+      return dvd && plugScsi(scsi, dvd, 'dvd', new ScsiDvd(name, dvd), place.lun);
     }
-    const free = IDE_PLACES.length - Math.min(disks.length, IDE_PLACES.length);
-    const drives = Math.max(dvds.length, Math.min(free, 1));
-    const places = DVD_PLACES.slice(0, drives);
-    for (const [index, place] of places.entries()) {
-      const dvd = dvds[index];
-      const channel = place >> 1;
-      const device = place & 1;
-      const name = dvd?.name ?? 'empty DVD drive';
-      const unit = new ScsiDvd(name, dvd, MICROSOFT_IDE_DVD);
-      ide.plugInUnit(channel, device, unit);
-      if (dvd === undefined) continue;
-      const controllerId = ideInstance(channel, device);
-      plugged.push({ block: dvd, kind: 'dvd', controllerId, target: device, lun: 0, unit });
-    }
-    return places;
+    const { channel, device } = place;
+    const unit = new ScsiDvd(name, dvd, MICROSOFT_IDE_DVD);
+    this.chipset.ide?.plugInUnit(channel, device, unit);
+    const controllerId = ideInstance(channel, device);
+    return dvd && { block: dvd, kind: 'dvd', controllerId, target: device, lun: 0, unit };
   }
 
   /** A disk on an emulated channel, and the same disk on its accelerator. */
-  #plugIde(block: BlockDevice, place: number): PluggedDisk {
-    const channel = place >> 1;
-    const device = place & 1;
+  #plugIde(block: BlockDevice, channel: number, device: number): PluggedDisk {
     this.chipset.ide?.plugInDisk(channel, device, block);
-    const controller = this.#controller({ type: 'ide', channel, device }, OfferOrder.ide + place);
+    const order = OfferOrder.ide + channel * 2 + device;
+    const controller = this.#controller({ type: 'ide', channel, device }, order);
     const unit = scsiDisk(block);
     controller.attach({ path: channel, target: device, lun: 0 }, unit);
     this.vmbus.offer(controller);
@@ -389,4 +384,27 @@ export class Board {
 
 function scsiDisk(block: BlockDevice): ScsiDisk {
   return new ScsiDisk(block, { isThin: true });
+}
+
+function plugScsi(
+  scsi: StorvscController,
+  block: BlockDevice,
+  kind: PluggedDisk['kind'],
+  unit: PluggedDisk['unit'],
+  lun: number,
+): PluggedDisk {
+  scsi.attach({ target: 0, lun }, unit);
+  const controllerId = scsi.offer.instanceId;
+  return { block, kind, controllerId, target: 0, lun, unit };
+}
+
+/** What a host says of itself in the pool `autoExternal`. */
+function hostFacts(name: string, title: string): ReadonlyMap<string, string> {
+  return new Map([
+    ['HostName', name],
+    ['HostingSystemEditionId', title],
+    ['PhysicalHostName', name.split('.')[0]!.toUpperCase()],
+    ['PhysicalHostNameFullyQualified', name],
+    ['VirtualMachineName', 'synthvm'],
+  ]);
 }

@@ -79,6 +79,8 @@ export interface IntegrationOptions {
   readonly events: EventQueue;
   readonly trace: Trace;
   readonly profile: IntegrationProfile;
+  /** Told to the guest by key-value pairs. */
+  readonly hostFacts?: ReadonlyMap<string, string>;
 }
 
 /** @param offer puts a device on the bus */
@@ -95,6 +97,7 @@ export function buildIntegration(
       ...common,
       order: OfferOrder.keyValuePair,
       versions: profile.keyValuePair,
+      ...(options.hostFacts === undefined ? {} : { hostFacts: options.hostFacts }),
     }),
     shutdown: new Shutdown({
       ...common,

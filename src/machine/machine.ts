@@ -19,8 +19,9 @@ import { DeliveryMode } from '../hypervisor/spec/apic.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
-import { allocateMemory } from './allocate-memory.ts';
+import { allocateMemory, lowGapStart } from './allocate-memory.ts';
 import { Board } from './board.ts';
+import type { DiskPlace } from './disk-places.ts';
 import { ConsoleLine } from './console.ts';
 import { panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
@@ -96,7 +97,13 @@ export interface MachineConfig extends ModelGuestConfig {
   readonly seed: bigint;
   /** The boot disk first; none for one that is built in memory, which only the model guest gets. */
   readonly disks: readonly BlockDevice[];
+  /** Where the disks are, by index; without one a disk goes where Hyper-V puts it. */
+  readonly diskPlaces?: readonly (DiskPlace | undefined)[];
   readonly dvds?: readonly BlockDevice[];
+  /** Gen-1: a DVD drive is there without a disc, too. Default true. */
+  readonly hasEmptyDrive?: boolean;
+  /** From the end of RAM below 4 GiB to there, a multiple of 64 KiB; default and least 128 MiB. */
+  readonly lowGapBytes?: number;
   /** Network adapters on a switch of the machine's own; default 1. */
   readonly networkAdapters?: number;
   /** The adapters one by one, in place of a number. */
@@ -105,6 +112,8 @@ export interface MachineConfig extends ModelGuestConfig {
   readonly world?: World;
   /** An unmodified system in place of the model guest. */
   readonly x86?: X86Config;
+  /** The host tells the guest its name and what it is, by key-value pairs; without it, nothing. */
+  readonly hostName?: string;
   /** Hears what is odd about an image but does not stop the boot. */
   readonly warn?: (message: string) => void;
 }
@@ -129,9 +138,9 @@ export class Machine {
   readonly console = new ConsoleLine();
   /** What came in from outside. */
   readonly inputs = new InputLog();
-  readonly memory: GuestMemory;
-  readonly #config: MachineConfig;
-  readonly #disks: readonly BlockDevice[];
+  #memory: GuestMemory;
+  #config: MachineConfig;
+  #disks: readonly BlockDevice[];
   readonly #random: Random;
   readonly #variables = new VariableStore();
   readonly #network: MachineNetwork;
@@ -146,6 +155,7 @@ export class Machine {
   onPowerCycle: (() => void) | undefined;
   #powerCycles = 0;
   #isOn = false;
+  #suspended: SavedSection[] | undefined;
   #ending: Ending | undefined;
   #isResetPending = false;
   #panicMessage = '';
@@ -168,7 +178,7 @@ export class Machine {
       isDiskless && config.x86 === undefined
         ? [new OverlayDevice(createDefaultDisk({ generation }))]
         : config.disks;
-    this.memory = allocateMemory(config);
+    this.#memory = allocateMemory(config);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
       else if (type === guestPanic) this.#panicMessage = text;
@@ -187,6 +197,10 @@ export class Machine {
     const { clock, events, trace } = this;
     this.#network = new MachineNetwork({ adapters, clock, events, trace, name: 'adapter' });
     this.#plugIn();
+  }
+
+  get memory(): GuestMemory {
+    return this.#memory;
   }
 
   get board(): Board {
@@ -246,6 +260,7 @@ export class Machine {
    */
   run(deadlineNs: number, maxSteps = Infinity): Ending | undefined {
     if (this.#ending !== undefined) return this.#ending;
+    if (this.#suspended !== undefined) return { kind: 'idle' };
     const pause = this.#loop.run(deadlineNs, maxSteps);
     if (this.settle()) return this.#ending;
     if (this.#ending !== undefined) return this.#ending;
@@ -255,7 +270,8 @@ export class Machine {
 
   /** When a processor wants to run next; Infinity while all wait, and once the machine stopped. */
   get nextWakeNs(): number {
-    return this.#ending === undefined ? this.#loop.nextWakeNs : Infinity;
+    const isStopped = this.#ending !== undefined || this.#suspended !== undefined;
+    return isStopped ? Infinity : this.#loop.nextWakeNs;
   }
 
   /** Does what has to wait until nothing of the machine runs. @returns whether there was any */
@@ -359,6 +375,57 @@ export class Machine {
     this.#startEvent = state.event('start', this.#startEvent, this.#start);
   }
 
+  /** The host's "Save": the machine stands still, and its state is kept until `wake`. */
+  suspend(): void {
+    this.#suspended = this.save();
+    this.#loop.stop();
+  }
+
+  get isSuspended(): boolean {
+    return this.#suspended !== undefined;
+  }
+
+  /**
+   * Starts from the saved state, on a new board: what the guest counts goes on as if no time had
+   * passed, and the host's clock is so much later, of which it tells the guest.
+   * @param settings of the host that it is started on
+   */
+  wake(elapsedNs: number, settings: Pick<MachineSettings, 'host' | 'hostProfile'> = {}): void {
+    const saved = this.#suspended;
+    if (saved === undefined) throw new InputError('machine', 'is not saved');
+    this.#suspended = undefined;
+    this.#config = { ...this.#config, ...settings };
+    this.restore(saved);
+    const { timeSync } = this.#board.integration;
+    timeSync.hostOffsetNs += elapsedNs;
+    timeSync.sendTime('sync');
+  }
+
+  /** The board that the next power-on would have, for a machine that has ended. */
+  plugInAgain(): void {
+    this.#plugIn();
+  }
+
+  /** As they are now; disks that nobody named are among them. */
+  get settings(): MachineSettings {
+    return { ...this.#config, disks: this.#disks };
+  }
+
+  /** Changes settings of a machine that is off; the next power-on is by them. */
+  reconfigure(settings: MachineSettings): void {
+    if (this.isOn || this.isSuspended) {
+      throw new InputError('machine', 'is on: its settings can be changed while it is off');
+    }
+    const before = this.#config;
+    this.#config = { ...before, ...settings };
+    if (settings.disks !== undefined) this.#disks = settings.disks;
+    const isResized = ['memoryBytes', 'lowGapBytes', 'processors'].some((key) => key in settings);
+    if (isResized) this.#memory = allocateMemory(this.#config);
+    if (settings.adapters !== undefined) this.#network.replace(settings.adapters);
+    // A machine that was on before gets its board when it is powered on again, or is asked to.
+    if (!this.#isOn) this.#plugIn();
+  }
+
   /** Makes `run` return soon. */
   pause(): void {
     this.#loop.stop();
@@ -366,7 +433,7 @@ export class Machine {
 
   /** Whether it was powered on and has not ended since. */
   get isOn(): boolean {
-    return this.#isOn && this.#ending === undefined;
+    return this.#isOn && this.#ending === undefined && this.#suspended === undefined;
   }
 
   /** Has the host do something later; a power cycle forgets it. @param delayNs of virtual time */
@@ -376,6 +443,7 @@ export class Machine {
 
   /** The host's "Turn Off": nothing of the guest runs any more. */
   turnOff(): void {
+    this.#suspended = undefined;
     this.trace.emit(powerOffEvent);
     this.#end({ kind: 'power-off' });
   }
@@ -449,12 +517,15 @@ export class Machine {
       processors,
       network: this.#network,
       disks: this.#disks,
+      diskPlaces: this.#config.diskPlaces ?? [],
       dvds: dvds ?? [],
+      hasEmptyDrive: this.#config.hasEmptyDrive ?? true,
       clock,
       events,
       trace,
       memory,
       console: this.console,
+      ...(this.#config.hostName === undefined ? {} : { hostName: this.#config.hostName }),
       ...(x86 === undefined ? {} : { cpuid: x86Cpuid(TSC_HZ, processors) }),
       ...(x86?.debugExitPort === undefined ? {} : { debugExitPort: x86.debugExitPort }),
       host: {
@@ -521,6 +592,7 @@ export class Machine {
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
     if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
     let firmwareNs = 0;
+    const gapStart = lowGapStart(this.#config);
     const result = powerOn({
       generation,
       memory: this.memory,
@@ -544,7 +616,7 @@ export class Machine {
             },
           }),
       acpi: {
-        lowMmio: { start: LOW_MMIO_START, bytes: LOW_MMIO_END - LOW_MMIO_START },
+        lowMmio: { start: gapStart, bytes: LOW_MMIO_END - gapStart },
         highMmio: { start: HIGH_MMIO_START, bytes: HIGH_MMIO_BYTES },
         comPorts: [1],
         entropy: this.#randomBytes('acpi-entropy', 64),

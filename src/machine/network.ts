@@ -1,6 +1,7 @@
 /** A machine's network adapters, and the switch that they are on when nobody says which. */
 import type { StateStream } from '../core/state.ts';
 import type { VirtualClock } from '../core/clock.ts';
+import { InputError } from '../core/errors.ts';
 import type { EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import type { Trace } from '../core/trace.ts';
@@ -33,6 +34,8 @@ export interface AdapterConfig {
   readonly port?: PortOptions;
   /** False: the cable is not plugged in. */
   readonly isConnected?: boolean;
+  /** False: frames that come from another address than the adapter's own are dropped. */
+  readonly allowsMacSpoofing?: boolean;
 }
 
 export interface NetworkOptions {
@@ -68,22 +71,39 @@ export class MachineNetwork {
   readonly own: VirtualSwitch | undefined;
   readonly gateway: Gateway | undefined;
   /** In the order of the adapters. */
-  readonly ports: readonly SwitchPort[];
-  readonly macs: readonly Uint8Array[];
-  readonly #isAlone: boolean;
+  ports: readonly SwitchPort[] = [];
+  macs: readonly Uint8Array[] = [];
+  #isAlone = true;
+  readonly #name: string;
 
   constructor({ adapters, clock, events, trace, name }: NetworkOptions) {
-    this.#isAlone = adapters.every(({ network }) => network === undefined);
-    if (adapters.some(({ network }) => network === undefined)) {
+    this.#name = name;
+    if (adapters.length === 0 || adapters.some(({ network }) => network === undefined)) {
       this.own = new VirtualSwitch({ clock, events, trace });
       this.gateway = connectGateway(this.own, clock, trace);
     }
+    this.#connect(adapters);
+  }
+
+  #connect(adapters: readonly AdapterConfig[]): void {
+    this.#isAlone = adapters.every(({ network }) => network === undefined);
     this.macs = adapters.map(({ mac }, index) => mac ?? hypervMac(FIRST_MAC + index));
-    this.ports = adapters.map(({ network, port, isConnected }, index) => {
-      const made = (network ?? this.own!).connect(`${name}${index}`, port);
+    this.ports = adapters.map(({ network, port, isConnected, allowsMacSpoofing }, index) => {
+      const to = network ?? this.own;
+      if (to === undefined) {
+        throw new InputError('adapters', 'the machine was made without a switch of its own');
+      }
+      const made = to.connect(`${this.#name}${index}`, port);
       if (isConnected === false) made.setLink(false);
+      if (allowsMacSpoofing === false) made.onlyMac = this.macs[index]!;
       return made;
     });
+  }
+
+  /** Other adapters in the place of those that there are, of a machine that is off. */
+  replace(adapters: readonly AdapterConfig[]): void {
+    for (const port of this.ports) port.owner.disconnect(port);
+    this.#connect(adapters);
   }
 
   /** Whether every adapter is on the machine's own switch. */

@@ -56,6 +56,8 @@ export class PortCounters {
   droppedOut = 0;
   /** Sent while the cable was pulled. */
   linkDownIn = 0;
+  /** From an address that is not the station's own. */
+  spoofedIn = 0;
 
   /** Frames in with any bad checksum. */
   get badIn(): number {
@@ -82,12 +84,13 @@ export type FrameTap = (
 
 /** What a port asks of its switch. */
 export interface PortOwner {
+  disconnect(port: SwitchPort): void;
   forward(port: SwitchPort, bytes: Uint8Array, start: number, length: number): void;
 }
 
 /** One port of the virtual switch, which is an adapter's link to it. */
 export class SwitchPort implements PacketLink {
-  readonly index: number;
+  index: number;
   readonly name: string;
   readonly bitsPerSecond: number;
   readonly nsPerByte: number;
@@ -103,11 +106,14 @@ export class SwitchPort implements PacketLink {
   /** When the frames so far will have left the port. */
   busyUntilNs = 0;
   isDraining = false;
-  readonly #owner: PortOwner;
+  /** Frames of the station must come from this address; undefined: from any. */
+  onlyMac: Uint8Array | undefined;
+  /** The switch that it belongs to, which changes when the cable goes to another one. */
+  owner: PortOwner;
   #isUp = true;
 
   constructor(owner: PortOwner, index: number, name: string, options: PortOptions) {
-    this.#owner = owner;
+    this.owner = owner;
     this.index = index;
     this.name = name;
     this.bitsPerSecond = options.bitsPerSecond ?? 10_000_000_000;
@@ -145,7 +151,7 @@ export class SwitchPort implements PacketLink {
   }
 
   send(bytes: Uint8Array, start: number, length: number): void {
-    if (this.#isUp) this.#owner.forward(this, bytes, start, length);
+    if (this.#isUp) this.owner.forward(this, bytes, start, length);
     else this.counters.linkDownIn += 1;
   }
 

@@ -9,6 +9,7 @@ import { MacTable } from './mac-table.ts';
 import {
   ETHERNET_BYTES,
   EtherType,
+  MAC_BYTES,
   MAX_FRAME_BYTES,
   TYPE_AT,
   VLAN_TAG_BYTES,
@@ -21,7 +22,7 @@ const ADDRESSES = TYPE_AT;
 
 const dropEvent = traceType('net', 'drop', {
   port: u16,
-  reason: openEnum(u16, { length: 1, vlan: 2, queueFull: 3, fault: 4 }),
+  reason: openEnum(u16, { length: 1, vlan: 2, queueFull: 3, fault: 4, spoofed: 5 }),
   length: u32,
 });
 /** `facts` is FrameFact of inspect.ts. */
@@ -88,10 +89,26 @@ export class VirtualSwitch {
     this.#stations.forgetPort(port.index);
   }
 
+  /** The cable of a port goes from its switch to this one; its station sees the link go and come. */
+  take(port: SwitchPort): void {
+    port.owner.disconnect(port);
+    port.owner = this;
+    port.index = this.#ports.length;
+    this.#ports.push(port);
+    port.busyUntilNs = 0;
+    port.isDraining = false;
+    port.setLink(true);
+  }
+
   /** A frame from a port's station; `SwitchPort.send` calls it. */
   forward(from: SwitchPort, bytes: Uint8Array, start: number, length: number): void {
     if (length < ETHERNET_BYTES || length > MAX_FRAME_BYTES) {
       this.#refuse(from, 1, length);
+      return;
+    }
+    if (from.onlyMac !== undefined && !isFrom(bytes, start, from.onlyMac)) {
+      from.counters.spoofedIn += 1;
+      this.#trace.emit(dropEvent, from.index, 5, length);
       return;
     }
     from.tap?.(true, bytes, start, length);
@@ -304,6 +321,14 @@ export class VirtualSwitch {
     if (queue.count > 0) this.#schedule(port, Math.max(queue.nextDueNs, nowNs + port.moderationNs));
     else port.isDraining = false;
   }
+}
+
+function isFrom(bytes: Uint8Array, start: number, mac: Uint8Array): boolean {
+  const source = start + MAC_BYTES;
+  for (let index = 0; index < MAC_BYTES; index += 1) {
+    if (bytes[source + index] !== mac[index]) return false;
+  }
+  return true;
 }
 
 function writeTag(bytes: Uint8Array, at: number, vlan: number): void {

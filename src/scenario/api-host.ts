@@ -1,5 +1,5 @@
 /** What a script may do on the host's side of a machine. */
-import type { Duration, WaitOptions } from './api.ts';
+import type { Duration, Size, WaitOptions } from './api.ts';
 
 /** How a disk's commands are to fail. Blocks are those of the disk. */
 export interface DiskFault {
@@ -32,6 +32,31 @@ export interface DiskAnswer {
   readonly srbStatus?: number;
 }
 
+/** A disk of the host, by its number in the host's disk management. */
+export interface HostDisk {
+  readonly number: number;
+  /** The host uses it itself, so that no machine can have it. Default false. */
+  isOnline: boolean;
+  /** The machine that has it. */
+  readonly owner: string | undefined;
+}
+
+export interface HostDisks {
+  readonly disks: readonly HostDisk[];
+  /** A disk is attached to the host; it comes offline, with an empty GPT. */
+  attach(disk: { readonly size: Size; readonly name?: string }): HostDisk;
+}
+
+/** What `synthvm disk info` shows of an image. */
+export interface DiskImageInfo {
+  readonly format: string;
+  readonly sizeBytes: number;
+  readonly sectorBytes: number;
+  /** Space that holds content. */
+  readonly allocatedBytes: number;
+  readonly parent?: DiskImageInfo;
+}
+
 export interface DiskHandle {
   /** Undefined on the emulated IDE controller. */
   readonly lun: number | undefined;
@@ -39,6 +64,13 @@ export interface DiskHandle {
   fault(fault: DiskFault): Disposable;
   /** Hot removal, from the synthetic SCSI controller. */
   remove(): Promise<void>;
+  readonly sizeBytes: number;
+  /**
+   * Resize-VHD: a VHDX gets another size; what is cut off is lost. On IDE only while the machine is
+   * off.
+   */
+  resize(size: Size): Promise<void>;
+  info(): DiskImageInfo;
 }
 
 /** What goes wrong with the frames that an adapter sends; drawn from the seed. */
@@ -61,6 +93,12 @@ export interface NetworkAdapter {
   readonly mac: string;
   /** Pulls the cable or plugs it in. */
   link(isUp: boolean): void;
+  /** The cable goes to another of the scenario's switches, at once. */
+  connect(on: string): void;
+  /** Whether frames from other addresses than the adapter's own are let through. */
+  macSpoofing(isAllowed: boolean): void;
+  /** Frames that were dropped for that. */
+  readonly spoofed: number;
   /** Replaces the faults that there were; none of them without an argument. */
   faults(fault?: LinkFault): void;
   /** Waits for a frame that a question is answered yes for. */
@@ -91,7 +129,19 @@ export interface KvpEntry {
   readonly data: KvpData;
 }
 
+/** Integration services that can be switched off one by one. */
+export type ServiceName =
+  | 'heartbeat'
+  | 'keyValuePair'
+  | 'shutdown'
+  | 'timeSync'
+  | 'volumeShadowCopy'
+  | 'guestFileCopy';
+
 export interface Integration {
+  /** The machine's setting: the host offers the service, or withdraws it. */
+  enable(service: ServiceName, isEnabled: boolean): void;
+  isEnabled(service: ServiceName): boolean;
   readonly kvp: {
     get(
       pool: KvpPoolName,
@@ -105,6 +155,8 @@ export interface Integration {
       index: number,
     ): Promise<Answer & { readonly entry?: KvpEntry | undefined }>;
     list(pool: KvpPoolName): Promise<Answer & { readonly entries: readonly KvpEntry[] }>;
+    /** IPv4 addresses that the guest tells of an adapter; none without an answer. */
+    addresses(nic: number): Promise<Answer & { readonly addresses: readonly string[] }>;
   };
   readonly heartbeat: { readonly status: string };
   readonly timeSync: {

@@ -8,6 +8,8 @@ import type { Phase } from '../machine/watch.ts';
 import type { Expect } from './api-expect.ts';
 import type {
   DiskHandle,
+  HostDisk,
+  HostDisks,
   Integration,
   NetworkAdapter,
   TestDevice,
@@ -35,15 +37,75 @@ export interface WaitOptions {
 export type DiskSpec =
   /** An image that is never written to: what the guest writes is dropped at the end. */
   | string
-  | {
-      readonly path: string;
-      /** Keep what the guest writes. */
-      readonly write?: boolean;
-    }
-  /** A blank disk in memory. */
-  | { readonly size: Size; readonly name?: string }
-  /** The disk that `synthvm boot` builds when it is given none. */
-  | { readonly builtIn: true };
+  | ((
+      | {
+          readonly path: string;
+          /** Keep what the guest writes. */
+          readonly write?: boolean;
+        }
+      /** A blank disk in memory. */
+      | NewImage
+      /** The disk that `synthvm boot` builds when it is given none. */
+      | { readonly builtIn: true }
+      /** A whole disk of the host's, which nobody else uses. */
+      | { readonly passThrough: HostDisk }
+    ) & {
+      /** "ide 0:1" (channel and device, Generation 1) or "scsi 0:3" (LUN); else where there is room. */
+      readonly at?: string;
+    });
+
+export type ImageFormat =
+  | 'raw'
+  | 'vhd-fixed'
+  | 'vhd-dynamic'
+  | 'vhd-differencing'
+  | 'vhdx-fixed'
+  | 'vhdx-dynamic'
+  | 'vhdx-differencing';
+
+/** A new image in memory. It takes room only where it is written. */
+export interface NewImage {
+  /** A differencing image has its parent's without it. */
+  readonly size?: Size;
+  /** Default raw. */
+  readonly format?: ImageFormat;
+  /** Bytes of a logical sector; 4096 in a VHDX only. Default 512, or the parent's. */
+  readonly sectors?: 512 | 4096;
+  /** Unit of allocation; default 2M. */
+  readonly blockSize?: Size;
+  /** Of a differencing image; it is never written to. */
+  readonly parent?: NewImage;
+  readonly name?: string;
+}
+
+/** An ISO image: its path relative to the script's folder, or its bytes. */
+export type DvdSpec = string | Uint8Array;
+
+/** What can be changed while a machine is off. */
+export type VmSettings = Pick<
+  VmConfig,
+  | 'host'
+  | 'guest'
+  | 'set'
+  | 'memory'
+  | 'cpus'
+  | 'disks'
+  | 'dvds'
+  | 'dvdDrive'
+  | 'nics'
+  | 'lowMmioGap'
+>;
+
+export type VmState = 'off' | 'running' | 'paused' | 'saved';
+
+/** A machine with its disks and checkpoints as they were when it was exported. */
+export interface VmExport {
+  readonly name: string;
+  readonly checkpoints: readonly string[];
+}
+
+/** On whose behalf the host is asked. Whoever is no administrator sees no machine. */
+export type Caller = 'administrator' | 'user';
 
 export interface AdapterSpec {
   /** One of the scenario's `switches`; without it the machine's own switch, with a DHCP server. */
@@ -52,6 +114,8 @@ export interface AdapterSpec {
   readonly mac?: string;
   /** False: the cable is not plugged in. */
   readonly connected?: boolean;
+  /** False: frames from another address than the adapter's own are dropped. Default true. */
+  readonly macSpoofing?: boolean;
 }
 
 /** One machine. What is not said is as in `synthvm boot`. */
@@ -64,14 +128,20 @@ export interface VmConfig {
   readonly guest?: PresetName;
   /** Switches of the model guest, as `--set` changes them. */
   readonly set?: Partial<Switches>;
-  /** RAM, 64M to 3840M; default 512M. */
+  /** RAM, 64M to 16G; default 512M. */
   readonly memory?: Size;
   /** Virtual processors; default 1. */
   readonly cpus?: number;
   /** The boot disk first; default the built-in one. */
   readonly disks?: readonly DiskSpec[];
-  /** ISO images. */
-  readonly dvds?: readonly string[];
+  /** Discs. */
+  readonly dvds?: readonly DvdSpec[];
+  /** False: Generation 1 has no DVD drive without a disc. */
+  readonly dvdDrive?: boolean;
+  /** Addresses below 4 GiB that RAM leaves to devices, 128M to 3584M; default 128M. */
+  readonly lowMmioGap?: Size;
+  /** The host's name, which it then tells the guest by key-value pairs. */
+  readonly hostName?: string;
   /** How many adapters, or each of them; default 1. */
   readonly nics?: number | readonly AdapterSpec[];
   /** rc.conf of the model guest's network: names and values. */
@@ -229,11 +299,33 @@ export interface Vm {
   reset(): Promise<void>;
   /** The host's "Turn Off". */
   powerOff(): Promise<void>;
+  readonly state: VmState;
+  /** Changes settings of a machine that is off; disks and adapters that are named replace all. */
+  configure(settings: VmSettings): Promise<void>;
   /** The processors stand still while the host's time goes on. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** The host's "Save": the state is kept, and the machine stands still. */
+  save(): Promise<void>;
+  /**
+   * Starts a saved machine. For the guest's counters no time has passed; the host's clock is `after`
+   * later, of which it tells the guest.
+   * @param options.host the machine has been moved to a host of this Windows version
+   */
+  wake(options?: { readonly after?: Duration; readonly host?: HostName }): Promise<void>;
+  /** Names of what `checkpoint` has kept, the oldest first. */
+  readonly checkpoints: readonly string[];
+  /** Keeps the disks of a machine that is off as they are now. */
+  checkpoint(name: string): Promise<void>;
+  /** Gives the disks of a machine that is off the content that they had then. */
+  applyCheckpoint(name: string): Promise<void>;
+  deleteCheckpoint(name: string): Promise<void>;
+  /** A copy of a machine that is off: settings, disks, checkpoints. */
+  export(): Promise<VmExport>;
+  /** Makes this machine, which is off, a copy of one that was exported, with an identity of its own. */
+  import(exported: VmExport): Promise<void>;
   /** An NMI, on which FreeBSD and Windows panic. @param cpu default 0 */
-  nmi(cpu?: number): Promise<void>;
+  nmi(cpu?: number, options?: { readonly as?: Caller }): Promise<void>;
 
   /** A disk on the synthetic SCSI controller of a running machine. @param lun default the first free */
   addDisk(disk: DiskSpec, options?: { readonly lun?: number }): Promise<DiskHandle>;
@@ -262,6 +354,8 @@ interface Tools {
   readonly random: SeededRandom;
   readonly seed: bigint;
   /** Keeps a figure for the report: `note('lost packets', 3)`. */
+  /** Disks of the host, for `passThrough`. */
+  readonly hostDisks: HostDisks;
   note(label: string, value: string | number | boolean): void;
 }
 

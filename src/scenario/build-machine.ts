@@ -1,21 +1,16 @@
 /** A machine from what a script says of it. */
-import { dirname, isAbsolute, join } from 'node:path';
-import { createDefaultDisk } from '../boot/default-disk.ts';
 import { ExitCode, InputError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import { Random } from '../core/random.ts';
 import { presetNames, switchNames, type PresetName, type Switches } from '../guest/switches.ts';
 import { chooseGeneration } from '../machine/choose-generation.ts';
-import { openHostDisk, openHostImage } from '../machine/images.ts';
-import type { MachineConfig } from '../machine/machine.ts';
+import { openHostImage } from '../machine/images.ts';
+import type { MachineConfig, MachineSettings } from '../machine/machine.ts';
 import type { AdapterConfig } from '../machine/network.ts';
 import { DEFAULT_HOST, HOST_NAMES, type HostName } from '../machine/profiles.ts';
 import type { VirtualSwitch } from '../net/switch.ts';
 import type { BlockDevice } from '../storage/block.ts';
-import { MemoryStore } from '../storage/memory-store.ts';
-import { OverlayDevice } from '../storage/overlay.ts';
-import { openRaw } from '../storage/raw.ts';
-import type { AdapterSpec, DiskSpec, VmConfig } from './api.ts';
+import type { AdapterSpec, DiskSpec, DvdSpec, Size, VmConfig, VmSettings } from './api.ts';
+import { besideScript, bytesDisk, type DiskOptions, openDisk, placeOf } from './disks.ts';
 import { sizeBytes } from './values.ts';
 
 const DEFAULT_GUEST: PresetName = 'bis:modern';
@@ -81,6 +76,9 @@ const KEYS: readonly (keyof VmConfig)[] = [
   'cpus',
   'disks',
   'dvds',
+  'dvdDrive',
+  'lowMmioGap',
+  'hostName',
   'nics',
   'rcConf',
   'autoStart',
@@ -97,53 +95,15 @@ export function checkKeys(name: string, config: object, isSingle: boolean): void
   throw wrong(name, `unknown option "${unknown}"; ${tip}`);
 }
 
-const builtInDisks = new Map<1 | 2, BlockDevice>();
-
-/** One base for all machines of a process; what a guest writes goes to an overlay of its own. */
-function builtInDisk(generation: 1 | 2): BlockDevice {
-  const base = builtInDisks.get(generation) ?? createDefaultDisk({ generation });
-  builtInDisks.set(generation, base);
-  return new OverlayDevice(base);
-}
-
-/** A blank disk in memory. */
-function blankDisk(name: string, bytes: number): BlockDevice {
-  return openRaw(new MemoryStore(name, bytes), { readOnly: false, warn: () => undefined });
-}
-
-/** @param generation of the machine; only the built-in disk needs to know */
-export function openDisk(
-  spec: DiskSpec,
-  generation: 1 | 2,
-  { file, seed, warn, opened }: Pick<BuildOptions, 'file' | 'seed' | 'warn' | 'opened'>,
-): BlockDevice {
-  if (typeof spec === 'object' && 'builtIn' in spec) return builtInDisk(generation);
-  if (typeof spec === 'object' && 'size' in spec) {
-    return blankDisk(spec.name ?? 'blank disk', sizeBytes('size', spec.size));
-  }
-  const { path, write = false } = typeof spec === 'string' ? { path: spec } : spec;
-  const disk = openHostDisk(besideScript(file, path), {
-    write,
-    warn,
-    random: new Random(seed, 'images'),
-  });
-  opened.push(disk);
-  return disk;
-}
-
-function besideScript(file: string, path: string): string {
-  return isAbsolute(path) ? path : join(dirname(file), path);
-}
-
 function parseMac(name: string, text: string): Uint8Array {
   const match = /^[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}$/i.exec(text);
   if (match === null) throw wrong(name, `"${text}" is no address such as 00:15:5d:01:01:00`);
   return Uint8Array.from(text.split(/[:-]/), (digits) => Number.parseInt(digits, 16));
 }
 
-function adapterConfig(
+export function adapterConfig(
   name: string,
-  { on, mac, connected }: AdapterSpec,
+  { on, mac, connected, macSpoofing }: AdapterSpec,
   switches: ReadonlyMap<string, VirtualSwitch>,
 ): AdapterConfig {
   const network = on === undefined ? undefined : switches.get(on);
@@ -155,6 +115,66 @@ function adapterConfig(
     ...(network === undefined ? {} : { network }),
     ...(mac === undefined ? {} : { mac: parseMac(name, mac) }),
     ...(connected === undefined ? {} : { isConnected: connected }),
+    ...(macSpoofing === undefined ? {} : { allowsMacSpoofing: macSpoofing }),
+  };
+}
+
+function openDvd(
+  spec: DvdSpec,
+  { file, warn, opened }: Pick<DiskOptions, 'file' | 'warn' | 'opened'>,
+): BlockDevice {
+  if (typeof spec !== 'string') return bytesDisk('disc', spec, 2048);
+  const dvd = openHostImage(besideScript(file, spec), { readOnly: true, warn });
+  opened.push(dvd);
+  return dvd;
+}
+
+/** RAM beyond 4 GiB takes room as it is touched. */
+const MAX_MEMORY_BYTES = 16 * 1024 * MIB;
+
+export function checkMemory(
+  name: string,
+  { memory }: Pick<VmConfig, 'memory'>,
+  bytes: number,
+): void {
+  if (bytes >= 64 * MIB && bytes <= MAX_MEMORY_BYTES && bytes % MIB === 0) return;
+  throw wrong(name, `memory ${memory}: expected whole MiB from 64M to 16G`);
+}
+
+export function gapBytes(name: string, gap: Size): number {
+  const bytes = sizeBytes(`${name}: lowMmioGap`, gap);
+  if (bytes >= 128 * MIB && bytes <= 3584 * MIB && bytes % MIB === 0) return bytes;
+  throw wrong(name, `lowMmioGap ${gap}: expected whole MiB from 128M to 3584M`);
+}
+
+/** Settings of a machine that is off, from what a script says. */
+export function buildSettings(
+  settings: VmSettings,
+  generation: 1 | 2,
+  options: DiskOptions & { readonly switches: ReadonlyMap<string, VirtualSwitch> },
+): MachineSettings {
+  const { owner: name } = options;
+  const { host, guest, set, memory, cpus, disks, dvds, dvdDrive, nics, lowMmioGap } = settings;
+  check(name, settings);
+  const memoryBytes = memory === undefined ? undefined : sizeBytes(`${name}: memory`, memory);
+  if (memoryBytes !== undefined) checkMemory(name, settings, memoryBytes);
+  const adapters = typeof nics === 'number' ? Array.from({ length: nics }, () => ({})) : nics;
+  const open = (spec: DiskSpec): BlockDevice => openDisk(spec, generation, options);
+  return {
+    ...(host === undefined ? {} : { host }),
+    ...(guest === undefined ? {} : { preset: guest }),
+    ...(set === undefined ? {} : { switches: set }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(cpus === undefined ? {} : { processors: cpus }),
+    ...(lowMmioGap === undefined ? {} : { lowGapBytes: gapBytes(name, lowMmioGap) }),
+    ...(disks === undefined
+      ? {}
+      : { disks: disks.map(open), diskPlaces: disks.map((spec) => placeOf(spec)) }),
+    ...(dvds === undefined ? {} : { dvds: dvds.map((path) => openDvd(path, options)) }),
+    ...(dvdDrive === undefined ? {} : { hasEmptyDrive: dvdDrive }),
+    ...(adapters === undefined
+      ? {}
+      : { adapters: adapters.map((spec) => adapterConfig(name, spec, options.switches)) }),
   };
 }
 
@@ -165,29 +185,25 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
   const host = overrides.host ?? config.host ?? DEFAULT_HOST;
   const specs: readonly DiskSpec[] =
     config.disks ?? ((config.dvds ?? []).length > 0 ? [] : [{ builtIn: true }]);
-  const dvds = (config.dvds ?? []).map((path) => {
-    const dvd = openHostImage(besideScript(options.file, path), { readOnly: true, warn });
-    options.opened.push(dvd);
-    return dvd;
-  });
+  const dvds = (config.dvds ?? []).map((spec) => openDvd(spec, options));
   const [first] = specs;
   const isImage = typeof first === 'string' || (first !== undefined && 'path' in first);
   // Whatever is there to guess from; a blank or built-in disk says nothing.
-  const firstDisk = isImage ? openDisk(first, 2, options) : undefined;
+  const diskOptions = { ...options, owner: name };
+  const firstDisk = isImage ? openDisk(first, 2, diskOptions) : undefined;
   const { generation } = chooseGeneration(
     config.generation,
     host,
     firstDisk ?? (first === undefined ? dvds[0] : undefined),
   );
   const disks = specs.map((spec, index) =>
-    index === 0 && firstDisk !== undefined ? firstDisk : openDisk(spec, generation, options),
+    index === 0 && firstDisk !== undefined ? firstDisk : openDisk(spec, generation, diskOptions),
   );
   const { nics = 1 } = config;
   const adapters = typeof nics === 'number' ? Array.from({ length: nics }, () => ({})) : nics;
   const memoryBytes = sizeBytes(`${name}: memory`, config.memory ?? DEFAULT_MEMORY);
-  if (memoryBytes < 64 * MIB || memoryBytes > 3840 * MIB || memoryBytes % MIB !== 0) {
-    throw wrong(name, `memory ${config.memory}: expected whole MiB from 64M to 3840M`);
-  }
+  checkMemory(name, config, memoryBytes);
+  const { lowMmioGap, hostName, dvdDrive } = config;
   return {
     generation,
     host,
@@ -195,7 +211,11 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
     processors: config.cpus ?? 1,
     seed,
     disks,
+    diskPlaces: specs.map((spec) => placeOf(spec)),
     dvds,
+    ...(dvdDrive === undefined ? {} : { hasEmptyDrive: dvdDrive }),
+    ...(lowMmioGap === undefined ? {} : { lowGapBytes: gapBytes(name, lowMmioGap) }),
+    ...(hostName === undefined ? {} : { hostName }),
     adapters: adapters.map((spec) => adapterConfig(name, spec, options.switches)),
     preset: config.guest ?? DEFAULT_GUEST,
     switches: { ...config.set, ...overrides.switches },

@@ -4,22 +4,32 @@ import type { Random } from '../core/random.ts';
 import type { InjectedFault } from '../devices/scsi/faults.ts';
 import { ScsiStatus, Sense } from '../devices/scsi/spec.ts';
 import type { PluggedDisk } from '../machine/board.ts';
+import { HostDiskPool } from '../machine/host-disks.ts';
 import type { Machine } from '../machine/machine.ts';
+import { networkInstance } from '../machine/offers.ts';
 import { LinkFaults } from '../net/faults.ts';
 import type { SwitchPort } from '../net/switch-port.ts';
+import type { VirtualSwitch } from '../net/switch.ts';
+import type { BlockDevice } from '../storage/block.ts';
+import type { Image } from '../storage/image.ts';
 import type {
   Answer,
   DiskFault,
   DiskHandle,
+  DiskImageInfo,
+  HostDisk,
+  HostDisks,
   Integration,
   KvpData,
   LinkFault,
   NetworkAdapter,
   Packet,
+  ServiceName,
+  Size,
   WaitOptions,
 } from './api.ts';
 import type { Pump } from './pump.ts';
-import { durationNs, withinNs } from './values.ts';
+import { durationNs, sizeBytes, withinNs } from './values.ts';
 
 /** Longer than the host itself waits for a guest's answer. */
 const ANSWER_WITHIN: WaitOptions = { within: '60s' };
@@ -82,6 +92,41 @@ export class DiskControl implements DiskHandle {
     return Promise.resolve();
   }
 
+  get sizeBytes(): number {
+    return this.#block.sizeBytes;
+  }
+
+  get #block(): BlockDevice {
+    const plugged = this.#plugged();
+    if (plugged === undefined) throw new InputError('disk', 'is not plugged in');
+    return plugged.block;
+  }
+
+  resize(size: Size): Promise<void> {
+    const block = this.#block;
+    const { machine } = this.#owner;
+    const isOff = !machine.isOn && !machine.isSuspended;
+    if (!isOff && this.lun === undefined) {
+      throw new InputError(
+        block.name,
+        'is on IDE, where a disk is resized while the machine is off',
+      );
+    }
+    const bytes = sizeBytes('size', size);
+    if (!('resize' in block && typeof block.resize === 'function')) {
+      throw new InputError(block.name, 'is no image that can be resized');
+    }
+    (block.resize as (sizeBytes: number) => void).call(block, bytes);
+    return Promise.resolve();
+  }
+
+  info(): DiskImageInfo {
+    const block = this.#block;
+    if ('info' in block && typeof block.info === 'function') return (block as Image).info();
+    const { sizeBytes: bytes, sectorBytes } = block;
+    return { format: 'raw', sizeBytes: bytes, sectorBytes, allocatedBytes: bytes };
+  }
+
   powerCycled(): void {
     if (this.#plugged() === undefined) return;
     for (const fault of this.#faults.keys()) this.#inject(fault);
@@ -94,6 +139,26 @@ export class DiskControl implements DiskHandle {
   }
 }
 
+/** The host's disk management. */
+export class HostDisksHandle implements HostDisks {
+  readonly #pool: HostDiskPool;
+
+  constructor(seed: bigint) {
+    this.#pool = new HostDiskPool(seed);
+  }
+
+  get disks(): readonly HostDisk[] {
+    return this.#pool.disks;
+  }
+
+  attach({ size, name }: { readonly size: Size; readonly name?: string }): HostDisk {
+    return this.#pool.attach({
+      sizeBytes: sizeBytes('size', size),
+      ...(name === undefined ? {} : { name }),
+    });
+  }
+}
+
 export class AdapterControl implements NetworkAdapter {
   readonly mac: string;
   readonly #owner: Owner;
@@ -101,15 +166,43 @@ export class AdapterControl implements NetworkAdapter {
   readonly #random: Random;
   readonly #watchers = new Set<(packet: Packet) => void>();
 
-  constructor(owner: Owner, port: SwitchPort, mac: Uint8Array, random: Random) {
+  readonly #macBytes: Uint8Array;
+  readonly #switches: ReadonlyMap<string, VirtualSwitch>;
+
+  constructor(
+    owner: Owner,
+    port: SwitchPort,
+    mac: Uint8Array,
+    random: Random,
+    switches: ReadonlyMap<string, VirtualSwitch>,
+  ) {
     this.#owner = owner;
     this.#port = port;
     this.#random = random;
+    this.#macBytes = mac;
+    this.#switches = switches;
     this.mac = Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
   }
 
   link(isUp: boolean): void {
     this.#port.setLink(isUp);
+  }
+
+  connect(on: string): void {
+    const to = this.#switches.get(on);
+    if (to === undefined) {
+      const all = [...this.#switches.keys()].join(', ') || 'none';
+      throw new InputError(this.mac, `no switch is called "${on}"; the scenario declares ${all}`);
+    }
+    to.take(this.#port);
+  }
+
+  macSpoofing(isAllowed: boolean): void {
+    this.#port.onlyMac = isAllowed ? undefined : this.#macBytes;
+  }
+
+  get spoofed(): number {
+    return this.#port.counters.spoofedIn;
   }
 
   faults(fault?: LinkFault): void {
@@ -204,7 +297,31 @@ export class IntegrationHandle implements Integration {
           done({ outcome, status, entries }),
         ),
       ),
+    addresses: (nic) =>
+      this.#ask(`addresses of adapter ${nic}`, (done) =>
+        this.#devices.keyValuePair.getIpInfo(
+          `{${networkInstance(nic).toUpperCase()}}`,
+          (outcome, status, info) => {
+            const all = info?.addresses.map(({ address }) => address) ?? [];
+            const addresses = all.filter((address) => address.includes('.'));
+            done({ outcome, status, addresses });
+          },
+        ),
+      ),
   };
+
+  enable(service: ServiceName, isEnabled: boolean): void {
+    const { vmbus, integration } = this.#owner.machine.board;
+    const device = integration[service];
+    const offered = vmbus.plugged.find((entry) => entry.device === device);
+    if (isEnabled && offered === undefined) vmbus.offer(device);
+    else if (!isEnabled) offered?.bus.rescind();
+  }
+
+  isEnabled(service: ServiceName): boolean {
+    const { vmbus, integration } = this.#owner.machine.board;
+    return vmbus.plugged.some(({ device }) => device === integration[service]);
+  }
 
   get heartbeat(): { readonly status: string } {
     return { status: this.#devices.heartbeat.status };

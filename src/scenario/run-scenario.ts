@@ -9,14 +9,16 @@ import type { BlockDevice } from '../storage/block.ts';
 import type { SeededRandom, SingleTest, Step, TopologyTest, Vm, VmConfig } from './api.ts';
 import {
   buildConfig,
+  buildSettings,
   checkKeys,
-  openDisk,
   type BuiltConfig,
   type Overrides,
 } from './build-machine.ts';
+import { openDisk } from './disks.ts';
 import { NothingLeft, WaitError, type WaitFailure } from './errors.ts';
 import { scriptExpect } from './expect.ts';
 import { failureOf } from './failure.ts';
+import { HostDisksHandle } from './host-handles.ts';
 import { Pump } from './pump.ts';
 import type { AwaitRecord, FailureRecord, NoteRecord, RunRecord, StepRecord } from './record.ts';
 import type { ScenarioEntry } from './registry.ts';
@@ -109,6 +111,7 @@ class ScenarioRun {
   readonly #notes: NoteRecord[] = [];
   readonly #startedMs = performance.now();
   readonly #wallLimitMs: number;
+  readonly #hostDisks: HostDisksHandle;
   #vms: VmHandle[] = [];
   #world: PumpWorld | undefined;
   #pump: Pump | undefined;
@@ -118,6 +121,7 @@ class ScenarioRun {
     this.#options = options;
     this.#seed = options.seed ?? seedOf(entry);
     this.#wallLimitMs = options.wallLimitMs ?? wallLimitMsOf(entry);
+    this.#hostDisks = new HostDisksHandle(this.#seed);
   }
 
   async run(): Promise<RunRecord> {
@@ -166,7 +170,7 @@ class ScenarioRun {
     const machine = new Machine({ ...built, drivers: [driver] });
     const entry = this.#worldMachine(SINGLE_NAME, machine, config);
     this.#pump = this.#newPump(new SingleWorld(entry));
-    return this.#handle(entry, built, driver);
+    return this.#handle(entry, built, driver, new Map());
   }
 
   #several(
@@ -188,7 +192,7 @@ class ScenarioRun {
     });
     const entries = made.map(({ entry }) => entry);
     this.#pump = this.#newPump(new TopologyWorld(topology, entries));
-    for (const { entry, built, driver } of made) this.#handle(entry, built, driver);
+    for (const { entry, built, driver } of made) this.#handle(entry, built, driver, switches);
     return this.#vms;
   }
 
@@ -213,7 +217,19 @@ class ScenarioRun {
     return { name, machine, startsByItself: autoStart };
   }
 
-  #handle(entry: WorldMachine, built: BuiltConfig, testDriver: TestDriver): VmHandle {
+  #handle(
+    entry: WorldMachine,
+    built: BuiltConfig,
+    testDriver: TestDriver,
+    switches: ReadonlyMap<string, VirtualSwitch>,
+  ): VmHandle {
+    const diskOptions = {
+      file: this.#options.file,
+      owner: entry.name,
+      seed: built.seed,
+      warn: (message: string): void => this.#options.warn?.(message),
+      opened: this.#opened,
+    };
     const vm = new VmHandle({
       entry,
       host: built.host,
@@ -221,13 +237,11 @@ class ScenarioRun {
       pump: this.#pump!,
       testDriver,
       random: new Random(built.seed, `host ${entry.name}`),
-      openDisk: (spec) =>
-        openDisk(spec, built.generation, {
-          file: this.#options.file,
-          seed: built.seed,
-          warn: (message) => this.#options.warn?.(message),
-          opened: this.#opened,
-        }),
+      openDisk: (spec) => openDisk(spec, built.generation, diskOptions),
+      buildSettings: (settings) =>
+        buildSettings(settings, built.generation, { ...diskOptions, switches }),
+      switches,
+      seed: built.seed,
     });
     this.#vms.push(vm);
     return vm;
@@ -258,6 +272,7 @@ class ScenarioRun {
       expect: scriptExpect(),
       random: seededRandom(new Random(this.#seed, 'script')),
       seed: this.#seed,
+      hostDisks: this.#hostDisks,
       note: (label, value) => {
         this.#notes.push({ label, value });
       },

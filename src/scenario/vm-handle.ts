@@ -1,26 +1,33 @@
 import { InputError } from '../core/errors.ts';
 import type { Random } from '../core/random.ts';
 import { describeEnding, type Ending } from '../machine/endings.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { Machine, MachineSettings } from '../machine/machine.ts';
 import type { HostName } from '../machine/profiles.ts';
 import { BootWatch, type Phase, PHASES } from '../machine/watch.ts';
+import type { VirtualSwitch } from '../net/switch.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type {
+  Caller,
   DiskHandle,
   DiskSpec,
   Duration,
   GuestCrash,
   Halt,
   HaltReason,
+  NetworkAdapter,
   Pattern,
   TestDevice,
   TestDeviceOptions,
   Vm,
+  VmExport,
+  VmSettings,
+  VmState,
   WaitOptions,
 } from './api.ts';
 import { ConsoleHandle } from './console-handle.ts';
 import { AdapterControl, DiskControl, IntegrationHandle } from './host-handles.ts';
 import { KeyboardHandle, MouseHandle, ScreenHandle, type Screenshot } from './input-handles.ts';
+import { VmManager } from './management.ts';
 import type { Pump, WaitSpec } from './pump.ts';
 import type { MachineRecord } from './record.ts';
 import { TestDeviceHandle, type TestDriver } from './test-device.ts';
@@ -38,6 +45,10 @@ export interface VmOptions {
   readonly testDriver: TestDriver;
   readonly random: Random;
   readonly openDisk: (spec: DiskSpec) => BlockDevice;
+  readonly buildSettings: (settings: VmSettings) => MachineSettings;
+  /** The scenario's switches, by name. */
+  readonly switches: ReadonlyMap<string, VirtualSwitch>;
+  readonly seed: bigint;
 }
 
 /** A machine as its script sees it. */
@@ -51,7 +62,8 @@ export class VmHandle implements Vm {
   readonly mouse: MouseHandle;
   readonly vmbus: VmbusHandle;
   readonly integration: IntegrationHandle;
-  readonly nics: readonly AdapterControl[];
+  #nics: readonly AdapterControl[] = [];
+  readonly #manager: VmManager;
   readonly time: { readonly ns: number; readonly seconds: number };
   readonly #options: VmOptions;
   readonly #disks: DiskControl[] = [];
@@ -78,15 +90,8 @@ export class VmHandle implements Vm {
     this.mouse = new MouseHandle(owner);
     this.vmbus = new VmbusHandle(machine, pump, name);
     this.integration = new IntegrationHandle(owner);
-    this.nics = machine.network.ports.map(
-      (port, index) =>
-        new AdapterControl(
-          owner,
-          port,
-          machine.network.macs[index]!,
-          options.random.split(`link ${index}`),
-        ),
-    );
+    this.#manager = new VmManager(name, machine);
+    this.#seeHardware();
     this.time = {
       get ns() {
         return pump.nowNs;
@@ -95,11 +100,103 @@ export class VmHandle implements Vm {
         return pump.nowNs / 1e9;
       },
     };
+    this.#watchBoot();
+    machine.onPowerCycle = () => this.#powerCycled();
+  }
+
+  /** Handles of the disks and adapters that the machine is configured with now. */
+  #seeHardware(): void {
+    const { machine } = this;
+    const { random, switches, pump } = this.#options;
+    const owner = { machine, pump, vm: this.name };
+    this.#disks.length = 0;
     for (const [index] of machine.board.disks.entries()) {
       this.#disks.push(new DiskControl(owner, () => machine.board.disks[index]));
     }
-    this.#watchBoot();
-    machine.onPowerCycle = () => this.#powerCycled();
+    this.#nics = machine.network.ports.map(
+      (port, index) =>
+        new AdapterControl(
+          owner,
+          port,
+          machine.network.macs[index]!,
+          random.split(`link ${index}`),
+          switches,
+        ),
+    );
+  }
+
+  get nics(): readonly NetworkAdapter[] {
+    return this.#nics;
+  }
+
+  get state(): VmState {
+    if (this.machine.isSuspended) return 'saved';
+    if (!this.machine.isOn) return 'off';
+    return this.machine.isPaused ? 'paused' : 'running';
+  }
+
+  configure(settings: VmSettings): Promise<void> {
+    if (this.state !== 'off') {
+      throw new InputError(
+        this.name,
+        `is ${this.state}: its settings can be changed while it is off`,
+      );
+    }
+    this.#reconfigure(() => this.machine.reconfigure(this.#options.buildSettings(settings)));
+    return Promise.resolve();
+  }
+
+  #reconfigure(change: () => void): void {
+    change();
+    // The board that the next power-on takes has what is configured now.
+    if (this.machine.ending !== undefined) this.machine.plugInAgain();
+    this.#seeHardware();
+  }
+
+  get checkpoints(): readonly string[] {
+    return this.#manager.checkpoints;
+  }
+
+  checkpoint(name: string): Promise<void> {
+    this.#reconfigure(() => this.#manager.take(name));
+    return Promise.resolve();
+  }
+
+  applyCheckpoint(name: string): Promise<void> {
+    this.#reconfigure(() => this.#manager.apply(name));
+    return Promise.resolve();
+  }
+
+  deleteCheckpoint(name: string): Promise<void> {
+    this.#manager.delete(name);
+    return Promise.resolve();
+  }
+
+  export(): Promise<VmExport> {
+    let exported: VmExport | undefined;
+    this.#reconfigure(() => {
+      exported = this.#manager.export();
+    });
+    return Promise.resolve(exported!);
+  }
+
+  import(exported: VmExport): Promise<void> {
+    this.#reconfigure(() => this.#manager.import(exported, this.#options.seed));
+    return Promise.resolve();
+  }
+
+  save(): Promise<void> {
+    if (this.state !== 'running') throw new InputError(this.name, `is ${this.state}: not saved`);
+    this.machine.suspend();
+    return Promise.resolve();
+  }
+
+  wake(options: { readonly after?: Duration; readonly host?: HostName } = {}): Promise<void> {
+    if (this.state !== 'saved') throw new InputError(this.name, `is ${this.state}, and not saved`);
+    const { after = '0s', host } = options;
+    this.machine.wake(durationNs('after', after), host === undefined ? {} : { host });
+    this.vmbus.powerCycled();
+    return Promise.resolve();
   }
 
   get generation(): 1 | 2 {
@@ -221,9 +318,11 @@ export class VmHandle implements Vm {
     return Promise.resolve();
   }
 
-  nmi(cpu = 0): Promise<void> {
-    if (!this.machine.isOn) throw new InputError(this.name, 'is off: it takes no NMI');
-    if (this.machine.isPaused) throw new InputError(this.name, 'is paused: it takes no NMI');
+  nmi(cpu = 0, { as: caller = 'administrator' }: { readonly as?: Caller } = {}): Promise<void> {
+    // Whoever has no rights does not even learn that the machine is there.
+    if (caller !== 'administrator') throw new InputError(this.name, 'there is no such machine');
+    const { state } = this;
+    if (state !== 'running') throw new InputError(this.name, `is ${state}: it takes no NMI`);
     const count = this.machine.board.partition.processors.length;
     if (!(Number.isInteger(cpu) && cpu >= 0 && cpu < count)) {
       throw new InputError(this.name, `has no processor ${cpu}, but 0 to ${count - 1}`);

@@ -21,7 +21,7 @@ export class MemoryStore implements ByteStore {
     const store = new MemoryStore(name, content.length);
     for (let at = 0; at < content.length; at += chunkBytes) {
       const length = Math.min(chunkBytes, content.length - at);
-      if (!isZero(content, at, length)) store.write(at, content, at, length);
+      store.write(at, content, at, length);
     }
     return store;
   }
@@ -30,6 +30,13 @@ export class MemoryStore implements ByteStore {
   copy(): MemoryStore {
     const store = new MemoryStore(this.name, this.#sizeBytes);
     for (const [index, chunk] of this.#chunks) store.#chunks.set(index, chunk.slice());
+    return store;
+  }
+
+  /** A store with the same bytes that cannot be written to. */
+  freeze(): MemoryStore {
+    const store = new MemoryStore(this.name, this.#sizeBytes, { readOnly: true });
+    for (const [index, chunk] of this.#chunks) store.#chunks.set(index, chunk);
     return store;
   }
 
@@ -71,6 +78,11 @@ export class MemoryStore implements ByteStore {
       const run = Math.min(length - done, chunkBytes - within);
       let chunk = this.#chunks.get(index);
       if (chunk === undefined) {
+        // What reads as zeros already takes no room.
+        if (isZero(source, start + done, run)) {
+          done += run;
+          continue;
+        }
         chunk = new Uint8Array(chunkBytes);
         this.#chunks.set(index, chunk);
       }

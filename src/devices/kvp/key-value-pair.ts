@@ -48,6 +48,8 @@ export type KvpIpDone = (outcome: IcOutcome, status: number, info: IpInfo | unde
 export interface KvpOptions extends IcOptions {
   /** How long a request waits for the guest's answer; default 5 s. */
   readonly timeoutNs?: number;
+  /** What the host writes into the pool `autoExternal` once the guest's driver is there. */
+  readonly hostFacts?: ReadonlyMap<string, string>;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -64,6 +66,7 @@ interface WaitingRequest {
  */
 export class KeyValuePair extends IcDevice {
   readonly #timeoutNs: number;
+  readonly #hostFacts: ReadonlyMap<string, string>;
   readonly #waiting: WaitingRequest[] = [];
 
   constructor(options: KvpOptions) {
@@ -78,6 +81,7 @@ export class KeyValuePair extends IcDevice {
       options,
     );
     this.#timeoutNs = options.timeoutNs ?? DEFAULT_IC_TIMEOUT_NS;
+    this.#hostFacts = options.hostFacts ?? new Map();
   }
 
   /** Requests that wait for one that is out. */
@@ -148,7 +152,10 @@ export class KeyValuePair extends IcDevice {
   }
 
   protected override negotiated(): void {
-    // The host asks only when somebody wants to know.
+    // The host asks only when somebody wants to know; what it has to say it says by itself.
+    for (const [key, value] of this.#hostFacts) {
+      this.set('autoExternal', key, { type: 'string', value }, () => undefined);
+    }
   }
 
   protected override ended(): void {
