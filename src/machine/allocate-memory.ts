@@ -2,7 +2,7 @@ import { InputError } from '../core/errors.ts';
 import { GuestMemory } from '../core/memory.ts';
 import { privateBytes } from '../cpu/state.ts';
 import { FRAMEBUFFER, LOW_MMIO_START } from './layout.ts';
-import type { MachineConfig } from './machine.ts';
+import type { MachineConfig } from './config.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
 

@@ -1,13 +1,13 @@
 import { createDefaultDisk } from '../boot/default-disk.ts';
 import { powerOn } from '../boot/power-on.ts';
 import { VirtualClock } from '../core/clock.ts';
+import { InputError } from '../core/errors.ts';
 import { EventGroup } from '../core/event-group.ts';
 import { EventQueue, type EventHandle } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
 import { StateError, type StateStream } from '../core/state.ts';
-import { Trace, traceType } from '../core/trace.ts';
-import { u16, u32, u64 } from '../core/wire.ts';
+import { Trace } from '../core/trace.ts';
 import type { ModelGuest } from '../guest/model.ts';
 import type { NetworkStack } from '../guest/network.ts';
 import type { StorageStack } from '../guest/storage.ts';
@@ -21,28 +21,15 @@ import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
 import { allocateMemory, lowGapStart } from './allocate-memory.ts';
 import { Board } from './board.ts';
-import type { DiskPlace } from './disk-places.ts';
+import { describeGuest, type MachineConfig, type MachineSettings } from './config.ts';
 import { ConsoleLine } from './console.ts';
 import { panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
-import {
-  buildModelGuest,
-  DEFAULT_PRESET,
-  type Guest,
-  type ModelGuestConfig,
-  type ModelStack,
-} from './guest.ts';
-import {
-  FRAMEBUFFER,
-  HIGH_MMIO_BYTES,
-  HIGH_MMIO_START,
-  LOW_MMIO_END,
-  LOW_MMIO_START,
-  TSC_HZ,
-} from './layout.ts';
+import { buildModelGuest, type Guest, type ModelStack } from './guest.ts';
+import { FRAMEBUFFER, HIGH_MMIO_BYTES, HIGH_MMIO_START, LOW_MMIO_END, TSC_HZ } from './layout.ts';
 import { InputLog, type HostInput, type InputDone } from './inputs.ts';
-import { type AdapterConfig, MachineNetwork } from './network.ts';
-import { HOST_PROFILES, type HostName, type HostProfile } from './profiles.ts';
+import { MachineNetwork } from './network.ts';
+import { HOST_PROFILES } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 import { Screen } from './screen.ts';
 import { boardSections } from './snapshot/board-sections.ts';
@@ -52,23 +39,19 @@ import {
   type SavedSection,
   type StateSection,
 } from './snapshot/sections.ts';
-import { buildX86Guest, type X86Config } from './x86-guest.ts';
+import {
+  configurationEvent,
+  consoleEvent,
+  crashEvent,
+  debugExitEvent,
+  powerOffEvent,
+  resetEvent,
+  tripleFaultEvent,
+  unimplementedEvent,
+} from './trace.ts';
+import { buildX86Guest } from './x86-guest.ts';
 
-/** The first event of every run: what it is a function of, beside its disks. */
-const configurationEvent = traceType(
-  'machine',
-  'configuration',
-  { generation: u16, memoryBytes: u64, processors: u16, seedLow: u32, seedHigh: u32 },
-  'hostAndGuest',
-);
-/** A line of the guest's console, when its end is printed. */
-const consoleEvent = traceType('machine', 'console', {}, 'line');
-const crashEvent = traceType('machine', 'guest-crash', { processor: u16 }, 'parameters');
-const tripleFaultEvent = traceType('machine', 'triple-fault', { processor: u16 });
-const unimplementedEvent = traceType('machine', 'unimplemented', { processor: u16 }, 'what');
-const debugExitEvent = traceType('machine', 'debug-exit', { value: u32 });
-const resetEvent = traceType('machine', 'reset');
-const powerOffEvent = traceType('machine', 'power-off');
+export type { MachineConfig, World } from './config.ts';
 
 const NEWLINE = 0x0a;
 const RNG_SEED_BYTES = 64;
@@ -78,51 +61,9 @@ const GUEST_HALTED = 0;
 /** What its devices still do for a guest that has halted; the host's own timers go on for ever. */
 const HALT_SETTLE_NS = 20_000_000;
 
-/** What the machines of one run share. */
-export interface World {
-  readonly clock: VirtualClock;
-  readonly events: EventQueue;
-}
-
-/** A machine before its first power-on. Disks belong to the caller, who closes them. */
-export interface MachineConfig extends ModelGuestConfig {
-  readonly generation: 1 | 2;
-  readonly host: HostName;
-  /** What this host does otherwise than others of its name. */
-  readonly hostProfile?: Partial<HostProfile>;
-  /** RAM, a multiple of 1 MiB, at least 64 MiB and below the low MMIO window. */
-  readonly memoryBytes: number;
-  readonly processors: number;
-  /** 64 bits. */
-  readonly seed: bigint;
-  /** The boot disk first; none for one that is built in memory, which only the model guest gets. */
-  readonly disks: readonly BlockDevice[];
-  /** Where the disks are, by index; without one a disk goes where Hyper-V puts it. */
-  readonly diskPlaces?: readonly (DiskPlace | undefined)[];
-  readonly dvds?: readonly BlockDevice[];
-  /** Gen-1: a DVD drive is there without a disc, too. Default true. */
-  readonly hasEmptyDrive?: boolean;
-  /** From the end of RAM below 4 GiB to there, a multiple of 64 KiB; default and least 128 MiB. */
-  readonly lowGapBytes?: number;
-  /** Network adapters on a switch of the machine's own; default 1. */
-  readonly networkAdapters?: number;
-  /** The adapters one by one, in place of a number. */
-  readonly adapters?: readonly AdapterConfig[];
-  /** The run that this machine takes part in with others; see topology.ts. */
-  readonly world?: World;
-  /** An unmodified system in place of the model guest. */
-  readonly x86?: X86Config;
-  /** The host tells the guest its name and what it is, by key-value pairs; without it, nothing. */
-  readonly hostName?: string;
-  /** Hears what is odd about an image but does not stop the boot. */
-  readonly warn?: (message: string) => void;
-}
-
-/** What the run is a function of, in a line. */
-function describeGuest({ host, preset, switches, x86 }: MachineConfig): string {
-  if (x86 !== undefined) return `${host} x86-64 ${x86.kernel.commandLine}`;
-  const changes = Object.entries(switches ?? {}).map((entry) => entry.join('='));
-  return [host, preset ?? DEFAULT_PRESET, ...changes].join(' ');
+/** A saved machine's disks stay where they are. */
+function isNoDisk({ name }: StateSection): boolean {
+  return !/^disk \d+$/.test(name);
 }
 
 /**
@@ -336,11 +277,15 @@ export class Machine {
    */
   restore(saved: readonly SavedSection[]): void {
     this.#checkSavable();
-    this.events.clear();
     this.#ending = undefined;
+    this.#takeState(saved);
+  }
+
+  #takeState(saved: readonly SavedSection[], isTaken: typeof isNoDisk = () => true): void {
+    this.events.clear();
     this.#buildBoard();
     this.#buildLoop();
-    restoreSections(this.#sections(), saved, this.events);
+    restoreSections(this.#sections().filter(isTaken), saved, this.events);
   }
 
   #checkSavable(): void {
@@ -375,9 +320,10 @@ export class Machine {
     this.#startEvent = state.event('start', this.#startEvent, this.#start);
   }
 
-  /** The host's "Save": the machine stands still, and its state is kept until `wake`. */
+  /** The host's "Save": the machine stands still until `wake`. */
   suspend(): void {
-    this.#suspended = this.save();
+    this.#checkSavable();
+    this.#suspended = saveSections(this.#sections().filter(isNoDisk), this.events);
     this.#loop.stop();
   }
 
@@ -395,7 +341,7 @@ export class Machine {
     if (saved === undefined) throw new InputError('machine', 'is not saved');
     this.#suspended = undefined;
     this.#config = { ...this.#config, ...settings };
-    this.restore(saved);
+    this.#takeState(saved, isNoDisk);
     const { timeSync } = this.#board.integration;
     timeSync.hostOffsetNs += elapsedNs;
     timeSync.sendTime('sync');

@@ -1,7 +1,8 @@
 /** What a host's manager does with a machine between its power cycles: checkpoints, copies. */
 import { InputError } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
-import type { Machine, MachineSettings } from '../machine/machine.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { MachineSettings } from '../machine/config.ts';
 import { hypervMac } from '../net/addresses.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';

@@ -1,7 +1,8 @@
 import { InputError } from '../core/errors.ts';
 import type { Random } from '../core/random.ts';
 import { describeEnding, type Ending } from '../machine/endings.ts';
-import type { Machine, MachineSettings } from '../machine/machine.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { MachineSettings } from '../machine/config.ts';
 import type { HostName } from '../machine/profiles.ts';
 import { BootWatch, type Phase, PHASES } from '../machine/watch.ts';
 import type { VirtualSwitch } from '../net/switch.ts';
@@ -148,8 +149,6 @@ export class VmHandle implements Vm {
 
   #reconfigure(change: () => void): void {
     change();
-    // The board that the next power-on takes has what is configured now.
-    if (this.machine.ending !== undefined) this.machine.plugInAgain();
     this.#seeHardware();
   }
 
@@ -196,6 +195,8 @@ export class VmHandle implements Vm {
     const { after = '0s', host } = options;
     this.machine.wake(durationNs('after', after), host === undefined ? {} : { host });
     this.vmbus.powerCycled();
+    for (const replug of this.#replugs) replug();
+    for (const disk of this.#disks) disk.powerCycled();
     return Promise.resolve();
   }
 
