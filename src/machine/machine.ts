@@ -57,14 +57,11 @@ const NEWLINE = 0x0a;
 const RNG_SEED_BYTES = 64;
 /** `kind` of `guestEnd`. */
 const GUEST_HALTED = 0;
-
 /** What its devices still do for a guest that has halted; the host's own timers go on for ever. */
 const HALT_SETTLE_NS = 20_000_000;
 
 /** A saved machine's disks stay where they are. */
-function isNoDisk({ name }: StateSection): boolean {
-  return !/^disk \d+$/.test(name);
-}
+const isNoDisk = ({ name }: StateSection): boolean => !/^disk \d+$/.test(name);
 
 /**
  * A virtual machine. `powerOn` runs the firmware; `run` takes it forward in virtual time. The same
@@ -362,8 +359,7 @@ export class Machine {
     if (this.isOn || this.isSuspended) {
       throw new InputError('machine', 'is on: its settings can be changed while it is off');
     }
-    const before = this.#config;
-    this.#config = { ...before, ...settings };
+    this.#config = { ...this.#config, ...settings };
     if (settings.disks !== undefined) this.#disks = settings.disks;
     const isResized = ['memoryBytes', 'lowGapBytes', 'processors'].some((key) => key in settings);
     if (isResized) this.#memory = allocateMemory(this.#config);

@@ -12,6 +12,8 @@ describe('a memory store', () => {
     expect(page.every((byte) => byte === 0)).toBe(true);
     expect(store.allocatedBytes).toBe(0);
     store.write(6 * 2 ** 30, page, 0, 4096);
+    expect(store.allocatedBytes).toBe(0);
+    store.write(6 * 2 ** 30, page.fill(1), 0, 4096);
     expect(store.allocatedBytes).toBe(65_536);
     expect(store.sizeBytes).toBe(8 * 2 ** 30);
   });
