@@ -23,7 +23,12 @@ export const Mode = {
   x87Faults: 0x100,
   /** CR0.EM or CR0.TS, or no CR4.OSFXSR: SSE instructions fault. */
   sseFaults: 0x400,
-  /** MXCSR: anything but round to nearest, all exceptions masked, no DAZ, no FTZ. */
+  /**
+   * MXCSR: anything but round to nearest, all exceptions masked, no DAZ, no FTZ. Then SSE arithmetic is
+   * functions (float/). Without it, it is meanings, which give way to the functions wherever an
+   * exception flag would be raised that is not set already, the precision flag included: so that
+   * MXCSR is always what a processor's is, and no tier can be told from another.
+   */
   simdExact: 0x200,
 } as const;
 

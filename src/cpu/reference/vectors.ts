@@ -199,6 +199,15 @@ function truncated(value: number): number {
   return Number.isNaN(value) ? 0 : clamp(Math.trunc(value), -(2 ** 31), 2 ** 31 - 1);
 }
 
+/** Ties go to the even neighbour. */
+function nearest(value: number): number {
+  const below = Math.floor(value);
+  const distance = value - below;
+  const isUp = distance > 0.5 || (distance === 0.5 && below % 2 !== 0);
+  // Of what rounds to 0 the sign stays.
+  return isUp ? (below === -1 ? -0 : below + 1) : below === 0 && value < 0 ? -0 : below;
+}
+
 const UNARY: Readonly<Record<number, Unary>> = {
   [VectorOp.not]: (a) => a ^ ALL,
   [VectorOp.i8x16Abs]: each1('s8', Math.abs),
@@ -221,6 +230,14 @@ const UNARY: Readonly<Record<number, Unary>> = {
   [VectorOp.i64x2ExtendHighI32x4U]: extendWide('u32', true),
   [VectorOp.i16x8ExtaddPairwiseI8x16U]: addPairs('u8', 'u16'),
   [VectorOp.i32x4ExtaddPairwiseI16x8U]: addPairs('u16', 'u32'),
+  [VectorOp.f32x4Ceil]: each1('f32', Math.ceil),
+  [VectorOp.f32x4Floor]: each1('f32', Math.floor),
+  [VectorOp.f32x4Trunc]: each1('f32', Math.trunc),
+  [VectorOp.f32x4Nearest]: each1('f32', nearest),
+  [VectorOp.f64x2Ceil]: each1('f64', Math.ceil),
+  [VectorOp.f64x2Floor]: each1('f64', Math.floor),
+  [VectorOp.f64x2Trunc]: each1('f64', Math.trunc),
+  [VectorOp.f64x2Nearest]: each1('f64', nearest),
   [VectorOp.f32x4Sqrt]: each1('f32', Math.sqrt),
   [VectorOp.f64x2Sqrt]: each1('f64', Math.sqrt),
   [VectorOp.i32x4TruncSatF32x4S]: (a) => vectorOf(Int32Array.from(lanesOf('f32', a), truncated)),
@@ -311,14 +328,10 @@ const BINARY: Readonly<Record<number, Binary>> = {
   [VectorOp.f32x4Sub]: each2('f32', (a, b) => a - b),
   [VectorOp.f32x4Mul]: each2('f32', (a, b) => a * b),
   [VectorOp.f32x4Div]: each2('f32', (a, b) => a / b),
-  [VectorOp.f32x4Pmin]: each2('f32', (a, b) => (b < a ? b : a)),
-  [VectorOp.f32x4Pmax]: each2('f32', (a, b) => (a < b ? b : a)),
   [VectorOp.f64x2Add]: each2('f64', (a, b) => a + b),
   [VectorOp.f64x2Sub]: each2('f64', (a, b) => a - b),
   [VectorOp.f64x2Mul]: each2('f64', (a, b) => a * b),
   [VectorOp.f64x2Div]: each2('f64', (a, b) => a / b),
-  [VectorOp.f64x2Pmin]: each2('f64', (a, b) => (b < a ? b : a)),
-  [VectorOp.f64x2Pmax]: each2('f64', (a, b) => (a < b ? b : a)),
 };
 
 const SHIFTS: Readonly<Record<number, Shift>> = {

@@ -9,6 +9,8 @@ import type { Meaning } from './emit.ts';
 import { CONDITIONAL_MOVES, MOVES } from './move.ts';
 import { privilegedMeaning } from './privileged.ts';
 import { SHIFTS } from './shift.ts';
+import { SIMD_CONVERSIONS } from './simd-convert.ts';
+import { SIMD_FLOAT } from './simd-float.ts';
 import { SIMD_INTEGER } from './simd-integer.ts';
 import { SIMD_MOVES } from './simd-move.ts';
 import { mmx } from './simd-parts.ts';
@@ -23,10 +25,17 @@ const BY_MNEMONIC: Readonly<Record<string, Meaning>> = {
   ...BRANCHES,
 };
 
+/** Meanings under the default MXCSR only. */
+const EXACT_BY_DEFAULT: Readonly<Record<string, Meaning>> = {
+  ...SIMD_FLOAT,
+  ...SIMD_CONVERSIONS,
+};
+
 const VECTORS: Readonly<Record<string, Meaning>> = {
   ...SIMD_MOVES,
   ...SIMD_SHUFFLES,
   ...SIMD_INTEGER,
+  ...EXACT_BY_DEFAULT,
 };
 
 /** Operand letters that stand for what only system instructions touch. */
@@ -40,12 +49,15 @@ function isNear(row: Encoding): boolean {
 /**
  * The meaning of an instruction in its mode.
  * @returns undefined where its function (call.ts) executes it: system, floating point and string
- * instructions, and those of a unit that CR0 or CR4 turn off
+ * instructions, those of a unit that CR0 or CR4 turn off, and floating point under another MXCSR
  */
 export function meaningFor(bound: BoundInstruction): Meaning | undefined {
   const { row, mode } = bound;
   if (row.unit === 'mmx' && (mode & Mode.x87Faults) !== 0) return undefined;
   if (row.unit === 'sse' && (mode & Mode.sseFaults) !== 0) return undefined;
+  if ((mode & Mode.simdExact) !== 0 && row.unit === 'sse' && row.mnemonic in EXACT_BY_DEFAULT) {
+    return undefined;
+  }
   return meaningOf(row) ?? privilegedMeaning(bound);
 }
 
