@@ -6,6 +6,7 @@ import { writeBiosAreas, writeTicks } from './bios-areas.ts';
 import { E820Type, type MapEntry, memoryMap } from './memory-map.ts';
 import type { PhaseLog } from './phases.ts';
 import type { PowerOnOptions } from './power-on.ts';
+import { GEN1_SMBIOS_GPA, writeSmbios } from './smbios.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
 /** A loader's own memory: above what a BIOS uses, below what kernels take for their start-up code. */
@@ -52,8 +53,8 @@ export interface DirectPlatform {
 /**
  * The firmware's part of a direct boot. Gen-1: everything that a BIOS has in memory, as if it had just
  * found its boot device. Gen-2: ACPI tables and the frame buffer, but no UEFI, whose services could
- * only be called before a boot loader ended them; the RSDP, which a UEFI system table would lead to,
- * is told by the loader and stands in the BIOS area too.
+ * only be called before a boot loader ended them; the RSDP and SMBIOS, which a UEFI system table would
+ * lead to, stand where a BIOS has them, and the loader tells of the RSDP too.
  */
 export function prepareDirect(options: PowerOnOptions, log: PhaseLog): DirectPlatform {
   const { memory, generation } = options;
@@ -81,6 +82,7 @@ function writeAcpi(options: PowerOnOptions) {
   const acpi = { gpa, bytes: run.maxBytes, nvsBytes: run.nvsBytes };
   const rsdpGpa = run.write(memory, gpa);
   memory.writeBytes(RSDP_COPY_GPA, memory.readBytes(rsdpGpa, RSDP_BYTES));
+  writeSmbios(memory, GEN1_SMBIOS_GPA, { generation: 2, ramBytes: memory.ramBytes });
   const lowest = [
     { base: 0, length: GEN2_BASE_BYTES, type: E820Type.Memory },
     { base: ROM_GPA, length: ROM_BYTES, type: E820Type.Reserved },
