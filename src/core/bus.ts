@@ -40,6 +40,10 @@ export class PortBus {
     return true;
   }
 
+  isTaken(first: number, count: number): boolean {
+    return [...this.#devices.keys()].some((port) => port >= first && port < first + count);
+  }
+
   detach(first: number, count: number): void {
     for (let port = first; port < first + count; port += 1) this.#devices.delete(port);
   }

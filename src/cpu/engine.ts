@@ -81,6 +81,7 @@ class X86Engine implements ProcessorEngine, CpuHost {
   #isRunning = false;
   #hasEnded = false;
   #mustFlush = false;
+  isDead: boolean;
 
   constructor(core: Core, memory: GuestMemory, vp: PartitionProcessor, random: Random) {
     this.#core = core;
@@ -88,6 +89,7 @@ class X86Engine implements ProcessorEngine, CpuHost {
     this.#vp = vp;
     this.#cpu = new Cpu(memory, vp);
     this.#cpu.host = this;
+    this.isDead = vp.index !== 0;
     setRandomSource(this.#cpu, () => random.u32());
   }
 
@@ -107,12 +109,16 @@ class X86Engine implements ProcessorEngine, CpuHost {
     const { clock } = this.#vp;
     this.#core.bring(this.#vp.index, cpu);
     this.#hasEnded = false;
+    this.isDead = false;
     if (this.#mustFlush) {
       this.#mustFlush = false;
       flushAll(cpu);
     }
     for (;;) {
-      if (!this.#attend()) return Infinity;
+      if (!this.#attend()) {
+        this.isDead = isDead(cpu);
+        return Infinity;
+      }
       const nowNs = clock.nowNs;
       const left = Math.min(MAX_RUN, deadlineNs - nowNs);
       if (left <= 0 || this.#hasEnded) return nowNs;
@@ -248,6 +254,12 @@ class X86Engine implements ProcessorEngine, CpuHost {
   codeWritten(position: number, length: number): void {
     this.#executor.codeWritten(position, length);
   }
+}
+
+/** Of a processor that waits: no interrupt could end that. */
+function isDead({ activity, systemFlags }: Cpu): boolean {
+  const isHalted = (activity & WAITING) === Activity.halted && (systemFlags & Eflags.if) === 0;
+  return isHalted || (activity & (Activity.waitForStartup | Activity.shutdown)) !== 0;
 }
 
 export function createX86Engines(options: X86Options): readonly ProcessorEngine[] {

@@ -159,6 +159,12 @@ export interface ProcessorEngine {
   /** Drops cached translations before the next instruction (HvCallFlushVirtualAddressSpace). */
   flushTranslations?(): void;
 
+  /**
+   * It waits, and only a host could wake it: halted with interrupts off, or never started. When all
+   * processors do, the guest has halted.
+   */
+  readonly isDead?: boolean;
+
   /** The registers as lines of text, for the report of a triple fault. */
   describe?(): string;
 }

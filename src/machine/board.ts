@@ -1,5 +1,6 @@
 import { MmioBus, PortBus } from '../core/bus.ts';
 import type { VirtualClock } from '../core/clock.ts';
+import { ExitCode, InputError } from '../core/errors.ts';
 import type { EventHandle, EventQueue } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import type { StateStream } from '../core/state.ts';
@@ -7,7 +8,7 @@ import type { Trace } from '../core/trace.ts';
 import { ScsiDisk } from '../devices/scsi/disk.ts';
 import { ScsiDvd } from '../devices/scsi/dvd.ts';
 import { MICROSOFT_IDE_DVD } from '../devices/scsi/inquiry.ts';
-import { DebugExit } from '../devices/debug-exit/debug-exit.ts';
+import { DEBUG_EXIT_PORT_COUNT, DebugExit } from '../devices/debug-exit/debug-exit.ts';
 import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
 import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
 import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
@@ -171,6 +172,10 @@ export class Board {
     });
     const { debugExitPort } = options;
     if (debugExitPort !== undefined) {
+      if (ports.isTaken(debugExitPort, DEBUG_EXIT_PORT_COUNT)) {
+        const port = `port 0x${debugExitPort.toString(16)}`;
+        throw new InputError('--debug-exit', `${port} belongs to another device`, ExitCode.usage);
+      }
       new DebugExit((value) => host.onDebugExit(value)).attach(ports, debugExitPort);
     }
     options.console.connect(this.chipset.com1);

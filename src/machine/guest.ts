@@ -16,8 +16,8 @@ const IDE_CHANNELS = 2;
 export interface Guest {
   /** One for each processor. */
   readonly engines: readonly ProcessorEngine[];
-  /** How long a processor's turn may be, drawn anew for each; undefined where turns are instants. */
-  readonly quantumNs: (() => number) | undefined;
+  /** How long a turn that begins then may be; undefined where turns are instants. */
+  readonly quantumNs: ((startNs: number) => number) | undefined;
   /** The model guest from inside; undefined for a system that executes instructions. */
   readonly model: ModelStack | undefined;
 }

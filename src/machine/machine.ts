@@ -414,6 +414,10 @@ export class Machine {
     this.#haltEvent = this.#boardEvents.after(HALT_SETTLE_NS, this.#haltSettled);
   }
 
+  get #isHalting(): boolean {
+    return this.#haltEvent !== undefined && this.#boardEvents.isPending(this.#haltEvent);
+  }
+
   readonly #haltSettled = (): void => {
     // A guest without crash MSRs panics and halts: nothing else tells of it.
     const message = this.#panicMessage;
@@ -508,15 +512,18 @@ export class Machine {
 
   #buildLoop(): void {
     const { clock } = this;
+    const { engines } = this.#guest;
     const virtualProcessors = this.#board.partition.processors;
     this.#loop = new RunLoop({
       clock,
       events: this.events,
-      engines: this.#guest.engines,
+      engines,
       ...(this.#guest.quantumNs === undefined ? {} : { quantumNs: this.#guest.quantumNs }),
       onTurn: (processor, busyNs) => {
         virtualProcessors[processor]!.runtimeNs += busyNs;
         this.#board.guestRan();
+        const isOver = engines[processor]!.isDead === true && engines.every(({ isDead }) => isDead);
+        if (isOver && !this.#isHalting) this.#guestHalted();
       },
     });
   }

@@ -16,9 +16,10 @@ export interface RunLoopOptions {
   readonly engines: readonly ProcessorEngine[];
   /**
    * Processors that execute instructions move the clock while they run, so they take turns: each at
-   * most as long as this says when its turn begins. Absent: a turn is an instant.
+   * most as long as this says, a function of the time at which it begins. Absent: a turn is an
+   * instant.
    */
-  readonly quantumNs?: () => number;
+  readonly quantumNs?: (startNs: number) => number;
   /** Hears after each turn how long the processor worked, 0 when it idles from now. */
   readonly onTurn?: (processor: number, busyNs: number) => void;
 }
@@ -33,11 +34,16 @@ export class RunLoop {
   readonly #engines: readonly ProcessorEngine[];
   /** When each processor wants to run next; Infinity while it waits for an interrupt. */
   readonly #wakeNs: Float64Array;
-  readonly #quantumNs: (() => number) | undefined;
+  readonly #quantumNs: ((startNs: number) => number) | undefined;
   readonly #onTurn: (processor: number, busyNs: number) => void;
   /** The processor whose turn it is, or -1. */
   #running = NOBODY;
   #lastTurn = NOBODY;
+  /**
+   * When the last turn would have ended, had the deadline of `run` not cut it short; -1 if it did not.
+   * How the host slices a run must not show in it.
+   */
+  #cutTurnNs = -1;
   /** True: no processor has a turn, while events go on. Wakes are kept. */
   isFrozen = false;
   #isStopped = false;
@@ -66,6 +72,7 @@ export class RunLoop {
   exchange(state: StateStream): void {
     state.array('wakeNs', this.#wakeNs);
     this.#lastTurn = state.number('lastTurn', this.#lastTurn);
+    this.#cutTurnNs = state.number('cutTurnNs', this.#cutTurnNs);
     this.#instantNs = state.number('instantNs', this.#instantNs);
     this.#stepsInInstant = state.number('stepsInInstant', this.#stepsInInstant);
     this.#turnNs = state.number('turnNs', this.#turnNs);
@@ -140,10 +147,7 @@ export class RunLoop {
   #turn(processor: number, deadlineNs: number): void {
     this.#clock.set(Math.max(this.#wakeNs[processor]!, this.#clock.nowNs));
     const startNs = this.#clock.nowNs;
-    const othersNs =
-      this.#quantumNs === undefined
-        ? this.#secondWakeNs(processor)
-        : startNs + Math.max(1, this.#quantumNs());
+    const othersNs = this.#turnEndNs(processor, startNs);
     const limitNs = Math.max(startNs, Math.min(deadlineNs, othersNs));
     // The engine may be woken while it runs; only a later wish of its own replaces that.
     this.#wakeNs[processor] = Infinity;
@@ -153,13 +157,23 @@ export class RunLoop {
     this.#events.unwatch();
     this.#running = NOBODY;
     this.#lastTurn = processor;
+    // An event before the turn's end would end it in any case: it is found due then.
+    const isCut = wishNs === limitNs && limitNs === deadlineNs && limitNs < othersNs;
+    this.#cutTurnNs = isCut && this.#quantumNs !== undefined ? othersNs : -1;
     const busyUntilNs = this.#quantumNs === undefined ? wishNs : this.#clock.nowNs;
     this.#onTurn(processor, busyUntilNs < Infinity ? busyUntilNs - startNs : 0);
     this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs);
   }
 
+  #turnEndNs(processor: number, startNs: number): number {
+    if (this.#quantumNs === undefined) return this.#secondWakeNs(processor);
+    if (this.#cutTurnNs > startNs && processor === this.#lastTurn) return this.#cutTurnNs;
+    return startNs + Math.max(1, this.#quantumNs(startNs));
+  }
+
   /** Among equals the lowest index, or after a turn of a quantum the next in the round. */
   #earliest(): number {
+    if (this.#cutTurnNs >= 0) return this.#lastTurn;
     const { length } = this.#wakeNs;
     let best = this.#quantumNs === undefined ? 0 : (this.#lastTurn + 1) % length;
     let index = best;

@@ -55,13 +55,15 @@ export interface MultibootOptions {
   readonly bssBytes?: number;
   readonly elfClass?: number;
   readonly text?: string;
+  /** In place of the text: what is executed at the entry point. */
+  readonly code?: Uint8Array;
 }
 
 /** An ELF32 with one segment that holds a Multiboot header and a text. */
 export function multibootElf(options: MultibootOptions = {}): Uint8Array {
   const gpa = options.gpa ?? 4 * MIB;
   const offset = 0x1000;
-  const text = new TextEncoder().encode(options.text ?? 'kernel');
+  const text = options.code ?? new TextEncoder().encode(options.text ?? 'kernel');
   const fileBytes = 0x40 + text.length;
   const bytes = new Uint8Array(offset + fileBytes);
   const view = viewOf(bytes);
@@ -88,6 +90,37 @@ export function multibootElf(options: MultibootOptions = {}): Uint8Array {
   bytes.set(text, offset + 0x40);
   return bytes;
 }
+
+/** 32-bit code for test kernels, an instruction a line. */
+export const Code = {
+  /** MOV DX, 3F8h; MOV AL, character; OUT DX, AL. */
+  print: (text: string): number[] =>
+    Array.from(text, (character) => [
+      [0x66, 0xba, 0xf8, 0x03],
+      [0xb0, character.charCodeAt(0)],
+      [0xee],
+    ]).flat(2),
+  /** MOV AL, value; OUT port, AL. */
+  out: (port: number, value: number): number[] => [0xb0, value, 0xe6, port],
+  /** PM1a control: SLP_EN. */
+  powerOff: [0x66, 0xba, 0x04, 0x04, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef],
+  /** ACPI reset register. */
+  reset: [0x66, 0xba, 0x33, 0x04, 0xb0, 0x01, 0xee],
+  /** INT3 without an interrupt table. */
+  tripleFault: [0xcc],
+  /** CLI; HLT; JMP back. */
+  halt: [0xfa, 0xf4, 0xeb, 0xfd],
+  /** JMP to itself. */
+  spin: [0xeb, 0xfe],
+  /** What follows is done only once: INC byte [7000h]; CMP byte [7000h], 1; JNE over it. */
+  once: (code: readonly number[]): number[] =>
+    [
+      [0xfe, 0x05, 0x00, 0x70, 0x00, 0x00],
+      [0x80, 0x3d, 0x00, 0x70, 0x00, 0x00, 0x01],
+      [0x75, code.length],
+      code,
+    ].flat(),
+} as const;
 
 /** A flat file whose header says that it goes to `gpa`. */
 export function multibootFlat(gpa: number, bssEnd: number): Uint8Array {

@@ -198,6 +198,30 @@ describe('processors that execute instructions', () => {
     expect(engines[1]!.turns[0]).toEqual([11, 111]);
   });
 
+  it('go on with their turn when the host only looked up', () => {
+    const whole = executors(100, [], []);
+    const sliced = executors(100, [], []);
+    for (const { loop } of [whole, sliced]) {
+      loop.wake(0);
+      loop.wake(1);
+    }
+    whole.loop.run(400, 100);
+    for (let deadline = 30; deadline < 400; deadline += 30) sliced.loop.run(deadline, 100);
+    sliced.loop.run(400, 100);
+    const joined = (turns: readonly [number, number][]): [number, number][] => {
+      const result: [number, number][] = [];
+      for (const [from, to] of turns) {
+        const last = result.at(-1);
+        if (last?.[1] === from) last[1] = to;
+        else result.push([from, to]);
+      }
+      return result;
+    };
+    for (const index of [0, 1]) {
+      expect(joined(sliced.engines[index]!.turns)).toEqual(joined(whole.engines[index]!.turns));
+    }
+  });
+
   it('execute nothing after the machine was stopped', () => {
     const { clock, loop } = executors(100, [[42, () => loop.stop()]]);
     loop.wake(0);
