@@ -377,7 +377,8 @@ export class CodeCache {
     for (const [index, block] of batch.entries()) {
       block.tableIndex = first + index;
       block.parameter = 0;
-      this.#view.setUint32(block.record + HeadField.threshold, 0, true);
+      // Whoever still comes by the record leaves there, and learns of the function.
+      this.#view.setUint32(block.record + HeadField.instructions, NEVER, true);
       this.compiledBlocks += 1;
       for (const slot of block.incoming) this.#setSlot(slot, block.tableIndex, 0);
     }

@@ -196,21 +196,19 @@ export abstract class ExitLowering extends AccessLowering {
     out.byte(Op.i32And);
     out.byte(Op.i32Or);
     out.tee(entry);
+    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
+    // One way out, whatever is found: what is not there leads to `miss`.
+    out.get(entry);
+    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
+    out.i32Const(TableIndex.miss);
+    out.get(entry);
     out.memory(Op.i64Load, JUMP_CACHE + JumpCacheEntry.tag);
     this.push(target);
     out.i64Const(0, this.options.saltHigh);
     out.byte(Op.i64Xor);
     out.byte(Op.i64Eq);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
-    out.get(entry);
-    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
-    out.get(entry);
-    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
+    out.byte(Op.select);
     this.tailCall();
-    out.byte(Op.end);
-    this.exitReason(ExitReason.lookup);
-    out.byte(Op.return);
     this.giveBack(ValueType.i32, entry);
   }
 
