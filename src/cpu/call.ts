@@ -13,9 +13,10 @@ import { checkRead, checkWrite, readMemory, writeMemory } from './mmu/access.ts'
 import { Mode } from './mode.ts';
 import { type BoundInstruction, type BoundOperand, OperandKind } from './semantics/bind.ts';
 import { FloatTransfer, GPR, MXCSR, OPERAND_BUFFER, X87, XMM } from './state.ts';
-import { effectiveOffset, nextRip, operandAddress } from './system/operands.ts';
+import { effectiveOffset, nextRip } from './system/operands.ts';
 import { describeInstruction } from './describe.ts';
 import { checkPrivilege } from './system/privilege.ts';
+import { checkSegment } from './system/segments.ts';
 import { type SystemInstruction, systemInstructionOf } from './system/system.ts';
 import { type Encoding, Trait } from './table/row.ts';
 import { encodings } from './table/table.ts';
@@ -181,7 +182,8 @@ function callFloat(
   let bytes = 0;
   if (memory !== undefined) {
     bytes = memoryBytes(row, insn, memory);
-    linear = operandAddress(cpu, insn, bytes, callable.stores);
+    const offset = effectiveOffset(cpu, insn);
+    linear = checkSegment(cpu, insn.segment, offset, bytes, callable.stores);
     if ((row.traits & Trait.align) !== 0 && (linear & 15) !== 0) {
       raise(Vector.generalProtection, 0);
     }
@@ -190,7 +192,7 @@ function callFloat(
     loadOperand(cpu, linear, bytes);
     if (row.unit === 'x87') {
       cpu.u32[FloatTransfer.dataSelector >> 2] = cpu.selector(insn.segment);
-      cpu.setSigned(FloatTransfer.dataPointer, effectiveOffset(cpu, insn));
+      cpu.setSigned(FloatTransfer.dataPointer, offset);
     }
   }
   const [first, second] = operands;

@@ -68,7 +68,7 @@ export const ACTIVITY = 0x2dc;
 export const FloatTransfer = {
   /** u32, out: CF, PF, AF, ZF, SF and OF as COMISS, FCOMI, PTEST and PCMPISTRI set them. */
   flags: 0x2e0,
-  /** u16 and u64, in: segment and offset of the memory operand of an x87 instruction. */
+  /** u32 and u64, in: segment and offset of the memory operand of an x87 instruction. */
   dataSelector: 0x2e4,
   dataPointer: 0x2e8,
 } as const;

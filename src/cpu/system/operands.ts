@@ -11,15 +11,28 @@ export function nextRip(cpu: Cpu, insn: Instruction): number {
   return insn.mode === 64 ? next : insn.mode === 32 ? next >>> 0 : next & 0xffff;
 }
 
+/** Registers of this magnitude are exact as numbers, and so are their sums and products with 8. */
+const EXACT = 2 ** 49;
+
+/** An address of 64 bits that wraps. */
+function wideOffset(cpu: Cpu, { base, index, scale, displacement, length }: Instruction): number {
+  let sum = BigInt(displacement);
+  if (base === BASE_RIP) sum += BigInt(cpu.rip + length);
+  else if (base !== NO_REGISTER) sum += cpu.reg(base);
+  if (index !== NO_REGISTER) sum += cpu.reg(index) * BigInt(scale);
+  return Number(BigInt.asIntN(64, sum));
+}
+
 /** Offset of the ModRM memory operand in its segment: unsigned, or signed with 64-bit addresses. */
 export function effectiveOffset(cpu: Cpu, insn: Instruction): number {
   const { base, index, scale, displacement, addressSize } = insn;
   if (addressSize === 8) {
-    let sum = BigInt(displacement);
-    if (base === BASE_RIP) sum += BigInt(cpu.rip + insn.length);
-    else if (base !== NO_REGISTER) sum += cpu.reg(base);
-    if (index !== NO_REGISTER) sum += cpu.reg(index) * BigInt(scale);
-    return Number(BigInt.asIntN(64, sum));
+    let first = 0;
+    if (base === BASE_RIP) first = cpu.rip + insn.length;
+    else if (base !== NO_REGISTER) first = cpu.signed(GPR + 8 * base);
+    const second = index === NO_REGISTER ? 0 : cpu.signed(GPR + 8 * index);
+    const isExact = Math.abs(first) < EXACT && Math.abs(second) < EXACT;
+    return isExact ? first + second * scale + displacement : wideOffset(cpu, insn);
   }
   let sum = displacement;
   if (base === BASE_RIP) sum += cpu.rip + insn.length;

@@ -127,8 +127,12 @@ export function storeRegister(context: FloatContext, number: FloatNumber, i: num
 }
 
 /** Copies all 80 bits, whatever they are. */
-export function copyRegister(context: FloatContext, to: number, from: number): void {
-  context.u8.copyWithin(to, from, from + 10);
+export function copyRegister({ view }: FloatContext, to: number, from: number): void {
+  const low = view.getUint32(from, true);
+  const high = view.getUint32(from + 4, true);
+  view.setUint16(to + 8, view.getUint16(from + 8, true), true);
+  view.setUint32(to, low, true);
+  view.setUint32(to + 4, high, true);
 }
 
 /**

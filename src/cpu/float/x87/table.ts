@@ -168,15 +168,18 @@ function waiting(execute: FloatInstruction): FloatInstruction {
     control.isPending(context) ? FloatFault.x87 : execute(context, destination, source, argument);
 }
 
+const CODE_SELECTOR = SegmentState.selector + 4 * SegmentIndex.cs;
+
 /** Remembers where the last instruction that was no control instruction is, and its operand. */
-function keepPointers({ view, u8 }: FloatContext, opcode: number, hasMemory: boolean): void {
+function keepPointers({ view, u32 }: FloatContext, opcode: number, hasMemory: boolean): void {
   view.setUint16(X87.opcode, opcode & 0x7ff, true);
-  u8.copyWithin(X87.instructionPointer, RIP, RIP + 8);
-  const codeSelector = SegmentState.selector + 4 * SegmentIndex.cs;
-  u8.copyWithin(X87.instructionSelector, codeSelector, codeSelector + 2);
+  u32[X87.instructionPointer >> 2] = u32[RIP >> 2]!;
+  u32[(X87.instructionPointer >> 2) + 1] = u32[(RIP >> 2) + 1]!;
+  view.setUint16(X87.instructionSelector, u32[CODE_SELECTOR >> 2]!, true);
   if (!hasMemory) return;
-  u8.copyWithin(X87.dataPointer, FloatTransfer.dataPointer, FloatTransfer.dataPointer + 8);
-  u8.copyWithin(X87.dataSelector, FloatTransfer.dataSelector, FloatTransfer.dataSelector + 2);
+  u32[X87.dataPointer >> 2] = u32[FloatTransfer.dataPointer >> 2]!;
+  u32[(X87.dataPointer >> 2) + 1] = u32[(FloatTransfer.dataPointer >> 2) + 1]!;
+  view.setUint16(X87.dataSelector, u32[FloatTransfer.dataSelector >> 2]!, true);
 }
 
 function numeric([name, execute]: Entry): Entry {
