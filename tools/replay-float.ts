@@ -1,6 +1,6 @@
 /**
- * `bun tools/replay-float.ts [MNEMONIC]`: for every floating point row of the decode table how many
- * recorded vectors our functions reproduce, and the first that they do not.
+ * `bun tools/replay-float.ts [MNEMONIC [COUNT]]`: for every row of floating point or long SIMD how many
+ * recorded vectors its function reproduces, and the first COUNT (1) that it does not.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -9,10 +9,27 @@ import { FloatFault, type FloatInstruction } from './float/context.ts';
 import { floatInstructions } from './float/instructions.ts';
 import { Layout } from './float/x87/control.ts';
 import { Status } from './float/x87/state.ts';
-import { checkRead, checkWrite, readMemory, writeMemory } from './mmu/access.ts';
+import {
+  checkRead,
+  checkWrite,
+  finishModify,
+  readMemory,
+  slowRead,
+  slowReadModify,
+  writeMemory,
+} from './mmu/access.ts';
 import { Mode } from './mode.ts';
 import { type BoundInstruction, type BoundOperand, OperandKind } from './semantics/bind.ts';
-import { FloatTransfer, GPR, MXCSR, OPERAND_BUFFER, X87, XMM } from './state.ts';
+import {
+  ACCESS_ADDRESS,
+  ACCESS_VALUE,
+  FloatTransfer,
+  GPR,
+  MXCSR,
+  OPERAND_BUFFER,
+  X87,
+  XMM,
+} from './state.ts';
 import { effectiveOffset, nextRip } from './system/operands.ts';
 import { describeInstruction } from './describe.ts';
 import { checkPrivilege } from './system/privilege.ts';
@@ -25,6 +42,8 @@ const MXCSR_STICKY = 0x3f;
 const TWO_32 = 0x1_0000_0000;
 /** Memory that floating point instructions write. */
 const STORES = /^(?:fst|fist|fbst|fnst|fnsave|fxsave|stmxcsr)/;
+/** x87 instructions that an exception of the one before does not stop. */
+const NO_WAIT = /^(?:fn(?!op)|fx(?:save|rstor)$)/;
 /** Bytes of operands whose size the mode decides or that `bind` does not know. */
 const FXSAVE_BYTES = 512;
 
@@ -34,18 +53,20 @@ interface Callable {
   readonly stores: boolean;
   /** CF, PF, AF, ZF, SF and OF, if the function gives them. */
   readonly flags: number;
-  readonly usesMmx: boolean;
+  /** Whether an x87 exception that is pending comes first. */
+  readonly waits: boolean;
 }
 
 let callables: readonly Callable[] | undefined;
 
 function callableOf(row: Encoding): Callable {
+  const usesMmx = row.operands.some(({ letter }) => 'PQN'.includes(letter));
   return {
     system: systemInstructionOf(row),
     float: floatInstructions()[row.index],
     stores: STORES.test(row.mnemonic),
     flags: row.flags.written | row.flags.cleared,
-    usesMmx: row.operands.some(({ letter }) => 'PQN'.includes(letter)),
+    waits: row.unit === 'x87' ? !NO_WAIT.test(row.mnemonic) : usesMmx,
   };
 }
 
@@ -56,20 +77,25 @@ export function hasFunction(row: Encoding): boolean {
 }
 
 /**
- * Raises what CR0 and CR4 say of the unit whose registers a row uses, and #MF of an MMX instruction
- * while an x87 exception waits.
+ * Raises what CR0 and CR4 say of the unit whose registers a row uses, and #MF while an x87 exception
+ * waits: before the memory operand is looked at.
  */
-function checkUnit(cpu: Cpu, { unit }: Encoding, usesMmx: boolean): void {
+function checkUnit(cpu: Cpu, { unit }: Encoding, waits: boolean): void {
   if (unit === 'general') return;
   const { cr0 } = cpu;
   if (unit === 'x87') {
     if ((cr0 & (Cr0.em | Cr0.ts)) !== 0) raise(Vector.deviceNotAvailable);
+    if (waits && isPending(cpu)) raise(Vector.x87Error);
     return;
   }
   if ((cr0 & Cr0.em) !== 0) raise(Vector.invalidOpcode);
   if (unit === 'sse' && (cpu.cr4 & Cr4.osfxsr) === 0) raise(Vector.invalidOpcode);
   if ((cr0 & Cr0.ts) !== 0) raise(Vector.deviceNotAvailable);
-  if (usesMmx && (cpu.u16[X87.status >> 1]! & Status.summary) !== 0) raise(Vector.x87Error);
+  if (waits && isPending(cpu)) raise(Vector.x87Error);
+}
+
+function isPending(cpu: Cpu): boolean {
+  return (cpu.u16[X87.status >> 1]! & Status.summary) !== 0;
 }
 
 /**
@@ -83,7 +109,7 @@ export function callInstruction(cpu: Cpu, { insn, row, operands }: BoundInstruct
   const callable = callables[row.index]!;
   cpu.isRepeating = false;
   checkPrivilege(cpu, row.traits);
-  checkUnit(cpu, row, callable.usesMmx);
+  checkUnit(cpu, row, callable.waits);
   const { system, float } = callable;
   if (system !== undefined) {
     system(cpu, insn);
@@ -112,7 +138,7 @@ function memoryBytes(row: Encoding, insn: Instruction, operand: BoundOperand): n
   }
 }
 
-/** Copies an operand of any size, at most a page, to the operand buffer. */
+/** Copies an operand of any even size, at most a page, to the operand buffer. */
 function loadOperand(cpu: Cpu, linear: number, bytes: number): void {
   checkRead(cpu, linear, bytes);
   let done = 0;
@@ -122,7 +148,6 @@ function loadOperand(cpu: Cpu, linear: number, bytes: number): void {
   for (; done + 2 <= bytes; done += 2) {
     cpu.u16[(OPERAND_BUFFER + done) >> 1] = readMemory(cpu, along(cpu, linear, done), 2);
   }
-  if (done < bytes) cpu.u8[OPERAND_BUFFER + done] = readMemory(cpu, along(cpu, linear, done), 1);
 }
 
 function storeOperand(cpu: Cpu, linear: number, bytes: number): void {
@@ -141,7 +166,30 @@ function along(cpu: Cpu, linear: number, distance: number): number {
   return sum >= TWO_32 && (cpu.mode & Mode.long) === 0 ? sum - TWO_32 : sum;
 }
 
-function registerPlace({ kind, register, isHighByte }: BoundOperand): number {
+/** Operands of that many bytes are used where they are, or at ACCESS_VALUE. */
+const DIRECT_BYTES = 16;
+
+/**
+ * Where a memory operand is or, if it is larger, a copy of it.
+ * @param stores whether it will be written, and then {@link finishOperand} called
+ */
+function memoryPlace(cpu: Cpu, linear: number, bytes: number, stores: boolean): number {
+  if (bytes > DIRECT_BYTES) {
+    if (stores) checkWrite(cpu, linear, bytes);
+    // FXSAVE leaves some of its area alone: what is there goes back.
+    loadOperand(cpu, linear, bytes);
+    return OPERAND_BUFFER;
+  }
+  cpu.setSigned(ACCESS_ADDRESS, linear);
+  return stores ? slowReadModify(cpu, bytes) : slowRead(cpu, bytes);
+}
+
+function finishOperand(cpu: Cpu, linear: number, bytes: number, place: number): void {
+  if (place === OPERAND_BUFFER) storeOperand(cpu, linear, bytes);
+  else if (place === ACCESS_VALUE) finishModify(cpu, bytes);
+}
+
+function operandPlace({ kind, register, isHighByte }: BoundOperand, memory: number): number {
   switch (kind) {
     case OperandKind.general:
       return GPR + 8 * register + (isHighByte ? 1 : 0);
@@ -150,7 +198,7 @@ function registerPlace({ kind, register, isHighByte }: BoundOperand): number {
     case OperandKind.mmx:
       return X87.st + 16 * register;
     default:
-      return OPERAND_BUFFER;
+      return memory;
   }
 }
 
@@ -180,6 +228,7 @@ function callFloat(
   const memory = operands.find(({ kind }) => kind === OperandKind.memory);
   let linear = 0;
   let bytes = 0;
+  let place = 0;
   if (memory !== undefined) {
     bytes = memoryBytes(row, insn, memory);
     const offset = effectiveOffset(cpu, insn);
@@ -187,25 +236,23 @@ function callFloat(
     if ((row.traits & Trait.align) !== 0 && (linear & 15) !== 0) {
       raise(Vector.generalProtection, 0);
     }
-    if (callable.stores) checkWrite(cpu, linear, bytes);
-    // An unmasked exception stores nothing: then what is there goes back.
-    loadOperand(cpu, linear, bytes);
+    place = memoryPlace(cpu, linear, bytes, callable.stores);
     if (row.unit === 'x87') {
       cpu.u32[FloatTransfer.dataSelector >> 2] = cpu.selector(insn.segment);
       cpu.setSigned(FloatTransfer.dataPointer, offset);
     }
   }
   const [first, second] = operands;
-  let destination = first === undefined ? 0 : registerPlace(first);
-  let source = second === undefined ? destination : registerPlace(second);
+  let destination = first === undefined ? 0 : operandPlace(first, place);
+  let source = second === undefined ? destination : operandPlace(second, place);
   if (row.unit === 'x87' && memory !== undefined) {
-    destination = OPERAND_BUFFER;
-    source = OPERAND_BUFFER;
+    destination = place;
+    source = place;
   } else if (row.feature === 'x87cmov') source = cpu.eflags;
   const control = cpu.u32[MXCSR >> 2]!;
   const argument = argumentOf(cpu, row, insn);
   finish(cpu, execute(cpu.float, destination, source, argument));
-  if (callable.stores && memory !== undefined) storeOperand(cpu, linear, bytes);
+  if (callable.stores && memory !== undefined) finishOperand(cpu, linear, bytes, place);
   if (callable.flags !== 0) {
     const flags = cpu.u32[FloatTransfer.flags >> 2]!;
     cpu.eflags = (cpu.eflags & ~callable.flags) | (flags & callable.flags);
