@@ -1,3 +1,4 @@
+import { latin1 } from '../core/text.ts';
 import { NS_PER_SECOND } from '../core/clock.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import { CRTC_PORT } from '../devices/vga/spec.ts';
@@ -68,7 +69,7 @@ function writeRom(memory: GuestMemory): void {
   const bootstrap = VECTOR_STUBS_OFFSET + 0x19 * VECTOR_STUB_BYTES;
   const jump = [0xea, bootstrap & 0xff, bootstrap >> 8, BIOS_SEGMENT & 0xff, BIOS_SEGMENT >> 8];
   rom.set(jump, segment + RESET_VECTOR_OFFSET);
-  const date = Uint8Array.from(BIOS_DATE, (character) => character.charCodeAt(0));
+  const date = latin1(BIOS_DATE);
   rom.set(date, segment + BIOS_DATE_OFFSET);
   rom[segment + MODEL_OFFSET] = MODEL_AT;
   memory.writeBytes(BIOS_GPA, rom);

@@ -1,4 +1,4 @@
-import { utf16 } from '../uefi/device-path.ts';
+import { utf16 } from '../core/text.ts';
 import { buildEfiApplication } from '../uefi/pe-writer.ts';
 import { EfiStatus } from '../uefi/spec/status.ts';
 

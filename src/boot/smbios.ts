@@ -1,4 +1,5 @@
 /** The SMBIOS tables of a Hyper-V machine: who made it, and how much memory it was given. */
+import { latin1 } from '../core/text.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import {
   SMBIOS_ANCHOR,
@@ -34,9 +35,6 @@ export interface SmbiosOptions {
   readonly ramBytes: number;
 }
 
-const ascii = (text: string): Uint8Array =>
-  Uint8Array.from(text, (character) => character.charCodeAt(0));
-
 /** A structure with its strings behind it (6.1.3). */
 function structure(
   type: number,
@@ -53,7 +51,7 @@ function structure(
   header.type = type;
   header.length = size;
   header.handle = handle;
-  bytes.set(ascii(text), size);
+  bytes.set(latin1(text), size);
   return bytes;
 }
 
@@ -136,12 +134,12 @@ export function writeSmbios(memory: GuestMemory, gpa: number, options: SmbiosOpt
     at += part.length;
   }
   const entry = SmbiosEntryPoint.cursor(viewOf(image)).at(0);
-  entry.anchor = ascii(SMBIOS_ANCHOR);
+  entry.anchor = latin1(SMBIOS_ANCHOR);
   entry.entryBytes = SmbiosEntryPoint.size;
   entry.majorVersion = 2;
   entry.minorVersion = 8;
   entry.maxStructureBytes = Math.max(...parts.map((part) => part.length));
-  entry.intermediateAnchor = ascii(SMBIOS_INTERMEDIATE_ANCHOR);
+  entry.intermediateAnchor = latin1(SMBIOS_INTERMEDIATE_ANCHOR);
   entry.tableBytes = tableBytes;
   entry.tableGpa = gpa + TABLE_OFFSET;
   entry.structureCount = parts.length;

@@ -1,3 +1,4 @@
+import { latin1Text } from '../core/text.ts';
 import type { Ending } from '../machine/endings.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { BootRequest } from './boot-options.ts';
@@ -49,7 +50,7 @@ export async function runLive(machine: Machine, session: Session): Promise<Endin
   const onHangUp = (): void => interrupts.end();
   const restore = attachTerminal({
     controlC,
-    input: (bytes) => machine.enter({ kind: 'console', text: latin1(bytes) }),
+    input: (bytes) => machine.enter({ kind: 'console', text: latin1Text(bytes) }),
     interrupt: () => interrupts.interrupt(),
     quit: () => {
       ending = { kind: 'reached', what: 'the end of the session' };
@@ -76,10 +77,6 @@ export async function runLive(machine: Machine, session: Session): Promise<Endin
     process.off('SIGHUP', onHangUp);
     output.error('\n');
   }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 }
 
 /** Lets a machine's time follow the wall's, never ahead of it. */

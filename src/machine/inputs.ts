@@ -2,6 +2,7 @@
  * The one gate by which the outside world enters a run. Whatever comes in is data, is stamped with
  * the point of the run at which it came, and is kept, so that a run can be had again.
  */
+import { latin1 } from '../core/text.ts';
 import { StateError } from '../core/state.ts';
 import type { ShutdownRequest } from '../devices/shutdown/shutdown.ts';
 import type { Machine } from './machine.ts';
@@ -58,8 +59,7 @@ function told(done: InputDone | undefined): (() => void) | undefined {
 }
 
 const ACTIONS: Actions = {
-  console: (machine, { text }) =>
-    machine.console.type(Uint8Array.from(text, (character) => character.charCodeAt(0))),
+  console: (machine, { text }) => machine.console.type(latin1(text)),
   'key-text': (machine, { text }, done) => machine.board.keyboard.type(text, told(done)),
   'key-press': (machine, { codes }, done) => machine.board.keyboard.press(codes, told(done)),
   'mouse-move': (machine, { x, y, width, height }, done) =>

@@ -1,4 +1,5 @@
 /** Disks, network adapters and integration components as scripts use them. */
+import { hexBytes } from '../core/text.ts';
 import { InputError } from '../core/errors.ts';
 import type { Random } from '../core/random.ts';
 import type { InjectedFault } from '../devices/scsi/faults.ts';
@@ -181,7 +182,7 @@ export class AdapterControl implements NetworkAdapter {
     this.#random = random;
     this.#macBytes = mac;
     this.#switches = switches;
-    this.mac = Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+    this.mac = hexBytes(mac, ':');
   }
 
   link(isUp: boolean): void {

@@ -1,3 +1,4 @@
+import { readUtf16, utf16 } from '../core/text.ts';
 import { readGuid } from '../core/wire.ts';
 import {
   CdromNode,
@@ -70,7 +71,10 @@ function readNode(
   length: number,
 ): PathNode {
   if (type === PathType.media && subType === MediaSubType.filePath) {
-    return { kind: 'file', path: readUtf16(view, at + DevicePathHeader.size, at + length) };
+    return {
+      kind: 'file',
+      path: readUtf16(view, at + DevicePathHeader.size, length - DevicePathHeader.size),
+    };
   }
   if (type === PathType.media && subType === MediaSubType.hardDrive) {
     if (length === HardDriveNode.size) return readHardDrive(view, at);
@@ -221,25 +225,4 @@ function nodeText(node: PathNode): string {
     default:
       return `Path(${node.type},${node.subType})`;
   }
-}
-
-/** UTF-16LE with its NUL. */
-export function utf16(text: string): Uint8Array {
-  const bytes = new Uint8Array((text.length + 1) * 2);
-  const view = new DataView(bytes.buffer);
-  for (let index = 0; index < text.length; index += 1) {
-    view.setUint16(index * 2, text.charCodeAt(index), true);
-  }
-  return bytes;
-}
-
-/** UTF-16LE up to a NUL or the end. */
-export function readUtf16(view: DataView, start: number, end: number): string {
-  let text = '';
-  for (let at = start; at + 2 <= end; at += 2) {
-    const unit = view.getUint16(at, true);
-    if (unit === 0) break;
-    text += String.fromCharCode(unit);
-  }
-  return text;
 }

@@ -1,3 +1,4 @@
+import { hexBytes } from '../core/text.ts';
 import {
   BASE_RELOCATION_DIRECTORY,
   Characteristic,
@@ -101,7 +102,7 @@ export function startOfFile(file: Uint8Array, length: number): string {
   const start = file.subarray(0, length);
   const isText = start.every((byte) => byte >= 0x20 && byte < 0x7f);
   if (isText) return `'${String.fromCharCode(...start)}'`;
-  return [...start].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  return hexBytes(start, ' ');
 }
 
 function findPe(file: Uint8Array, view: DataView): number | string {

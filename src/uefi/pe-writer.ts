@@ -1,3 +1,4 @@
+import { latin1 } from '../core/text.ts';
 import {
   BASE_RELOCATION_DIRECTORY,
   Characteristic,
@@ -99,7 +100,7 @@ export function buildEfiApplication(application: EfiApplication): Uint8Array {
   const header = SectionHeader.cursor(view);
   for (const [index, section] of sections.entries()) {
     header.at(optionalAt + optionalBytes + index * SectionHeader.size);
-    header.name = Uint8Array.from(section.name, (letter) => letter.charCodeAt(0));
+    header.name = latin1(section.name);
     header.virtualBytes = section.content.length;
     header.virtualAddress = section.address;
     header.rawBytes = rawBytes[index]!;

@@ -1,6 +1,6 @@
 import { crc32 } from '../core/crc32.ts';
 import { Arena } from './arena.ts';
-import { utf16 } from './device-path.ts';
+import { utf16 } from '../core/text.ts';
 import type { FirmwareMemory } from './memory-map.ts';
 import { pointAtStubs, writeServiceStubs } from './services.ts';
 import { EfiGuid } from './spec/guids.ts';

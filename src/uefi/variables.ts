@@ -1,5 +1,6 @@
 import type { StateStream } from '../core/state.ts';
-import { encodeDevicePath, parseDevicePath, readUtf16, utf16 } from './device-path.ts';
+import { readUtf16, utf16 } from '../core/text.ts';
+import { encodeDevicePath, parseDevicePath } from './device-path.ts';
 import type { PathNode } from './device-path.ts';
 import { LOAD_OPTION_ACTIVE, LoadOption } from './spec/device-path.ts';
 import { EfiGuid } from './spec/guids.ts';
@@ -86,7 +87,7 @@ export function readBootOption(
     return `${data.length} bytes are too few for a load option`;
   }
   const { attributes, pathBytes } = LoadOption.cursor(view).at(0);
-  const description = readUtf16(view, LoadOption.size, data.length);
+  const description = readUtf16(view, LoadOption.size, data.length - LoadOption.size);
   const pathAt = LoadOption.size + (description.length + 1) * 2;
   if (pathAt + pathBytes > data.length) {
     return `its device path of ${pathBytes} bytes does not fit its ${data.length} bytes`;

@@ -1,4 +1,5 @@
 /** The tables themselves, as bytes with length and checksum. */
+import { latin1 } from '../../core/text.ts';
 import type { Aml } from './aml.ts';
 import { gen1Namespace } from './dsdt-gen1.ts';
 import { gen2Namespace } from './dsdt-gen2.ts';
@@ -65,10 +66,6 @@ const RTC_CENTURY_REGISTER = 0x32;
 const NO_C2_US = 101;
 const NO_C3_US = 1001;
 
-export function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
 /** Makes all bytes of a range add up to 0. */
 export function seal(bytes: Uint8Array, checksumAt: number, length = bytes.length): void {
   bytes[checksumAt] = 0;
@@ -85,13 +82,13 @@ function finish(
   identity: Identity,
 ): Uint8Array {
   const header = TableHeader.cursor(new DataView(bytes.buffer)).at(0);
-  header.signature = ascii(signature);
+  header.signature = latin1(signature);
   header.length = bytes.length;
   header.revision = revision;
-  header.oemId = ascii(identity.oemId);
-  header.oemTableId = ascii(identity.oemTableId.padEnd(8));
+  header.oemId = latin1(identity.oemId);
+  header.oemTableId = latin1(identity.oemTableId.padEnd(8));
   header.oemRevision = identity.oemRevision;
-  header.creatorId = ascii(identity.creatorId);
+  header.creatorId = latin1(identity.creatorId);
   header.creatorRevision = identity.creatorRevision;
   seal(bytes, TableHeader.offset.checksum);
   return bytes;
@@ -182,14 +179,14 @@ function fadtGen2(dsdtGpa: number, facsGpa: number): Uint8Array {
   table.xGpe0 = ioRegister(AcpiPmRegister.gpe0Status, 4, 2);
   table.sleepControl = ioRegister(AcpiPmRegister.pm1Control + 1, 1, 1);
   table.sleepStatus = ioRegister(AcpiPmRegister.pm1Status + 1, 1, 1);
-  table.hypervisorVendor = ascii('MsHyperV');
+  table.hypervisorVendor = latin1('MsHyperV');
   return finish(bytes, 'FACP', 6, GEN2);
 }
 
 export function facs(): Uint8Array {
   const bytes = new Uint8Array(Facs.size);
   const table = Facs.cursor(new DataView(bytes.buffer)).at(0);
-  table.signature = ascii('FACS');
+  table.signature = latin1('FACS');
   table.length = Facs.size;
   table.version = 1;
   return bytes;
@@ -334,8 +331,8 @@ export function rsdp(options: AcpiOptions, rootGpa: number): Uint8Array {
   const isGen1 = options.generation === 1;
   const bytes = new Uint8Array(Rsdp.size);
   const table = Rsdp.cursor(new DataView(bytes.buffer)).at(0);
-  table.signature = ascii('RSD PTR ');
-  table.oemId = ascii(isGen1 ? 'ACPIAM' : 'VRTUAL');
+  table.signature = latin1('RSD PTR ');
+  table.oemId = latin1(isGen1 ? 'ACPIAM' : 'VRTUAL');
   if (isGen1) {
     table.rsdtGpa = rootGpa;
     seal(bytes, Rsdp.offset.checksum, RSDP_BYTES_V1);

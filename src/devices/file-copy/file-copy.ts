@@ -1,3 +1,4 @@
+import { utf16 } from '../../core/text.ts';
 import { NS_PER_SECOND } from '../../core/clock.ts';
 import { InputError } from '../../core/errors.ts';
 import { traceType } from '../../core/trace.ts';
@@ -5,7 +6,6 @@ import { u32, u64 } from '../../core/wire.ts';
 import { DeviceClass, DeviceInstance } from '../../vmbus/spec/guids.ts';
 import { IcDevice, type IcOptions, type IcOutcome } from '../ic/ic-device.ts';
 import { IcMessageType } from '../ic/spec.ts';
-import { encodeUtf16 } from '../ic/utf16.ts';
 import { buildBytes } from '../pipe/build.ts';
 import {
   FILE_FRAGMENT_BYTES,
@@ -100,8 +100,8 @@ export class GuestFileCopy extends IcDevice {
     const { overwrite, createPath } = FileCopyFlag.bit;
     const body = buildBytes(FileCopyStart, (start) => {
       start.operation = FileCopyOperation.is.start;
-      start.fileName = encodeUtf16(file.name, FILE_NAME_BYTES);
-      start.pathName = encodeUtf16(file.path, FILE_NAME_BYTES);
+      start.fileName = utf16(file.name, FILE_NAME_BYTES);
+      start.pathName = utf16(file.path, FILE_NAME_BYTES);
       start.flags =
         (file.overwrite === true ? overwrite : 0) | (file.createPath === true ? createPath : 0);
       start.fileBytes = BigInt(file.bytes);

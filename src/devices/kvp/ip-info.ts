@@ -1,5 +1,5 @@
+import { readUtf16, utf16 } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
-import { decodeUtf16, encodeUtf16 } from '../ic/utf16.ts';
 import { buildBytes } from '../pipe/build.ts';
 import type { GuestMessage } from '../pipe/message-device.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './ip-address.ts';
@@ -63,7 +63,7 @@ export function decodeIpMessage(answer: GuestMessage, isBinary: boolean): IpInfo
 
 function encodeText(view: DataView, adapterId: string, family: number, info: IpInfo): void {
   const text = KvpIpText.cursor(view).at(KvpHeader.offset.padding);
-  text.adapterId = encodeUtf16(adapterId, ADAPTER_ID_BYTES);
+  text.adapterId = utf16(adapterId, ADAPTER_ID_BYTES);
   text.family = family;
   text.dhcpEnabled = Number(info.isDhcp);
   const lists = {
@@ -76,7 +76,7 @@ function encodeText(view: DataView, adapterId: string, family: number, info: IpI
     const room = list === 'gateways' ? 1024 : 2048;
     const joined = lists[list].join(';');
     if (joined.length >= room / 2) throw tooMany(list);
-    text[list] = encodeUtf16(joined, room);
+    text[list] = utf16(joined, room);
   }
 }
 
@@ -84,7 +84,7 @@ function decodeText({ view, start, length }: GuestMessage): IpInfo | undefined {
   if (length < KVP_IP_MESSAGE_BYTES) return undefined;
   const base = start + KvpHeader.offset.padding;
   const list = (name: (typeof LISTS)[number]): string[] =>
-    decodeUtf16(view, base + KvpIpText.offset[name], name === 'gateways' ? 1024 : 2048)
+    readUtf16(view, base + KvpIpText.offset[name], name === 'gateways' ? 1024 : 2048)
       .split(';')
       .filter((item) => item !== '');
   const subnets = list('subnets');
@@ -132,7 +132,7 @@ function tooMany(what: string): InputError {
 function encodeBinary(view: DataView, adapterId: string, family: number, info: IpInfo): void {
   const base = KvpHeader.size;
   const binary = KvpIpBinary.cursor(view).at(base);
-  binary.adapterId = encodeUtf16(adapterId, ADAPTER_ID_BYTES);
+  binary.adapterId = utf16(adapterId, ADAPTER_ID_BYTES);
   binary.family = family;
   binary.dhcpEnabled = Number(info.isDhcp);
   const texts = info.addresses.map(({ address }) => address);

@@ -1,5 +1,5 @@
+import { readUtf16, utf16 } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
-import { decodeUtf16, encodeUtf16 } from '../ic/utf16.ts';
 import { buildBytes } from '../pipe/build.ts';
 import type { GuestMessage } from '../pipe/message-device.ts';
 import {
@@ -36,7 +36,7 @@ export function encodeKey(key: string): Uint8Array {
       `a key of ${key.length} characters: expected 1 to ${most}, none of them zero`,
     );
   }
-  return encodeUtf16(key, KVP_KEY_BYTES);
+  return utf16(key, KVP_KEY_BYTES);
 }
 
 function encodeData(data: KvpData): { readonly type: number; readonly bytes: Uint8Array } {
@@ -48,7 +48,7 @@ function encodeData(data: KvpData): { readonly type: number; readonly bytes: Uin
         `a value of ${data.value.length} characters: expected at most ${most}`,
       );
     }
-    const bytes = encodeUtf16(data.value, KVP_VALUE_BYTES);
+    const bytes = utf16(data.value, KVP_VALUE_BYTES);
     return { type: KvpValueType.is.string, bytes };
   }
   const bytes = new Uint8Array(data.type === 'u32' ? 4 : 8);
@@ -116,7 +116,7 @@ export function decodeEntry(answer: GuestMessage, at: number): KvpEntry | undefi
   const base = answer.start + at;
   const { valueType, keyBytes, valueBytes } = KvpValue.cursor(answer.view).at(base);
   if (keyBytes > KVP_KEY_BYTES || valueBytes > KVP_VALUE_BYTES) return undefined;
-  const key = decodeUtf16(answer.view, base + KvpValue.offset.key, keyBytes);
+  const key = readUtf16(answer.view, base + KvpValue.offset.key, keyBytes);
   const data = decodeData(answer.view, base + KvpValue.offset.value, valueType, valueBytes);
   return data && { key, data };
 }
@@ -126,7 +126,7 @@ function decodeData(view: DataView, at: number, type: number, length: number): K
   switch (type) {
     case is.string:
     case is.expandString:
-      return { type: 'string', value: decodeUtf16(view, at, length) };
+      return { type: 'string', value: readUtf16(view, at, length) };
     case is.u32:
       return length === 4 ? { type: 'u32', value: view.getUint32(at, true) } : undefined;
     case is.u64:

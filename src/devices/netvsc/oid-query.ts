@@ -1,4 +1,5 @@
 /** Answers to RNDIS QUERY, one row for each object identifier. */
+import { utf16 } from '../../core/text.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { OffloadConfig } from './offload-config.ts';
 import {
@@ -155,9 +156,7 @@ function supportedList({ ndisMajor, ndisMinor }: AdapterState): Uint8Array {
 
 function friendlyName(): Uint8Array {
   const bytes = new Uint8Array(FRIENDLY_NAME_BYTES);
-  for (let index = 0; index < FRIENDLY_NAME.length; index += 1) {
-    bytes[index * 2] = FRIENDLY_NAME.charCodeAt(index);
-  }
+  bytes.set(utf16(FRIENDLY_NAME));
   return bytes;
 }
 

@@ -1,4 +1,5 @@
 /** RNDIS SET: what a guest may change. */
+import { readUtf16 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import { ETHERNET_BYTES, MAC_BYTES } from '../../net/spec/ethernet.ts';
 import type { AdapterState } from './adapter-state.ts';
@@ -142,12 +143,5 @@ function setAddress(state: AdapterState, value: string): number {
 /** UTF-16 up to the first zero. @returns undefined when it lies outside */
 function readText(info: Uint8Array, start: number, length: number): string | undefined {
   if (start + length > info.length) return undefined;
-  const view = viewOf(info);
-  let text = '';
-  for (let at = start; at + 1 < start + length; at += 2) {
-    const unit = view.getUint16(at, true);
-    if (unit === 0) break;
-    text += String.fromCharCode(unit);
-  }
-  return text;
+  return readUtf16(viewOf(info), start, length);
 }

@@ -1,3 +1,4 @@
+import { utf16 } from '../../core/text.ts';
 import type { ChannelLookup } from '../../vmbus/device.ts';
 import type { EventHandle } from '../../core/events.ts';
 import type { StateStream } from '../../core/state.ts';
@@ -7,7 +8,6 @@ import { u32 } from '../../core/wire.ts';
 import { DeviceClass, DeviceInstance } from '../../vmbus/spec/guids.ts';
 import { IcDevice, type IcOptions, type IcOutcome } from '../ic/ic-device.ts';
 import { IcMessageType } from '../ic/spec.ts';
-import { encodeUtf16 } from '../ic/utf16.ts';
 import { buildBytes } from '../pipe/build.ts';
 import {
   SHUTDOWN_REASON_PLANNED,
@@ -116,7 +116,7 @@ export class Shutdown extends IcDevice {
       message.reason = reason;
       message.timeoutSeconds = timeoutSeconds;
       message.flags = flags;
-      message.text = encodeUtf16(request.text ?? '', SHUTDOWN_TEXT_BYTES);
+      message.text = utf16(request.text ?? '', SHUTDOWN_TEXT_BYTES);
     });
     if (this.state === 'ready')
       this.trace.emit(askEvent, this.channelId, reason, flags, timeoutSeconds);

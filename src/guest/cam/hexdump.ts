@@ -1,4 +1,5 @@
 /** hd(1) on a disk: what is on it, or that it cannot be read. */
+import { hex } from '../../core/text.ts';
 import { PAGE_BYTES } from '../../core/memory.ts';
 import type { KernelApi, ShellCommand, Task } from '../kernel/api.ts';
 import type { Disk } from './da.ts';
@@ -94,8 +95,4 @@ function hexLine(bytes: Uint8Array): string {
     byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.',
   );
   return `${words.slice(0, 8).join(' ')}  ${words.slice(8).join(' ')}  |${text.join('')}|`;
-}
-
-function hex(value: number, digits: number): string {
-  return value.toString(16).padStart(digits, '0');
 }

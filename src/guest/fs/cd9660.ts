@@ -1,4 +1,5 @@
 /** cd9660(5): ISO 9660 as it stands, without Rock Ridge or Joliet names. */
+import { latin1 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import {
   DescriptorType,
@@ -38,7 +39,7 @@ export class CdVolume implements FileSystem {
   /** Throws `FileError` EINVAL for what is no ISO 9660. */
   static *mount(media: Media): Task<CdVolume> {
     const sector = new Uint8Array(LOGICAL_SECTOR_BYTES);
-    const id = Uint8Array.from(STANDARD_ID, (character) => character.charCodeAt(0));
+    const id = latin1(STANDARD_ID);
     for (let index = 0; index < MAX_DESCRIPTORS; index += 1) {
       const at = (FIRST_DESCRIPTOR_SECTOR + index) * LOGICAL_SECTOR_BYTES;
       if (at + LOGICAL_SECTOR_BYTES > media.sizeBytes) break;

@@ -1,4 +1,5 @@
 /** msdosfs(5): FAT12 and FAT16 with short names, read and written. */
+import { latin1 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import {
   Attribute,
@@ -356,5 +357,5 @@ function storedName(name: string): Uint8Array | undefined {
     ) ?? [];
   if (base === '') return undefined;
   const text = base.padEnd(NAME_BYTES) + extension.padEnd(EXTENSION_BYTES);
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return latin1(text);
 }

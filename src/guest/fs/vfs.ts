@@ -1,4 +1,5 @@
 /** The tree of files: what is mounted where, and paths through it. */
+import { latin1 } from '../../core/text.ts';
 import type { Geom } from '../geom/geom.ts';
 import type { RootMount } from '../geom/mountroot.ts';
 import type { FileSpace, KernelApi, ReadableFile, Task } from '../kernel/api.ts';
@@ -234,7 +235,7 @@ export class Vfs implements FileSpace {
   }
 
   *#append({ mount, node }: Place, text: string): Task {
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
+    const bytes = latin1(text);
     try {
       yield* mount.fileSystem.write(node, node.sizeBytes, bytes);
     } catch (error) {

@@ -1,4 +1,5 @@
 /** A GPT that gpart(8) makes and changes (geom/part/g_part_gpt.c). */
+import { hexBytes } from '../../core/text.ts';
 import { crc32 } from '../../core/crc32.ts';
 import type { Random } from '../../core/random.ts';
 import { viewOf } from '../../core/wire.ts';
@@ -40,7 +41,7 @@ function newGuid(random: Random): string {
   random.fill(bytes);
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const hex = hexBytes(bytes);
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 

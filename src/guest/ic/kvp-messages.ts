@@ -1,4 +1,5 @@
 /** Between the host's UTF-16 messages and what the daemon reads and writes. */
+import { readUtf16 } from '../../core/text.ts';
 import {
   AddressFamily,
   KVP_KEY_BYTES,
@@ -48,16 +49,6 @@ const GATEWAY_BYTES = 1024;
 const LIST_BYTES = 2048;
 const ADAPTER_BYTES = 256;
 
-function readText(view: DataView, at: number, bytes: number): string {
-  let text = '';
-  for (let index = 0; index + UTF16_UNIT <= bytes; index += UTF16_UNIT) {
-    const unit = view.getUint16(at + index, true);
-    if (unit === 0) break;
-    text += String.fromCharCode(unit);
-  }
-  return text;
-}
-
 /** Cut to fit with its terminator; the rest of the field is zero. @returns bytes with terminator */
 function writeText(view: DataView, at: number, room: number, text: string): number {
   const units = Math.min(text.length, room / UTF16_UNIT - 1);
@@ -77,16 +68,16 @@ function readValue(view: DataView, at: number): string {
   if (valueType === is.u64OfLinux || valueType === is.u64) {
     return String(view.getBigUint64(start, true));
   }
-  return readText(view, start, Math.min(valueBytes, KVP_VALUE_BYTES));
+  return readUtf16(view, start, Math.min(valueBytes, KVP_VALUE_BYTES));
 }
 
 function readIp(view: DataView, bodyStart: number): KvpIpFields {
   const base = bodyStart + KvpHeader.offset.padding;
   const { family, dhcpEnabled } = KvpIpText.cursor(view).at(base);
   const list = (name: (typeof TEXT_LISTS)[number]): string =>
-    readText(view, base + KvpIpText.offset[name], roomOf(name));
+    readUtf16(view, base + KvpIpText.offset[name], roomOf(name));
   return {
-    adapterId: readText(view, base + KvpIpText.offset.adapterId, ADAPTER_BYTES),
+    adapterId: readUtf16(view, base + KvpIpText.offset.adapterId, ADAPTER_BYTES),
     family,
     isDhcp: dhcpEnabled !== 0,
     addresses: list('addresses'),
@@ -107,12 +98,12 @@ export function requestForDaemon({ view, bodyStart }: IcMessage): KvpRequest {
   const request = { operation, pool, key: '', value: '', index: 0, ip: undefined };
   if (operation === is.get || operation === is.set) {
     const { keyBytes } = KvpValue.cursor(view).at(body);
-    const key = readText(view, body + KvpValue.offset.key, Math.min(keyBytes, KVP_KEY_BYTES));
+    const key = readUtf16(view, body + KvpValue.offset.key, Math.min(keyBytes, KVP_KEY_BYTES));
     return { ...request, key, value: operation === is.set ? readValue(view, body) : '' };
   }
   if (operation === is.delete) {
     const { keyBytes } = KvpDelete.cursor(view).at(body);
-    const key = readText(view, body + KvpDelete.offset.key, Math.min(keyBytes, KVP_KEY_BYTES));
+    const key = readUtf16(view, body + KvpDelete.offset.key, Math.min(keyBytes, KVP_KEY_BYTES));
     return { ...request, key };
   }
   if (operation === is.enumerate) {

@@ -1,4 +1,5 @@
 /** What every layer above IPv4 needs of it: where things lie, and addresses in text. */
+import { hexBytes } from '../../core/text.ts';
 import { ETHERNET_BYTES } from '../../net/spec/ethernet.ts';
 import { Ipv4Header } from '../../net/spec/ip.ts';
 import { fold, pseudoSum, sumOf } from './checksum.ts';
@@ -10,7 +11,7 @@ export const BROADCAST_IP = 0xffff_ffff;
 export const TRANSPORT_AT = HEADROOM + ETHERNET_BYTES + Ipv4Header.size;
 
 export function macText(mac: Uint8Array): string {
-  return [...mac].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+  return hexBytes(mac, ':');
 }
 
 export function ipText(address: number): string {

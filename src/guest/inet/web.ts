@@ -1,4 +1,5 @@
 /** HTTP/1.0 as far as transfers need it: httpd serves files, fetch(1) gets them, ab(1) loads. */
+import { latin1 } from '../../core/text.ts';
 import { FileError } from '../fs/errors.ts';
 import type { FileSpace, KernelApi, ShellCommand, Task } from '../kernel/api.ts';
 import { parseIp } from './ip.ts';
@@ -11,10 +12,6 @@ const PROGRAM_NS = 400_000;
 const CHUNK_BYTES = 32_768;
 const END_OF_HEAD = '\r\n\r\n';
 
-function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
-}
-
 /** A request or an answer up to its empty line, and what came behind it. */
 function* readHead(
   connection: TcpConnection,
@@ -25,7 +22,7 @@ function* readHead(
     if (bytes === undefined) return undefined;
     for (const byte of bytes) text += String.fromCharCode(byte);
     const end = text.indexOf(END_OF_HEAD);
-    if (end >= 0) return { head: text.slice(0, end), rest: ascii(text.slice(end + 4)) };
+    if (end >= 0) return { head: text.slice(0, end), rest: latin1(text.slice(end + 4)) };
   }
   return undefined;
 }
@@ -43,7 +40,7 @@ function* serve(kernel: KernelApi, connection: TcpConnection): Task {
   const path = /^GET (\/\S*) HTTP\//.exec(request?.head ?? '')?.[1];
   const { files } = kernel.userland;
   if (path === undefined || files === undefined) {
-    yield* connection.write(ascii(`HTTP/1.0 400 Bad Request${END_OF_HEAD}`));
+    yield* connection.write(latin1(`HTTP/1.0 400 Bad Request${END_OF_HEAD}`));
   } else {
     yield* answer(files, connection, path);
   }
@@ -54,14 +51,14 @@ function* answer(files: FileSpace, connection: TcpConnection, path: string): Tas
   try {
     const file = yield* files.openToRead(path);
     const head = `HTTP/1.0 200 OK\r\nContent-Length: ${file.sizeBytes}${END_OF_HEAD}`;
-    yield* connection.write(ascii(head));
+    yield* connection.write(latin1(head));
     for (let at = 0; at < file.sizeBytes; at += CHUNK_BYTES) {
       const bytes = yield* file.read(at, CHUNK_BYTES);
       if (!(yield* connection.write(bytes))) return;
     }
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    yield* connection.write(ascii(`HTTP/1.0 404 Not Found${END_OF_HEAD}`));
+    yield* connection.write(latin1(`HTTP/1.0 404 Not Found${END_OF_HEAD}`));
   }
 }
 
@@ -86,7 +83,7 @@ function* get(
   if (!connection.isEstablished) {
     return connection.error === 'refused' ? 'Connection refused' : 'Operation timed out';
   }
-  yield* connection.write(ascii(`GET ${path} HTTP/1.0${END_OF_HEAD}`));
+  yield* connection.write(latin1(`GET ${path} HTTP/1.0${END_OF_HEAD}`));
   const reply = yield* readHead(connection);
   if (reply === undefined) return 'Connection reset by peer';
   const [, status = ''] = /^HTTP\/1\.\d (\d{3} [^\r]*)/.exec(reply.head) ?? [];

@@ -1,4 +1,5 @@
 /** How newfs(8) lays a UFS2 file system out, and the bytes of what it writes. */
+import { latin1 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import {
   CYLINDER_GROUP_MAGIC,
@@ -220,8 +221,7 @@ export function setBits(bitmap: Uint8Array, first: number, count: number): void 
   }
 }
 
-const ascii = (text: string): Uint8Array =>
-  Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
+const ascii = (text: string): Uint8Array => latin1(text);
 
 /** The superblock of a new file system, without its totals. */
 function newSuperblock(geometry: Geometry, options: NewfsOptions): Uint8Array {

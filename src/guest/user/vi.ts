@@ -1,4 +1,5 @@
 /** vi(1) as far as filling a new file goes: insert mode, movement by keys, deletion, saving. */
+import { latin1 } from '../../core/text.ts';
 import { FileError } from '../fs/errors.ts';
 import type { ShellCommand, Task } from '../kernel/api.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -77,7 +78,7 @@ export function editorCommand(kernel: Kernel, terminal: Terminal): ShellCommand 
       if (text === undefined) return 0;
       try {
         const write = yield* files.openToWrite(path);
-        yield* write(Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff));
+        yield* write(latin1(text));
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
         kernel.print(`${path}: ${error.message}\n`);

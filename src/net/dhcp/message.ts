@@ -1,4 +1,5 @@
 /** Reading and writing of DHCP messages. Cold code: a client sends two in its life. */
+import { hexBytes } from '../../core/text.ts';
 import { DHCP_MAGIC, DhcpMessage, DhcpOption, MIN_MESSAGE_BYTES } from '../spec/dhcp.ts';
 
 const ETHERNET = 1;
@@ -18,10 +19,6 @@ export interface DhcpRequest {
   /** Option 54; 0 without it. */
   readonly serverId: number;
   readonly hostName: string;
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** The options by number; of one that comes twice the parts are joined (RFC 3396). */
@@ -76,7 +73,7 @@ export function parseRequest(
     clientIp: message.clientIp,
     relayIp: message.relayIp,
     clientMac,
-    clientKey: hex(options.get(DhcpOption.clientId) ?? Uint8Array.of(ETHERNET, ...clientMac)),
+    clientKey: hexBytes(options.get(DhcpOption.clientId) ?? Uint8Array.of(ETHERNET, ...clientMac)),
     requestedIp: address(options.get(DhcpOption.requestedIp)),
     serverId: address(options.get(DhcpOption.serverId)),
     hostName: String.fromCharCode(...name.filter((byte) => byte >= 0x20 && byte < 0x7f)),

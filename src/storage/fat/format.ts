@@ -1,3 +1,4 @@
+import { latin1 } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
 import type { BlockDevice } from '../block.ts';
 import { DiskRange } from '../disk-range.ts';
@@ -167,7 +168,7 @@ function bootSector(layout: Plan, start: number, label: string, serial: number):
   const codeStart = EXTENDED_BPB_OFFSET + (isFat32 ? ExtendedBpb32.size : ExtendedBpb16.size);
   const boot = BootSector.cursor(view).at(0);
   boot.jump = Uint8Array.of(0xeb, codeStart - 2, 0x90);
-  boot.oemName = ascii('MSWIN4.1');
+  boot.oemName = latin1('MSWIN4.1');
   boot.bytesPerSector = layout.sectorBytes;
   boot.sectorsPerCluster = layout.sectorsPerCluster;
   boot.reservedSectors = layout.reservedSectors;
@@ -193,8 +194,8 @@ function bootSector(layout: Plan, start: number, label: string, serial: number):
   identity.drive = 0x80;
   identity.bootSignature = EXTENDED_BOOT_SIGNATURE;
   identity.serial = serial;
-  identity.label = ascii((label === '' ? 'NO NAME' : label).padEnd(11));
-  identity.fileSystem = ascii(`FAT${layout.type}`.padEnd(8));
+  identity.label = latin1((label === '' ? 'NO NAME' : label).padEnd(11));
+  identity.fileSystem = latin1(`FAT${layout.type}`.padEnd(8));
   sector.set(NOT_BOOTABLE, codeStart);
   view.setUint16(BOOT_SIGNATURE_OFFSET, BOOT_SIGNATURE, true);
   return sector;
@@ -223,7 +224,7 @@ function labelSector(layout: Plan, label: string, time: FatTime = FAT_EPOCH): Ui
   const sector = new Uint8Array(layout.sectorBytes);
   sector.set(
     encodeEntry({
-      short: { bytes: ascii(label.padEnd(11)), caseBits: 0, needsLongName: false },
+      short: { bytes: latin1(label.padEnd(11)), caseBits: 0, needsLongName: false },
       longName: '',
       attributes: Attribute.bit.VOLUME_ID,
       firstCluster: 0,
@@ -232,8 +233,4 @@ function labelSector(layout: Plan, label: string, time: FatTime = FAT_EPOCH): Ui
     }),
   );
   return sector;
-}
-
-function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

@@ -1,3 +1,4 @@
+import { latin1 } from '../../core/text.ts';
 import {
   encodeEntry,
   FAT_EPOCH,
@@ -82,7 +83,7 @@ function addDirectory(
   const link = (dots: string, cluster: number): Uint8Array =>
     encodeEntry({
       short: {
-        bytes: Uint8Array.from(dots.padEnd(11), (character) => character.charCodeAt(0)),
+        bytes: latin1(dots.padEnd(11)),
         caseBits: 0,
         needsLongName: false,
       },

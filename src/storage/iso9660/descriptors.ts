@@ -1,3 +1,4 @@
+import { latin1Text } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
 import type { DiskRange } from '../disk-range.ts';
 import {
@@ -39,7 +40,7 @@ export interface Descriptors {
 export function isIso9660(range: DiskRange): boolean {
   const position = FIRST_DESCRIPTOR_SECTOR * LOGICAL_SECTOR_BYTES;
   if (range.sizeBytes < position + LOGICAL_SECTOR_BYTES) return false;
-  return latin(range.bytes(position + 1, STANDARD_ID.length)) === STANDARD_ID;
+  return latin1Text(range.bytes(position + 1, STANDARD_ID.length)) === STANDARD_ID;
 }
 
 /** Reads the sequence of volume descriptors. @throws InputError when there is no primary one */
@@ -51,17 +52,20 @@ export function readDescriptors(range: DiskRange): Descriptors {
     const position = (FIRST_DESCRIPTOR_SECTOR + index) * LOGICAL_SECTOR_BYTES;
     if (position + LOGICAL_SECTOR_BYTES > range.sizeBytes) break;
     const sector = range.bytes(position, LOGICAL_SECTOR_BYTES);
-    if (latin(sector.subarray(1, 6)) !== STANDARD_ID) break;
+    if (latin1Text(sector.subarray(1, 6)) !== STANDARD_ID) break;
     const [type] = sector;
     if (type === DescriptorType.is.terminator) break;
     if (type === DescriptorType.is.primary && primary === undefined) {
-      primary = readTree(range, sector, position, latin);
+      primary = readTree(range, sector, position, latin1Text);
     } else if (type === DescriptorType.is.supplementary && joliet === undefined) {
-      const escapes = latin(sector.subarray(VolumeDescriptor.offset.escapeSequences)).slice(0, 3);
+      const escapes = latin1Text(sector.subarray(VolumeDescriptor.offset.escapeSequences)).slice(
+        0,
+        3,
+      );
       if (JOLIET_ESCAPES.includes(escapes)) joliet = readTree(range, sector, position, wideText);
     } else if (type === DescriptorType.is.boot && catalogLba === undefined) {
       const record = BootRecord.cursor(new DataView(sector.buffer)).at(0);
-      if (latin(record.systemId).startsWith(EL_TORITO_ID)) catalogLba = record.catalogLba;
+      if (latin1Text(record.systemId).startsWith(EL_TORITO_ID)) catalogLba = record.catalogLba;
     }
   }
   if (primary === undefined) {
@@ -98,12 +102,6 @@ function readTree(
     sizeBytes: descriptor.volumeSectors * blockBytes,
     blockBytes,
   };
-}
-
-export function latin(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }
 
 /** UCS-2, big-endian, as Joliet writes names. */

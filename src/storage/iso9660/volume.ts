@@ -1,3 +1,4 @@
+import { latin1Text } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
 import type { BlockDevice } from '../block.ts';
 import { DiskRange } from '../disk-range.ts';
@@ -5,7 +6,6 @@ import {
   type Descriptors,
   type Extent,
   isIso9660,
-  latin,
   readDescriptors,
   type VolumeTree,
   wideText,
@@ -186,7 +186,7 @@ export class IsoVolume {
       const name = rockRidgeName(this.#range, area, this.#skip);
       if (name !== '') return name;
     }
-    const text = this.names === 'joliet' ? wideText(plain) : latin(plain);
+    const text = this.names === 'joliet' ? wideText(plain) : latin1Text(plain);
     return text.replace(/;\d+$/, '').replace(/\.$/, '');
   }
 

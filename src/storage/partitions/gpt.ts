@@ -1,4 +1,5 @@
-import { wide } from '../../core/wire.ts';
+import { readUtf16 } from '../../core/text.ts';
+import { viewOf, wide } from '../../core/wire.ts';
 import { crc32 } from '../../core/crc32.ts';
 import { InputError } from '../../core/errors.ts';
 import { type BlockDevice, DiskFault } from '../block.ts';
@@ -198,7 +199,7 @@ function table(disk: BlockDevice, copy: GptCopy, warn: (message: string) => void
       typeGuid,
       typeByte: 0,
       typeName: GPT_TYPE_NAMES.get(typeGuid) ?? typeGuid,
-      name: readName(entry.name),
+      name: readUtf16(viewOf(entry.name), 0, entry.name.length),
       uniqueId: entry.uniqueGuid,
       active: (attributes & GptAttribute.legacyBiosBootable) !== 0n,
       attributes,
@@ -223,16 +224,6 @@ function rangeProblem(
     return `its last LBA ${lastLba} is outside the disk, which ends at ${diskLastLba}`;
   }
   return '';
-}
-
-function readName(bytes: Uint8Array): string {
-  let name = '';
-  for (let at = 0; at < bytes.length; at += 2) {
-    const unit = bytes[at]! | (bytes[at + 1]! << 8);
-    if (unit === 0) break;
-    name += String.fromCharCode(unit);
-  }
-  return name;
 }
 
 /** Marks the later one (by position) of two that share bytes, and warns of every problem. */

@@ -1,3 +1,5 @@
+import { writeUtf16 } from '../../core/text.ts';
+import { viewOf } from '../../core/wire.ts';
 import { crc32 } from '../../core/crc32.ts';
 import { InputError } from '../../core/errors.ts';
 import type { Random } from '../../core/random.ts';
@@ -135,10 +137,7 @@ function gptEntries(disk: BlockDevice, options: GptOptions, placed: readonly Pla
     entry.lastLba = BigInt((startByte + sizeBytes) / sectorBytes - 1);
     entry.attributes = partition.attributes ?? 0n;
     const units = new Uint8Array(GptEntry.size - GptEntry.offset.name);
-    for (let index = 0; index < name.length; index += 1) {
-      units[index * 2] = name.charCodeAt(index) & 0xff;
-      units[index * 2 + 1] = name.charCodeAt(index) >>> 8;
-    }
+    writeUtf16(viewOf(units), 0, name);
     entry.name = units;
   }
   return entries;

@@ -1,3 +1,4 @@
+import { latin1 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { Random } from '../../core/random.ts';
@@ -5,7 +6,7 @@ import type { ByteStore } from '../block.ts';
 import { newGuid } from '../guid.ts';
 import type { Image } from '../image.ts';
 import { FixedVhd } from './fixed.ts';
-import { buildFooter, checksum, fromAscii } from './footer.ts';
+import { buildFooter, checksum } from './footer.ts';
 import { putLocators } from './parent.ts';
 import type { ParentPaths } from './parent.ts';
 import { SparseVhd } from './sparse.ts';
@@ -63,7 +64,7 @@ function createSparse(store: ByteStore, disk: NewVhd, footer: Uint8Array): void 
   const entries = Math.ceil(disk.sizeBytes / blockBytes);
   const raw = new Uint8Array(DynamicHeader.size);
   const header = DynamicHeader.cursor(viewOf(raw)).at(0);
-  header.cookie = fromAscii(headerCookie);
+  header.cookie = latin1(headerCookie);
   header.dataOffsetHi = 0xffff_ffff;
   header.dataOffsetLo = 0xffff_ffff;
   header.headerVersion = formatVersion;

@@ -1,4 +1,5 @@
 /** Reading, checking and making the footer and the dynamic disk header. */
+import { latin1 } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
 import { writeGuid, viewOf, wide } from '../../core/wire.ts';
 import type { ByteStore } from '../block.ts';
@@ -27,10 +28,6 @@ export function ascii(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ' ';
   return text.trimEnd();
-}
-
-export function fromAscii(text: string): Uint8Array {
-  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
 /** Whether the 8 bytes at the start of `bytes` are `cookie`. */
@@ -146,7 +143,7 @@ export interface NewFooter {
 export function buildFooter(parameters: NewFooter): Uint8Array {
   const raw = new Uint8Array(sectorBytes);
   const footer = Footer.cursor(viewOf(raw)).at(0);
-  footer.cookie = fromAscii(footerCookie);
+  footer.cookie = latin1(footerCookie);
   footer.features = 2;
   footer.fileFormatVersion = formatVersion;
   if (parameters.type === DiskType.is.fixed) {
@@ -156,9 +153,9 @@ export function buildFooter(parameters: NewFooter): Uint8Array {
     footer.dataOffsetLo = sectorBytes;
   }
   footer.timeStamp = parameters.timeStamp;
-  footer.creatorApplication = fromAscii('win ');
+  footer.creatorApplication = latin1('win ');
   footer.creatorVersion = 0x000a_0000;
-  footer.creatorHostOs = fromAscii('Wi2k');
+  footer.creatorHostOs = latin1('Wi2k');
   footer.originalSize = BigInt(parameters.sizeBytes);
   footer.currentSize = BigInt(parameters.sizeBytes);
   const geometry = chsGeometry(parameters.sizeBytes / sectorBytes);

@@ -1,32 +1,19 @@
 /** How a differencing VHD names its parent. */
+import { latin1, readUtf16, writeUtf16 } from '../../core/text.ts';
 import { viewOf, wide } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { ByteStore } from '../block.ts';
 import { readPart } from '../image.ts';
-import { ascii, fromAscii } from './footer.ts';
+import { ascii } from './footer.ts';
 import { DynamicHeader, ParentLocator, parentLocatorCount, sectorBytes } from './spec.ts';
 
 /** A path longer than this is no path of any Windows. */
 const maximumPathBytes = 65_536;
 
-/** UTF-16 up to the first null. */
-export function utf16(raw: Uint8Array, littleEndian: boolean): string {
-  const view = viewOf(raw);
-  let text = '';
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const unit = view.getUint16(at, littleEndian);
-    if (unit === 0) break;
-    text += String.fromCharCode(unit);
-  }
-  return text;
-}
-
+/** UTF-16 without a null. */
 export function fromUtf16(text: string, littleEndian: boolean): Uint8Array {
   const raw = new Uint8Array(text.length * 2);
-  const view = viewOf(raw);
-  for (let index = 0; index < text.length; index += 1) {
-    view.setUint16(index * 2, text.charCodeAt(index), littleEndian);
-  }
+  writeUtf16(viewOf(raw), 0, text, littleEndian);
   return raw;
 }
 
@@ -51,10 +38,11 @@ export function parentCandidates(store: ByteStore, header: Uint8Array): string[]
       );
     }
     const raw = readPart(store, position, length, `parent locator ${index} (${code}) of the VHD`);
-    const path = code === 'MacX' ? fileUrlPath(ascii(raw)) : utf16(raw, true);
+    const path = code === 'MacX' ? fileUrlPath(ascii(raw)) : readUtf16(viewOf(raw), 0, raw.length);
     if (path !== '') byCode.set(code, path);
   }
-  const name = utf16(DynamicHeader.cursor(view).at(0).parentUnicodeName, false);
+  const unicode = DynamicHeader.cursor(view).at(0).parentUnicodeName;
+  const name = readUtf16(viewOf(unicode), 0, unicode.length, false);
   const ordered = [byCode.get('W2ru'), byCode.get('W2ku'), byCode.get('MacX'), name];
   return [...new Set(ordered.filter((path) => path !== undefined && path !== ''))] as string[];
 }
@@ -102,7 +90,7 @@ export function putLocators(
     const entry = ParentLocator.cursor(view).at(
       DynamicHeader.offset.parentLocatorEntries + placed.length * ParentLocator.size,
     );
-    entry.platformCode = fromAscii(code);
+    entry.platformCode = latin1(code);
     entry.platformDataSpace = spaceBytes;
     entry.platformDataLength = data.length;
     entry.platformDataOffset = BigInt(next);

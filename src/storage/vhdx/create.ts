@@ -1,3 +1,4 @@
+import { latin1, writeUtf16 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import type { Random } from '../../core/random.ts';
@@ -83,11 +84,9 @@ export function createVhdx(store: ByteStore, disk: NewVhdx): void {
   store.resize(end);
 
   const identifier = new Uint8Array(FileIdentifier.size);
-  identifier.set(Uint8Array.from(fileSignature, (letter) => letter.charCodeAt(0)));
+  identifier.set(latin1(fileSignature));
   const creator = 'synthvm';
-  for (let index = 0; index < creator.length; index += 1) {
-    identifier[FileIdentifier.offset.creator + index * 2] = creator.charCodeAt(index);
-  }
+  writeUtf16(viewOf(identifier), FileIdentifier.offset.creator, creator);
   store.write(Position.fileIdentifier, identifier, 0, identifier.length);
 
   const table = buildRegionTable(bat, { offset: metadataOffset, length: mebibyte });

@@ -1,4 +1,5 @@
 /** The metadata region, [MS-VHDX] 2.6. */
+import { latin1 } from '../../core/text.ts';
 import { InputError } from '../../core/errors.ts';
 import { readGuid, writeGuid, viewOf, wide } from '../../core/wire.ts';
 import type { ByteStore } from '../block.ts';
@@ -217,7 +218,7 @@ export function buildMetadata(metadata: VhdxMetadata): Uint8Array {
   const raw = new Uint8Array(total);
   const view = viewOf(raw);
   const header = MetadataTableHeader.cursor(view).at(0);
-  header.signature = Uint8Array.from(metadataSignature, (letter) => letter.charCodeAt(0));
+  header.signature = latin1(metadataSignature);
   header.entryCount = items.length;
   const entry = MetadataTableEntry.cursor(view);
   let offset = metadataTableBytes;

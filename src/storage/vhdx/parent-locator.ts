@@ -1,4 +1,5 @@
 /** The parent locator of a differencing disk, [MS-VHDX] 2.6.2.6. */
+import { writeUtf16 } from '../../core/text.ts';
 import { viewOf } from '../../core/wire.ts';
 import { InputError } from '../../core/errors.ts';
 import { ParentLocatorEntry, ParentLocatorHeader, vhdxParentLocator } from './spec.ts';
@@ -68,10 +69,7 @@ export function buildParentLocator(pairs: ReadonlyMap<string, string>): Uint8Arr
   let offset = entriesEnd;
   const put = (text: string): number => {
     const start = offset;
-    for (let index = 0; index < text.length; index += 1) {
-      view.setUint16(offset, text.charCodeAt(index), true);
-      offset += 2;
-    }
+    offset = writeUtf16(view, start, text);
     return start;
   };
   let index = 0;
