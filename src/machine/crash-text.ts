@@ -1,3 +1,4 @@
+import { hex } from '../core/text.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import type { Halves } from '../hypervisor/partition.ts';
 import { CRASH_MESSAGE } from '../hypervisor/spec/msrs.ts';
@@ -10,6 +11,11 @@ const TEXT_BYTES = 4;
 const REASON = /(?:Kernel panic - not syncing: |panic: )(.*)/;
 /** Priority and time stamp of a line of Linux's log. */
 const LOG_PREFIX = /^(?:<\d+>)?(?:\[[^\]]*\] ?)?/;
+
+/** The crash parameters as 64-bit numbers. */
+export function crashWords(parameters: readonly Halves[]): string[] {
+  return parameters.map(({ low, high }) => `0x${hex(high, 8)}${hex(low, 8)}`);
+}
 
 /** The text that a guest left in memory with its crash parameters, or nothing. */
 export function crashText(

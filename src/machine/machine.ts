@@ -23,7 +23,7 @@ import { allocateMemory, lowGapStart } from './allocate-memory.ts';
 import { Board } from './board.ts';
 import { describeGuest, type MachineConfig, type MachineSettings } from './config.ts';
 import { ConsoleLine } from './console.ts';
-import { panicLine } from './crash-text.ts';
+import { crashWords, panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
 import { buildModelGuest, type Guest, type ModelStack } from './guest.ts';
 import { FRAMEBUFFER, HIGH_MMIO_BYTES, HIGH_MMIO_START, LOW_MMIO_END, TSC_HZ } from './layout.ts';
@@ -599,10 +599,7 @@ export class Machine {
 
   /** @param text what the guest said of it by its crash registers, or nothing */
   #crash(processor: number, parameters: readonly Halves[], text: string): void {
-    const words = parameters.map(
-      ({ low, high }) =>
-        `0x${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}`,
-    );
+    const words = crashWords(parameters);
     this.trace.emitText(crashEvent, words.join(' '), processor);
     const message = this.#panicMessage || panicLine(text);
     this.#end({ kind: 'guest-crash', message, parameters: words });
