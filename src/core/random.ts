@@ -63,6 +63,13 @@ export class Random {
     return Math.floor((this.u32() / 0x1_0000_0000) * bound);
   }
 
+  /** A fresh array of random bytes. */
+  bytes(count: number): Uint8Array {
+    const target = new Uint8Array(count);
+    this.fill(target);
+    return target;
+  }
+
   /** A number from 0 (included) to 1 (not included), with 32 random bits. */
   fraction(): number {
     return this.u32() / 0x1_0000_0000;

@@ -437,10 +437,7 @@ export class Machine {
     this.#powerCycles += 1;
     this.#buildBoard();
     // Who waits for the guest to be able to shut down waits for the next one too.
-    const { shutdown } = this.#board.integration;
-    for (const { request, done } of former?.integration.shutdown.takeWaiting() ?? []) {
-      shutdown.askWhenReady(request, done);
-    }
+    this.#board.integration.shutdown.takeOver(former?.integration.shutdown);
     const options = {
       generation,
       processors: this.#guestProcessors,
@@ -568,8 +565,8 @@ export class Machine {
         lowMmio: { start: gapStart, bytes: LOW_MMIO_END - gapStart },
         highMmio: { start: HIGH_MMIO_START, bytes: HIGH_MMIO_BYTES },
         comPorts: [1],
-        entropy: this.#randomBytes('acpi-entropy', 64),
-        generationId: this.#randomBytes('generation-id', 16),
+        entropy: this.#random.split('acpi-entropy').bytes(64),
+        generationId: this.#random.split('generation-id').bytes(16),
       },
       ...(generation === 2 ? { framebuffer: FRAMEBUFFER } : {}),
     });
@@ -589,12 +586,6 @@ export class Machine {
     }
     if (firmwareNs === 0) this.#loop.wake(0);
     else this.#startEvent = this.#boardEvents.after(firmwareNs, this.#start);
-  }
-
-  #randomBytes(name: string, count: number): Uint8Array {
-    const bytes = new Uint8Array(count);
-    this.#random.split(name).fill(bytes);
-    return bytes;
   }
 
   /** @param text what the guest said of it by its crash registers, or nothing */

@@ -87,7 +87,12 @@ export class Shutdown extends IcDevice {
     if (this.state === 'ready') this.#askSoon();
   }
 
-  /** Takes away what no guest was asked yet: a reset makes a new component, which is to ask it. */
+  /** After a reset: what the former component was to ask and could not is this one's to ask. */
+  takeOver(former: Shutdown | undefined): void {
+    for (const { request, done } of former?.takeWaiting() ?? []) this.askWhenReady(request, done);
+  }
+
+  /** Takes away what no guest was asked yet. */
   takeWaiting(): readonly WaitingShutdown[] {
     return this.#waiting.splice(0);
   }
