@@ -558,7 +558,7 @@ export class Machine {
         : {
             kernel: {
               ...x86.kernel,
-              rngSeed: this.#randomBytes('kernel-rng-seed', RNG_SEED_BYTES),
+              rngSeed: this.#random.split('kernel-rng-seed').bytes(RNG_SEED_BYTES),
             },
           }),
       acpi: {
