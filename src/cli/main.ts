@@ -7,7 +7,7 @@ import { BOOT, COMMANDS, DISK, HELP, HOSTS, REPLAY, type Command } from './optio
 import { replayCommand } from './replay.ts';
 import { ProcessOutput, type Output } from './output.ts';
 import { parseCommandLine, type Invocation } from './parse.ts';
-import { RUN, TEST, TYPES } from './scenario-options.ts';
+import { EXPLORE, RUN, TEST, TYPES } from './scenario-options.ts';
 import { VERSION } from '../machine/version.ts';
 
 /** Carries out one command. @returns its exit code */
@@ -22,6 +22,7 @@ const HANDLERS = new Map<Command, CommandHandler>([
   // What only scripts need is loaded for them alone.
   [RUN, async (...call) => (await import('./run.ts')).runCommand(...call)],
   [TEST, async (...call) => (await import('./test.ts')).testCommand(...call)],
+  [EXPLORE, async (...call) => (await import('./explore.ts')).exploreCommand(...call)],
   [TYPES, async (...call) => (await import('./types.ts')).typesCommand(...call)],
 ]);
 

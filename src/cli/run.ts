@@ -7,7 +7,7 @@ import type { RunRecord } from '../scenario/record.ts';
 import { type Output, warnTo } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { readScript, readSeed, readTask } from './scenario-flags.ts';
-import { loadFailureLine, runTasks, typeErrors } from './scripts.ts';
+import { loadFailureLine, typeErrors, withThreads } from './scripts.ts';
 
 /** `synthvm run`. */
 export async function runCommand(invocation: Invocation, output: Output): Promise<number> {
@@ -24,7 +24,11 @@ export async function runCommand(invocation: Invocation, output: Output): Promis
       : await typeErrors([file], (note) => report.progress(note));
   for (const failure of wrong) report.hear({ kind: 'load-failed', failure });
   if (wrong.length > 0) return report.exitCode;
-  const isWhole = await runTasks([task], 1, (message) => report.hear(message));
+  const isWhole = await withThreads(
+    1,
+    (message) => report.hear(message),
+    (pool) => pool.run([task]),
+  );
   return isWhole ? report.exitCode : ExitCode.interrupted;
 }
 
@@ -76,6 +80,7 @@ class RunReport {
         this.#error(`internal error, a fault of synthvm: ${message.detail}`, ExitCode.internal);
         break;
       case 'awaits':
+      case 'trace':
       case 'ready':
         break;
     }

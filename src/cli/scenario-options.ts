@@ -24,7 +24,8 @@ const SET: Option = {
 };
 const PERTURB: Option = {
   name: 'perturb',
-  help: 'disturb scheduling, interrupts and messages by the seed, as `explore` does',
+  value: 'all|A-B',
+  help: 'delay processors, interrupts and messages by the seed, as `explore` does',
 };
 const WALL_LIMIT: Option = {
   name: 'wall-limit',
@@ -92,6 +93,28 @@ export const TEST: Command = {
   ],
 };
 
+export const EXPLORE: Command = {
+  name: 'explore',
+  operands: '<script.ts>',
+  summary: 'run scenarios over many disturbed seeds, and show how those that fail come about',
+  options: [
+    { name: 'seeds', value: 'N', help: 'how many, from --seed or 1 on; default 1000' },
+    SEED,
+    ONLY,
+    HOST,
+    SET,
+    PERTURB,
+    WALL_LIMIT,
+    { name: 'jobs', short: 'j', value: 'N', help: 'threads; default one for each processor' },
+    SKIP_CHECK,
+    QUIET,
+  ],
+  notes: [
+    'Each seed delays processors, interrupts, messages, signals and the work of the host in a way of its own.',
+    'For a seed that fails the least is searched that makes it fail, and the difference from a run that passes.',
+  ],
+};
+
 export const TYPES: Command = {
   name: 'types',
   operands: '[file]',
@@ -99,4 +122,4 @@ export const TYPES: Command = {
   options: [{ name: 'quiet', short: 'q', help: 'say nothing' }],
 };
 
-export const SCENARIO_COMMANDS: readonly Command[] = [RUN, TEST, TYPES];
+export const SCENARIO_COMMANDS: readonly Command[] = [RUN, TEST, EXPLORE, TYPES];

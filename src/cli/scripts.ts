@@ -1,30 +1,26 @@
 /** What `run`, `test` and `explore` do before and while scripts run. */
-import type { LoadFailure, Task } from '../scenario/protocol.ts';
+import type { LoadFailure } from '../scenario/protocol.ts';
 import { showPlace } from '../scenario/evidence.ts';
-import { supervise, type TaskListener } from '../scenario/supervisor.ts';
+import { type TaskListener, ThreadPool } from '../scenario/supervisor.ts';
 import { checkTypes, findCompiler } from '../scenario/type-check.ts';
 
-/** Runs tasks until they are done, or until the user ends them. @returns whether they were */
-export async function runTasks(
-  tasks: readonly Task[],
+/** Runs something on threads, and lets the user end it. @returns whether it came to its end */
+export async function withThreads(
   jobs: number,
   listener: TaskListener,
+  run: (pool: ThreadPool) => Promise<void>,
 ): Promise<boolean> {
-  let isInterrupted = false;
-  const supervision = supervise(tasks, jobs, listener);
-  const stop = (): void => {
-    isInterrupted = true;
-    supervision.interrupt();
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  const pool = new ThreadPool(jobs, listener);
+  process.on('SIGINT', pool.interrupt);
+  process.on('SIGTERM', pool.interrupt);
   try {
-    await supervision.done;
+    await run(pool);
+    return !pool.isInterrupted;
   } finally {
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
+    process.off('SIGINT', pool.interrupt);
+    process.off('SIGTERM', pool.interrupt);
+    pool.close();
   }
-  return !isInterrupted;
 }
 
 /** @param note hears what is and what is not checked */

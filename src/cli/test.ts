@@ -11,7 +11,7 @@ import { matrixLines, noteLines, resultLine, summaryLine } from '../scenario/rep
 import { type Output, warnTo } from './output.ts';
 import type { Invocation } from './parse.ts';
 import { readSeed, readTask } from './scenario-flags.ts';
-import { loadFailureLine, runTasks, typeErrors } from './scripts.ts';
+import { loadFailureLine, typeErrors, withThreads } from './scripts.ts';
 
 const REPORTERS = ['default', 'junit', 'json'] as const;
 const MOST_JOBS = 64;
@@ -40,7 +40,11 @@ export async function testCommand(invocation: Invocation, output: Output): Promi
   const tasks = files
     .filter((file) => !wrong.some((failure) => failure.file === file))
     .map((file): Task => ({ ...task, file }));
-  const isWhole = await runTasks(tasks, most, (message, { file }) => report.hear(message, file));
+  const isWhole = await withThreads(
+    most,
+    (message, { file }) => report.hear(message, file),
+    (pool) => pool.run(tasks),
+  );
   report.results.wallMs = performance.now() - startedMs;
   report.finish();
   write(reporter, report.results, values.get('output')?.[0], output);
@@ -124,6 +128,7 @@ class TestReport {
       case 'begins':
       case 'step':
       case 'awaits':
+      case 'trace':
       case 'console':
         break;
     }

@@ -22,6 +22,7 @@ import { Partition, type Halves } from '../hypervisor/partition.ts';
 import { HvStatus } from '../hypervisor/spec/hypercalls.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type { VmbusDevice } from '../vmbus/device.ts';
+import type { VmbusHost } from '../vmbus/host.ts';
 import { VmbusServer } from '../vmbus/server.ts';
 import { ideInstance } from '../vmbus/spec/guids.ts';
 import { VMBUS_MESSAGE_TYPE } from '../vmbus/spec/ids.ts';
@@ -33,6 +34,8 @@ import { buildInput, buildIntegration, type Integration } from './integration.ts
 import { APIC_HZ, DEVICE_WINDOWS, FRAMEBUFFER, TSC_HZ } from './layout.ts';
 import { MessageBuffers, type MessageRate } from './message-buffers.ts';
 import type { MachineNetwork } from './network.ts';
+import { LateMessages } from './late-messages.ts';
+import type { Perturbation } from './perturbation.ts';
 import { OfferOrder, scsiInstance, unbuiltDevices } from './offers.ts';
 import type { HostProfile } from './profiles.ts';
 
@@ -83,6 +86,8 @@ export interface BoardOptions {
   readonly cpuid?: BaseCpuid;
   /** A port whose writes go to `onDebugExit`. */
   readonly debugExitPort?: number;
+  /** Delays what the host does for the guest. */
+  readonly perturbation?: Perturbation | undefined;
 }
 
 /**
@@ -132,7 +137,11 @@ export class Board {
       apicHz: APIC_HZ,
       deviceWindows: DEVICE_WINDOWS,
       ...(options.cpuid === undefined ? {} : { baseCpuid: options.cpuid }),
-      onInterruptPending: (processor) => host.onInterruptPending(processor),
+      onInterruptPending: (processor) => {
+        const delayNs = options.perturbation?.delayNs('wake') ?? 0;
+        if (delayNs === 0) host.onInterruptPending(processor);
+        else events.after(delayNs, () => host.onInterruptPending(processor));
+      },
       onPostMessage: (connection, _type, payload, start, length) =>
         this.#receiveMessage(connection, payload, start, length),
       onSignalEvent: (connection, flag) => this.vmbus.receiveEvent(connection, flag),
@@ -154,6 +163,7 @@ export class Board {
           this.#sendMessage(vp, sint, payload, start, length),
         signalEvent: (vp, sint, flag) => this.partition.signalEvent(vp, sint, flag),
         after: (delayNs, run) => events.after(delayNs, run),
+        ...(options.perturbation === undefined ? {} : this.#lateHost(options.perturbation)),
         cancel: (event) => events.cancel(event),
       },
     });
@@ -319,6 +329,31 @@ export class Board {
       generation,
       versions: profile.videoVersions,
     });
+  }
+
+  /** The same host, whose messages, signals and work come late. */
+  #lateHost(perturbation: Perturbation): Partial<VmbusHost> {
+    const { clock, events } = this.#options;
+    const late = new LateMessages(clock, events, (vp, sint, bytes) =>
+      this.partition.postMessage(vp, sint, VMBUS_MESSAGE_TYPE, bytes, 0, bytes.length),
+    );
+    return {
+      sendMessage: (vp, sint, payload, start, length) => {
+        const bytes = payload.slice(start, start + length);
+        late.send(vp, sint, bytes, perturbation.delayNs('message'));
+        return true;
+      },
+      signalEvent: (vp, sint, flag) => {
+        const delayNs = perturbation.delayNs('signal');
+        if (delayNs === 0) this.partition.signalEvent(vp, sint, flag);
+        else events.after(delayNs, () => this.partition.signalEvent(vp, sint, flag));
+      },
+      perform: (_work, _channelId, run) => {
+        const delayNs = perturbation.delayNs('work');
+        if (delayNs === 0) run();
+        else events.after(delayNs, run);
+      },
+    };
   }
 
   #receiveMessage(connection: number, payload: Uint8Array, start: number, length: number): number {

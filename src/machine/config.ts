@@ -5,6 +5,7 @@ import type { BlockDevice } from '../storage/block.ts';
 import type { DiskPlace } from './disk-places.ts';
 import { DEFAULT_PRESET, type ModelGuestConfig } from './guest.ts';
 import type { AdapterConfig } from './network.ts';
+import type { Perturbation } from './perturbation.ts';
 import type { HostName, HostProfile } from './profiles.ts';
 import type { X86Config } from './x86-guest.ts';
 
@@ -44,6 +45,8 @@ export interface MachineConfig extends ModelGuestConfig {
   readonly x86?: X86Config;
   /** The host tells the guest its name and what it is, by key-value pairs; without it, nothing. */
   readonly hostName?: string;
+  /** Delays what processors and host do, by a seed. */
+  readonly perturbation?: Perturbation | undefined;
   /** Hears what is odd about an image but does not stop the boot. */
   readonly warn?: (message: string) => void;
 }

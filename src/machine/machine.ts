@@ -286,6 +286,9 @@ export class Machine {
   }
 
   #checkSavable(): void {
+    if (this.#config.perturbation !== undefined) {
+      throw new StateError('a machine that is disturbed by a seed cannot be saved');
+    }
     if (this.#config.world === undefined && this.#network.isAlone) return;
     throw new StateError('a machine that shares its run with others cannot be saved alone');
   }
@@ -468,6 +471,7 @@ export class Machine {
       trace,
       memory,
       console: this.console,
+      perturbation: this.#config.perturbation,
       ...(this.#config.hostName === undefined ? {} : { hostName: this.#config.hostName }),
       ...(x86 === undefined ? {} : { cpuid: x86Cpuid(TSC_HZ, processors) }),
       ...(x86?.debugExitPort === undefined ? {} : { debugExitPort: x86.debugExitPort }),
@@ -510,11 +514,13 @@ export class Machine {
   #buildLoop(): void {
     const { clock } = this;
     const { engines } = this.#guest;
+    const { perturbation } = this.#config;
     const virtualProcessors = this.#board.partition.processors;
     this.#loop = new RunLoop({
       clock,
       events: this.events,
       engines,
+      lateNs: perturbation && (() => perturbation.delayNs('turn')),
       ...(this.#guest.quantumNs === undefined ? {} : { quantumNs: this.#guest.quantumNs }),
       onTurn: (processor, busyNs) => {
         virtualProcessors[processor]!.runtimeNs += busyNs;

@@ -20,6 +20,8 @@ export interface RunLoopOptions {
    * instant.
    */
   readonly quantumNs?: (startNs: number) => number;
+  /** How much later than it wishes a processor runs again, asked after each turn. */
+  readonly lateNs?: (() => number) | undefined;
   /** Hears after each turn how long the processor worked, 0 when it idles from now. */
   readonly onTurn?: (processor: number, busyNs: number) => void;
 }
@@ -35,6 +37,7 @@ export class RunLoop {
   /** When each processor wants to run next; Infinity while it waits for an interrupt. */
   readonly #wakeNs: Float64Array;
   readonly #quantumNs: ((startNs: number) => number) | undefined;
+  readonly #lateNs: (() => number) | undefined;
   readonly #onTurn: (processor: number, busyNs: number) => void;
   /** The processor whose turn it is, or -1. */
   #running = NOBODY;
@@ -58,6 +61,7 @@ export class RunLoop {
     this.#events = options.events;
     this.#engines = options.engines;
     this.#quantumNs = options.quantumNs;
+    this.#lateNs = options.lateNs;
     this.#onTurn = options.onTurn ?? (() => undefined);
     this.#wakeNs = new Float64Array(options.engines.length).fill(Infinity);
   }
@@ -162,7 +166,8 @@ export class RunLoop {
     this.#cutTurnNs = isCut && this.#quantumNs !== undefined ? othersNs : -1;
     const busyUntilNs = this.#quantumNs === undefined ? wishNs : this.#clock.nowNs;
     this.#onTurn(processor, busyUntilNs < Infinity ? busyUntilNs - startNs : 0);
-    this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs);
+    const lateNs = wishNs < Infinity ? (this.#lateNs?.() ?? 0) : 0;
+    this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs + lateNs);
   }
 
   #turnEndNs(processor: number, startNs: number): number {

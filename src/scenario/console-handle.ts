@@ -10,6 +10,7 @@ const QUIET_NS = 1_000_000;
 /** A match may reach back so far from the byte that completes it. */
 const WINDOW_CHARACTERS = 8192;
 const PROMPT: Pattern = '\n# ';
+const LOGIN = 'login: ';
 
 interface Watcher {
   readonly expression: RegExp;
@@ -30,6 +31,7 @@ export class ConsoleHandle implements Console {
   #unread = '';
   #current = '';
   readonly #watchers = new Set<Watcher>();
+  readonly #byteWatchers = new Set<() => void>();
   readonly #forbidden = new Set<{ readonly expression: RegExp; readonly found: () => void }>();
 
   constructor(line: ConsoleLine, pump: Pump, vm: string) {
@@ -60,9 +62,29 @@ export class ConsoleHandle implements Console {
     return this.#type(text, new Error(what));
   }
 
+  /** Waits for the login prompt, and leaves it to other waits. */
+  prompt(options: WaitOptions | undefined, site: Error): Promise<void> {
+    return this.#pump.wait<void>(
+      {
+        what: `console text "${LOGIN}"`,
+        vm: this.#vm,
+        withinNs: withinNs(options),
+        start: (settle) => {
+          const watcher = (): void => {
+            if (this.#current.endsWith(LOGIN)) settle();
+          };
+          this.#byteWatchers.add(watcher);
+          watcher();
+          return () => this.#byteWatchers.delete(watcher);
+        },
+      },
+      site,
+    );
+  }
+
   async login(options?: WaitOptions): Promise<void> {
     const site = new Error('login');
-    await this.#waitFor('login: ', 'console text "login: "', options, site);
+    await this.#waitFor(LOGIN, `console text "${LOGIN}"`, options, site);
     await this.#type('root\r', site);
     await this.#waitFor('# ', 'the prompt after "root"', options, site);
   }
@@ -158,6 +180,7 @@ export class ConsoleHandle implements Console {
     for (const watcher of this.#watchers) {
       if (watcher.lastCode < 0 || watcher.lastCode === byte) this.#look(watcher);
     }
+    for (const watcher of this.#byteWatchers) watcher();
     if (byte !== NEWLINE) return;
     const line = this.#current;
     this.#whole.push(line);

@@ -1,5 +1,6 @@
 /** What a worker and its supervisor say to each other. Everything here can be cloned. */
 import type { Switches } from '../guest/switches.ts';
+import type { Decisions } from '../machine/perturbation.ts';
 import type { HostName } from '../machine/profiles.ts';
 import type { AwaitRecord, RunRecord, ScriptPlace, StepRecord } from './record.ts';
 
@@ -9,12 +10,16 @@ export interface Task {
   readonly file: string;
   /** Only scenarios whose names hold this. */
   readonly only?: string | undefined;
+  /** Only the scenario of this name. */
+  readonly scenario?: string;
   /** Seeds of each scenario, one run for each; undefined: its own. */
   readonly seeds?: readonly bigint[] | undefined;
   /** Hosts of each scenario; undefined: its own; `all`: every one that it is meant for. */
   readonly hosts?: readonly HostName[] | 'all' | undefined;
   readonly switches?: Partial<Switches> | undefined;
-  readonly isPerturbed?: boolean;
+  readonly perturb?: Decisions | undefined;
+  /** Tells the trace of each run. */
+  readonly isTraced?: boolean;
   readonly wallLimitMs?: number | undefined;
   /** Ends the task with the first run that fails. */
   readonly stopsAtFailure?: boolean;
@@ -45,6 +50,13 @@ export interface SkippedRun {
   readonly reason: string;
 }
 
+/** An event of a run: its text has no times in it, so that runs can be compared. */
+export interface TracedEvent {
+  readonly timeNs: number;
+  readonly vm: string;
+  readonly text: string;
+}
+
 export type ToWorker =
   | { readonly kind: 'task'; readonly task: Task }
   | { readonly kind: 'interrupt' }
@@ -70,6 +82,8 @@ export type FromWorker =
   | { readonly kind: 'console'; readonly vm: string; readonly text: string }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'skipped'; readonly skipped: SkippedRun }
+  /** Before the record, of a task that is traced. */
+  | { readonly kind: 'trace'; readonly events: readonly TracedEvent[] }
   | { readonly kind: 'record'; readonly record: RunRecord }
   /** A fault of ours. */
   | { readonly kind: 'fault'; readonly detail: string };

@@ -1,4 +1,5 @@
 /** What is kept of a run: enough to tell why it failed, and to run it again. */
+import type { DecisionEffect, Decisions } from '../machine/perturbation.ts';
 import type { HostName } from '../machine/profiles.ts';
 import type { Phase } from '../machine/watch.ts';
 import type { ChannelInfo } from './api.ts';
@@ -72,7 +73,12 @@ export interface RunRecord {
   readonly file: string;
   readonly scenario: string;
   readonly seed: bigint;
-  readonly isPerturbed: boolean;
+  /** Which of the disturbance's decisions took effect; undefined: an undisturbed run. */
+  readonly perturb: Decisions | undefined;
+  /** How many decisions there were. */
+  readonly decisions: number;
+  /** The first of those that took effect. */
+  readonly effects: readonly DecisionEffect[];
   readonly result: 'passed' | 'failed';
   readonly failure: FailureRecord | undefined;
   readonly steps: readonly StepRecord[];

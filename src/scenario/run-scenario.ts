@@ -2,6 +2,7 @@
 import { Random } from '../core/random.ts';
 import { describeEnding } from '../machine/endings.ts';
 import { Machine } from '../machine/machine.ts';
+import { type Decisions, Perturbation } from '../machine/perturbation.ts';
 import type { HostName } from '../machine/profiles.ts';
 import { Topology } from '../machine/topology.ts';
 import type { VirtualSwitch } from '../net/switch.ts';
@@ -49,8 +50,8 @@ export interface RunOptions {
   readonly file: string;
   readonly seed?: bigint | undefined;
   readonly overrides?: Overrides;
-  /** Disturbs times and orders by the seed. */
-  readonly isPerturbed?: boolean;
+  /** Which decisions of the seed's disturbance take effect; undefined: an undisturbed run. */
+  readonly perturb?: Decisions | undefined;
   /** Over the scenario's own. */
   readonly wallLimitMs?: number | undefined;
   readonly warn?: (message: string) => void;
@@ -112,6 +113,7 @@ class ScenarioRun {
   readonly #startedMs = performance.now();
   readonly #wallLimitMs: number;
   readonly #hostDisks: HostDisksHandle;
+  readonly #perturbation: Perturbation | undefined;
   #vms: VmHandle[] = [];
   #world: PumpWorld | undefined;
   #pump: Pump | undefined;
@@ -122,6 +124,9 @@ class ScenarioRun {
     this.#seed = options.seed ?? seedOf(entry);
     this.#wallLimitMs = options.wallLimitMs ?? wallLimitMsOf(entry);
     this.#hostDisks = new HostDisksHandle(this.#seed);
+    const { perturb } = options;
+    this.#perturbation =
+      perturb && new Perturbation(new Random(this.#seed, 'perturbation'), perturb);
   }
 
   async run(): Promise<RunRecord> {
@@ -167,7 +172,7 @@ class ScenarioRun {
   #single(config: VmConfig): VmHandle {
     const built = this.#config(SINGLE_NAME, config, this.#seed, new Map());
     const driver = new TestDriver();
-    const machine = new Machine({ ...built, drivers: [driver] });
+    const machine = new Machine({ ...built, drivers: [driver], perturbation: this.#perturbation });
     const entry = this.#worldMachine(SINGLE_NAME, machine, config);
     this.#pump = this.#newPump(new SingleWorld(entry));
     return this.#handle(entry, built, driver, new Map());
@@ -187,7 +192,11 @@ class ScenarioRun {
       const seed = (BigInt(seeds.u32()) << 32n) | BigInt(seeds.u32());
       const built = this.#config(name, config, seed, switches);
       const driver = new TestDriver();
-      const machine = topology.add({ ...built, drivers: [driver] });
+      const machine = topology.add({
+        ...built,
+        drivers: [driver],
+        perturbation: this.#perturbation,
+      });
       return { entry: this.#worldMachine(name, machine, config), built, driver };
     });
     const entries = made.map(({ entry }) => entry);
@@ -354,7 +363,9 @@ class ScenarioRun {
       file: this.#options.file,
       scenario: this.#entry.name,
       seed: this.#seed,
-      isPerturbed: this.#options.isPerturbed ?? false,
+      perturb: this.#options.perturb,
+      decisions: this.#perturbation?.decisions ?? 0,
+      effects: this.#perturbation?.effects ?? [],
       result: failure === undefined ? 'passed' : 'failed',
       failure,
       steps: this.#steps,

@@ -8,9 +8,10 @@ import type { AwaitRecord, RunRecord, ScriptPlace, StepRecord } from './record.t
 const GRACE_MS = 2_000;
 const WATCH_INTERVAL_MS = 100;
 
-/** Hears what comes of the tasks, in the order in which it does. */
+/** Hears what comes of the tasks, in the order in which it does; `ready` ends a task. */
 export type TaskListener = (message: FromWorker, task: Task) => void;
 
+/** What was heard of the run that is under way. */
 interface Begun {
   readonly scenario: string;
   readonly seed: bigint;
@@ -21,29 +22,38 @@ interface Begun {
   place: ScriptPlace | undefined;
 }
 
-const NOTHING_HEARD = { step: undefined, wait: undefined, place: undefined };
-
 /** One thread. It may die under its script, and is then made anew. */
 class Thread {
   readonly #listener: TaskListener;
-  readonly #next: () => Task | undefined;
-  readonly #done: () => void;
+  readonly #onIdle: (thread: Thread) => void;
   #worker: Worker | undefined;
   #task: Task | undefined;
   /** Runs of the task that have ended. */
   #runs = 0;
+  /** A thread that died has left the rest of its task behind. */
   #isResuming = false;
   #begun: Begun | undefined;
 
-  constructor(listener: TaskListener, next: () => Task | undefined, done: () => void) {
+  /** @param onIdle wants to know that it can take a task */
+  constructor(listener: TaskListener, onIdle: (thread: Thread) => void) {
     this.#listener = listener;
-    this.#next = next;
-    this.#done = done;
+    this.#onIdle = onIdle;
     this.#start();
+  }
+
+  assign(task: Task): void {
+    this.#task = task;
+    this.#runs = task.skipRuns ?? 0;
+    this.tell({ kind: 'task', task });
   }
 
   tell(message: ToWorker): void {
     this.#worker?.postMessage(message);
+  }
+
+  close(): void {
+    this.tell({ kind: 'stop' });
+    this.#worker = undefined;
   }
 
   /** Ends a thread whose script does not give it back. */
@@ -67,10 +77,12 @@ class Thread {
   #start(): void {
     const worker = new Worker(Bun.main, { workerData: { role: 'scenario' } });
     this.#worker = worker;
-    worker.on('message', (message: FromWorker) => this.#heard(message));
+    worker.on('message', (message: FromWorker) => {
+      if (worker === this.#worker) this.#heard(message);
+    });
     worker.on('error', (error: Error) => {
-      if (worker !== this.#worker) return;
-      this.#listener({ kind: 'fault', detail: error.stack ?? error.message }, this.#task!);
+      if (worker !== this.#worker || this.#task === undefined) return;
+      this.#listener({ kind: 'fault', detail: error.stack ?? error.message }, this.#task);
     });
     worker.on('exit', (code: number) => {
       if (worker !== this.#worker) return;
@@ -83,29 +95,16 @@ class Thread {
 
   #heard(message: FromWorker): void {
     if (message.kind === 'ready') {
-      if (this.#task !== undefined && !this.#isResuming) this.#listener(message, this.#task);
-      // A thread that died has left the rest of its task behind.
-      if (this.#isResuming) this.#task = { ...this.#task!, skipRuns: this.#runs };
-      else {
-        this.#task = this.#next();
-        this.#runs = this.#task?.skipRuns ?? 0;
-      }
-      this.#isResuming = false;
-      this.#begun = undefined;
-      if (this.#task === undefined) {
-        this.tell({ kind: 'stop' });
-        this.#worker = undefined;
-        this.#done();
-      } else this.tell({ kind: 'task', task: this.#task });
+      this.#ready(message);
       return;
     }
     if (message.kind === 'begins') {
       const { scenario, seed, wallLimitMs } = message;
-      const startedMs = performance.now();
-      this.#begun = { scenario, seed, startedMs, wallLimitMs, ...NOTHING_HEARD };
-    } else if (message.kind === 'step' && this.#begun !== undefined)
+      const heard = { step: undefined, wait: undefined, place: undefined };
+      this.#begun = { scenario, seed, startedMs: performance.now(), wallLimitMs, ...heard };
+    } else if (message.kind === 'step' && this.#begun !== undefined) {
       this.#begun.step = message.step;
-    else if (message.kind === 'awaits' && this.#begun !== undefined) {
+    } else if (message.kind === 'awaits' && this.#begun !== undefined) {
       this.#begun.wait = message.wait;
       this.#begun.place = message.place;
     } else if (message.kind === 'record') {
@@ -115,18 +114,35 @@ class Thread {
     this.#listener(message, this.#task!);
   }
 
+  #ready(message: FromWorker): void {
+    this.#begun = undefined;
+    const task = this.#task;
+    if (this.#isResuming && task !== undefined) {
+      this.#isResuming = false;
+      this.assign({ ...task, skipRuns: this.#runs });
+      return;
+    }
+    this.#task = undefined;
+    if (task !== undefined) this.#listener(message, task);
+    this.#onIdle(this);
+  }
+
   /** The record of a run whose thread is gone: what was heard of it. */
-  #failed(message: string, exitCode: number): void {
+  #failed(message: string, exitCode: ExitCode): void {
     const begun = this.#begun;
     const task = this.#task!;
     this.#begun = undefined;
     this.#runs += 1;
-    this.#isResuming = task.stopsAtFailure !== true;
+    this.#isResuming = true;
+    const which =
+      begun === undefined ? [] : ['--only', begun.scenario, '--seed', String(begun.seed)];
     const record: RunRecord = {
       file: task.file,
       scenario: begun?.scenario ?? '',
       seed: begun?.seed ?? 0n,
-      isPerturbed: task.isPerturbed ?? false,
+      perturb: task.perturb,
+      decisions: 0,
+      effects: [],
       result: 'failed',
       failure: {
         message,
@@ -144,57 +160,79 @@ class Thread {
       virtualNs: begun?.wait?.startNs ?? 0,
       wallMs: begun === undefined ? 0 : performance.now() - begun.startedMs,
       digest: '',
-      replay: [
-        'synthvm',
-        'run',
-        task.file,
-        ...(begun === undefined
-          ? []
-          : ['--only', begun.scenario, '--seed', String(begun.seed), ...(task.replayFlags ?? [])]),
-      ],
+      replay: ['synthvm', 'run', task.file, ...which, ...(task.replayFlags ?? [])],
     };
     this.#listener({ kind: 'record', record }, task);
   }
 }
 
-export interface Supervision {
-  /** Ends the runs that are under way, and starts no others. */
-  readonly interrupt: () => void;
-  /** Resolves when every task is done. */
-  readonly done: Promise<void>;
-}
+/** So many threads at most, and the tasks that wait for one. */
+export class ThreadPool {
+  readonly #most: number;
+  readonly #listener: TaskListener;
+  readonly #threads: Thread[] = [];
+  readonly #idle: Thread[] = [];
+  readonly #waiting: Task[] = [];
+  readonly #timer: ReturnType<typeof setInterval>;
+  #unfinished = 0;
+  #onDone: (() => void) | undefined;
+  #isInterrupted = false;
 
-/** Runs tasks on so many threads. */
-export function supervise(
-  tasks: readonly Task[],
-  jobs: number,
-  listener: TaskListener,
-): Supervision {
-  const waiting = [...tasks];
-  const count = Math.max(1, Math.min(jobs, tasks.length));
-  const threads: Thread[] = [];
-  let isInterrupted = false;
-  const done = new Promise<void>((resolve) => {
-    let left = count;
-    const finish = (): void => {
-      left -= 1;
-      if (left > 0) return;
-      clearInterval(timer);
-      resolve();
-    };
-    const timer = setInterval(() => {
-      for (const thread of threads) thread.watch();
+  constructor(most: number, listener: TaskListener) {
+    this.#most = most;
+    this.#listener = listener;
+    this.#timer = setInterval(() => {
+      for (const thread of this.#threads) thread.watch();
     }, WATCH_INTERVAL_MS);
-    const next = (): Task | undefined => (isInterrupted ? undefined : waiting.shift());
-    for (let index = 0; index < count; index += 1) {
-      threads.push(new Thread(listener, next, finish));
-    }
-  });
-  return {
-    interrupt: () => {
-      isInterrupted = true;
-      for (const thread of threads) thread.tell({ kind: 'interrupt' });
-    },
-    done,
+  }
+
+  get isInterrupted(): boolean {
+    return this.#isInterrupted;
+  }
+
+  /** Resolves when all of them are done. One call at a time. */
+  run(tasks: readonly Task[]): Promise<void> {
+    if (tasks.length === 0 || this.#isInterrupted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onDone = resolve;
+      this.#unfinished = tasks.length;
+      this.#waiting.push(...tasks);
+      for (const thread of this.#idle.splice(0)) this.#assign(thread);
+      const wanted = Math.min(this.#most, tasks.length);
+      while (this.#threads.length < wanted) {
+        this.#threads.push(
+          new Thread(
+            (message, task) => this.#heard(message, task),
+            (thread) => this.#assign(thread),
+          ),
+        );
+      }
+    });
+  }
+
+  /** Ends the runs that are under way, and begins no others. */
+  readonly interrupt = (): void => {
+    this.#isInterrupted = true;
+    this.#unfinished -= this.#waiting.length;
+    this.#waiting.length = 0;
+    for (const thread of this.#threads) thread.tell({ kind: 'interrupt' });
   };
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const thread of this.#threads) thread.close();
+  }
+
+  #assign(thread: Thread): void {
+    const task = this.#waiting.shift();
+    if (task === undefined) this.#idle.push(thread);
+    else thread.assign(task);
+  }
+
+  #heard(message: FromWorker, task: Task): void {
+    this.#listener(message, task);
+    if (message.kind !== 'ready') return;
+    this.#unfinished -= 1;
+    if (this.#unfinished <= 0) this.#onDone?.();
+  }
 }

@@ -251,7 +251,7 @@ export class VmHandle implements Vm {
   }
 
   boot(options?: WaitOptions): Promise<void> {
-    return this.phase('login', options);
+    return this.console.prompt(options, new Error('boot'));
   }
 
   device(name: string, options?: WaitOptions): Promise<void> {

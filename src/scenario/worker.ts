@@ -6,8 +6,9 @@ import { parentPort } from 'node:worker_threads';
 import { ExitCode } from '../core/errors.ts';
 import { HOST_NAMES, HOST_PROFILES, type HostName } from '../machine/profiles.ts';
 import { NothingLeft } from './errors.ts';
+import { describeEvent } from './explore/describe-event.ts';
 import { loadScript } from './load.ts';
-import type { FromWorker, Task, ToWorker } from './protocol.ts';
+import type { FromWorker, Task, ToWorker, TracedEvent } from './protocol.ts';
 import type { RunRecord } from './record.ts';
 import type { ScenarioEntry } from './registry.ts';
 import {
@@ -54,6 +55,7 @@ function reasonAgainst(
 }
 
 function observerOf(task: Task): RunObserver {
+  if (task.isTraced === true) return traceObserver();
   if (task.isLive !== true) return {};
   return {
     begun: (vms) => {
@@ -72,6 +74,21 @@ function observerOf(task: Task): RunObserver {
   };
 }
 
+/** Collects the events of a run. */
+function traceObserver(): RunObserver {
+  const events: TracedEvent[] = [];
+  return {
+    begun: (vms) => {
+      for (const { name: vm, machine } of vms) {
+        machine.trace.subscribe((timeNs, type, values, text) => {
+          events.push({ timeNs, vm, text: describeEvent(type, values, text) });
+        });
+      }
+    },
+    finished: () => post({ kind: 'trace', events }),
+  };
+}
+
 async function runTask(task: Task): Promise<void> {
   const script = await loadScript(task.file);
   if (script.kind === 'failed') {
@@ -79,7 +96,11 @@ async function runTask(task: Task): Promise<void> {
     return;
   }
   const { only } = task;
-  const entries = script.entries.filter(({ name }) => only === undefined || name.includes(only));
+  const entries = script.entries.filter(
+    ({ name }) =>
+      (only === undefined || name.includes(only)) &&
+      (task.scenario === undefined || name === task.scenario),
+  );
   if (entries.length === 0) {
     const names = script.entries.map(({ name }) => `"${name}"`).join(', ');
     const message = `no scenario's name holds "${only}"; there are ${names}`;
@@ -113,7 +134,7 @@ async function runOnce(
     file: task.file,
     seed,
     overrides: { host, switches: task.switches },
-    isPerturbed: task.isPerturbed ?? false,
+    perturb: task.perturb,
     wallLimitMs,
     warn: (message) => post({ kind: 'warning', message }),
     observer: observerOf(task),
@@ -146,7 +167,7 @@ function brief(record: RunRecord): RunRecord {
     channels: [],
     screenshots: [],
   }));
-  return { ...record, awaits: [], machines };
+  return { ...record, awaits: [], effects: [], machines };
 }
 
 /** Bodies of promises that nobody awaits, and callbacks of timers: still the script's faults. */

@@ -256,6 +256,8 @@ export class VmBus implements ChannelHost, DeviceBus {
       `vmbus0: chan${offer.channelId} subidx${offer.subChannelIndex} offer\n`,
     );
     this.#chooseProcessor(channel);
+    // A rescind may be the next message: today's driver knows the channel from its offer on.
+    if (!this.kernel.isLegacy && !this.#register(channel)) return;
     const hasOwnQueue = offer.subChannelIndex !== 0 && this.#hasRescindQueue;
     this.#offers.add(channel, hasOwnQueue, () => this.#processOffer(channel));
   }
@@ -281,21 +283,26 @@ export class VmBus implements ChannelHost, DeviceBus {
   }
 
   *#processOffer(channel: Channel): Task {
+    if (this.kernel.isLegacy && !this.#register(channel)) return;
+    const { primary } = channel;
+    if (primary === undefined) yield* this.#attach(channel);
+    else yield* primary.announceSubChannel(channel);
+  }
+
+  /** @returns false for a second offer, and for a sub-channel of no device */
+  #register(channel: Channel): boolean {
     const { offer } = channel;
+    const isSubChannel = offer.subChannelIndex !== 0;
     const primary = this.directory.list.find(
       (other) =>
         other.primary === undefined &&
         other.offer.interfaceId === offer.interfaceId &&
         other.offer.instanceId === offer.instanceId,
     );
-    if (primary === undefined) {
-      if (offer.subChannelIndex !== 0) return;
-      this.directory.add(channel);
-      yield* this.#attach(channel);
-    } else if (offer.subChannelIndex !== 0) {
-      this.#adopt(primary, channel);
-      yield* primary.announceSubChannel(channel);
-    }
+    if (isSubChannel !== (primary !== undefined)) return false;
+    if (primary === undefined) this.directory.add(channel);
+    else this.#adopt(primary, channel);
+    return true;
   }
 
   #adopt(primary: Channel, channel: Channel): void {

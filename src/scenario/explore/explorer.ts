@@ -1,0 +1,271 @@
+/**
+ * Runs scenarios over many disturbed seeds, and finds for a seed that fails the least that makes it
+ * fail: the shortest run of the disturbance's decisions, and where its trace leaves that of a run
+ * that passes.
+ */
+import { ALL_DECISIONS, type Decisions } from '../../machine/perturbation.ts';
+import type { FromWorker, Task, TracedEvent } from '../protocol.ts';
+import type { RunRecord } from '../record.ts';
+import type { ThreadPool } from '../supervisor.ts';
+import { diffTraces, type TraceDiff } from './trace-diff.ts';
+
+/** Seeds that a thread takes at a time. */
+const SEEDS_A_TASK = 20;
+/** Ways to fail of one scenario that are explained. */
+const MOST_GROUPS = 3;
+/** Seeds that pass and are compared, where no decision makes the difference. */
+const CANDIDATES = 12;
+/** Runs that are one decision short of failing and are compared. */
+const NEIGHBOURS = 4;
+/** Runs that the search for the fewest decisions may take. */
+const MOST_TRIES = 80;
+
+/** Runs of one scenario that failed in the same way. */
+export interface FailureGroup {
+  readonly example: RunRecord;
+  readonly seeds: readonly bigint[];
+  readonly explanation: Explanation | undefined;
+}
+
+export interface Explanation {
+  /** A run that fails with as little disturbance as was found. */
+  readonly least: RunRecord;
+  readonly diff: TraceDiff | undefined;
+  /** Seed and decisions of the run that passes. */
+  readonly passing: RunRecord | undefined;
+}
+
+export interface ExploredScenario {
+  readonly file: string;
+  readonly scenario: string;
+  readonly host: string | undefined;
+  readonly runs: number;
+  readonly failed: number;
+  readonly groups: readonly FailureGroup[];
+}
+
+interface TracedRun {
+  readonly record: RunRecord;
+  readonly events: readonly TracedEvent[];
+}
+
+/** Failures that differ in numbers only are one. */
+function keyOf({ failure }: RunRecord): string {
+  return (failure?.message ?? '').replaceAll(/\d+(?:\.\d+)?/g, '#');
+}
+
+function scenarioKey({ file, scenario, machines }: RunRecord): string {
+  return [file, scenario, machines[0]?.host ?? ''].join('\n');
+}
+
+export class Explorer {
+  readonly #pool: ThreadPool;
+  readonly #records: RunRecord[] = [];
+  #events: readonly TracedEvent[] = [];
+  #isExplaining = false;
+  #traced: TracedRun | undefined;
+
+  constructor(pool: ThreadPool) {
+    this.#pool = pool;
+  }
+
+  get runs(): number {
+    return this.#records.length;
+  }
+
+  hear(message: FromWorker): void {
+    if (message.kind === 'trace') this.#events = message.events;
+    if (message.kind !== 'record') return;
+    if (this.#isExplaining) this.#traced = { record: message.record, events: this.#events };
+    else this.#records.push(message.record);
+  }
+
+  /** @param task without seeds; its disturbance is all decisions, unless it says otherwise */
+  async explore(task: Task, seeds: readonly bigint[]): Promise<readonly ExploredScenario[]> {
+    const base: Task = { perturb: ALL_DECISIONS, ...task, isBrief: true };
+    const tasks: Task[] = [];
+    for (let from = 0; from < seeds.length; from += SEEDS_A_TASK) {
+      tasks.push({ ...base, seeds: seeds.slice(from, from + SEEDS_A_TASK) });
+    }
+    await this.#pool.run(tasks);
+    this.#isExplaining = true;
+    const byScenario = Map.groupBy(this.#records, scenarioKey);
+    const explored: ExploredScenario[] = [];
+    for (const records of byScenario.values()) explored.push(await this.#summarize(task, records));
+    return explored;
+  }
+
+  async #summarize(task: Task, records: readonly RunRecord[]): Promise<ExploredScenario> {
+    const inOrder = records.toSorted((left, right) => (left.seed < right.seed ? -1 : 1));
+    const failed = inOrder.filter(({ result }) => result === 'failed');
+    const passed = inOrder.filter(({ result }) => result === 'passed');
+    const groups: FailureGroup[] = [];
+    for (const group of Map.groupBy(failed, keyOf).values()) {
+      const [example] = group;
+      const isExplained = groups.length < MOST_GROUPS && !this.#pool.isInterrupted;
+      groups.push({
+        example: example!,
+        seeds: group.map(({ seed }) => seed),
+        explanation: isExplained ? await this.#explain(task, example!, passed) : undefined,
+      });
+    }
+    const { file, scenario, machines } = inOrder[0]!;
+    const host = machines[0]?.host;
+    return { file, scenario, host, runs: records.length, failed: failed.length, groups };
+  }
+
+  async #explain(
+    task: Task,
+    failing: RunRecord,
+    passed: readonly RunRecord[],
+  ): Promise<Explanation | undefined> {
+    const run: Run = (seed, perturb) =>
+      this.#traceOne({ ...task, seeds: [seed], perturb, scenario: failing.scenario }, failing);
+    const undisturbed = await run(failing.seed, undefined);
+    if (keyOf(undisturbed.record) === keyOf(failing)) {
+      return this.#compareSeeds(undisturbed, passed, run);
+    }
+    return explainDecisions(failing, (decisions) => run(failing.seed, decisions));
+  }
+
+  /** The seed alone makes the difference: the model guest draws from it too. */
+  async #compareSeeds(
+    failing: TracedRun,
+    passed: readonly RunRecord[],
+    run: Run,
+  ): Promise<Explanation> {
+    const others: TracedRun[] = [];
+    for (const { seed } of passed.slice(0, CANDIDATES)) {
+      const other = await run(seed, undefined);
+      if (other.record.result === 'passed') others.push(other);
+    }
+    return closest(failing, others);
+  }
+
+  async #traceOne(task: Task, failing: RunRecord): Promise<TracedRun> {
+    this.#traced = undefined;
+    this.#events = [];
+    const host = failing.machines[0]?.host;
+    const hosts = task.hosts === undefined || host === undefined ? undefined : [host];
+    await this.#pool.run([{ ...task, hosts, isTraced: true }]);
+    return this.#traced ?? { record: failing, events: [] };
+  }
+}
+
+type Run = (seed: bigint, perturb: Decisions | undefined) => Promise<TracedRun>;
+
+/** A decision less, and the run passes: as few as can be found in so many tries. */
+async function explainDecisions(
+  failing: RunRecord,
+  run: (decisions: Decisions) => Promise<TracedRun>,
+): Promise<Explanation | undefined> {
+  const key = keyOf(failing);
+  const fails = async (decisions: Decisions): Promise<boolean> =>
+    keyOf((await run(decisions)).record) === key;
+  // Where the disturbance may begin and end first: that halves it quickly.
+  const most = failing.decisions;
+  const first = await lastThat(0, most, (at) => fails([{ first: at, end: Infinity }]));
+  const end = await firstThat(first + 1, most, (at) => fails([{ first, end: at }]));
+  // A run that is disturbed later only may come to more decisions.
+  const range = await run([{ first, end: end === most ? Infinity : end }]);
+  if (keyOf(range.record) !== key) return undefined;
+  const numbers = range.record.effects.map(({ decision }) => decision);
+  const needed = await fewest(numbers, (subset) => fails(asDecisions(subset)));
+  const chosen = await run(asDecisions(needed));
+  // What is left out has changed which decisions come to what.
+  const least = keyOf(chosen.record) === key ? chosen : range;
+  const passing: TracedRun[] = [];
+  for (const without of least === chosen ? needed : []) {
+    const other = await run(asDecisions(needed.filter((number) => number !== without)));
+    if (other.record.result === 'passed') passing.push(other);
+    if (passing.length === NEIGHBOURS) break;
+  }
+  if (passing.length === 0) passing.push(await run([]));
+  return closest(
+    least,
+    passing.filter(({ record }) => record.result === 'passed'),
+  );
+}
+
+function asDecisions(numbers: readonly number[]): Decisions {
+  const ranges: { first: number; end: number }[] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last?.end === number) last.end += 1;
+    else ranges.push({ first: number, end: number + 1 });
+  }
+  return ranges;
+}
+
+/**
+ * Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002):
+ * takes ever smaller parts away while what is left still fails.
+ */
+async function fewest(
+  all: readonly number[],
+  fails: (subset: readonly number[]) => Promise<boolean>,
+): Promise<readonly number[]> {
+  let left = all;
+  let parts = 2;
+  for (let tries = 0; tries < MOST_TRIES && left.length > 1;) {
+    const size = Math.ceil(left.length / parts);
+    let isSmaller = false;
+    for (let from = 0; from < left.length && tries < MOST_TRIES; from += size) {
+      const rest = [...left.slice(0, from), ...left.slice(from + size)];
+      tries += 1;
+      if (rest.length === 0 || !(await fails(rest))) continue;
+      left = rest;
+      isSmaller = true;
+      break;
+    }
+    if (isSmaller) parts = Math.max(2, parts - 1);
+    else if (size === 1) break;
+    else parts = Math.min(left.length, parts * 2);
+  }
+  return left;
+}
+
+/** Which of the passing runs differs least. */
+function closest(failing: TracedRun, passing: readonly TracedRun[]): Explanation {
+  let diff: TraceDiff | undefined;
+  let best: RunRecord | undefined;
+  for (const { record, events } of passing) {
+    const candidate = diffTraces(events, failing.events, diff?.size);
+    if (candidate === undefined || candidate.size >= (diff?.size ?? Infinity)) continue;
+    diff = candidate;
+    best = record;
+  }
+  return { least: failing.record, diff, passing: best };
+}
+
+/** @returns the largest number from `low` on for which it holds; it does for `low` */
+async function lastThat(
+  low: number,
+  high: number,
+  holds: (at: number) => Promise<boolean>,
+): Promise<number> {
+  let yes = low;
+  let no = high;
+  while (no - yes > 1) {
+    const middle = Math.floor((yes + no) / 2);
+    if (await holds(middle)) yes = middle;
+    else no = middle;
+  }
+  return yes;
+}
+
+/** @returns the smallest number up to `high` for which it holds; it does for `high` */
+async function firstThat(
+  low: number,
+  high: number,
+  holds: (at: number) => Promise<boolean>,
+): Promise<number> {
+  let no = low - 1;
+  let yes = Math.max(high, low);
+  while (yes - no > 1) {
+    const middle = Math.floor((yes + no) / 2);
+    if (await holds(middle)) yes = middle;
+    else no = middle;
+  }
+  return yes;
+}
