@@ -1,6 +1,7 @@
 /** What a machine is made of. */
 import type { VirtualClock } from '../core/clock.ts';
 import type { EventQueue } from '../core/events.ts';
+import { StateError } from '../core/state.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type { DiskPlace } from './disk-places.ts';
 import { DEFAULT_PRESET, type ModelGuestConfig } from './guest.ts';
@@ -77,3 +78,16 @@ export type MachineSettings = Partial<
     | 'hostName'
   >
 >;
+
+/**
+ * @param isAlone whether no other machine is on its networks
+ * @throws StateError for a machine whose state is not its own
+ */
+export function checkSavable({ world, perturbation }: MachineConfig, isAlone: boolean): void {
+  if (perturbation !== undefined) {
+    throw new StateError('a machine that is disturbed by a seed cannot be saved');
+  }
+  if (world !== undefined || !isAlone) {
+    throw new StateError('a machine that shares its run with others cannot be saved alone');
+  }
+}

@@ -6,7 +6,7 @@ import { EventGroup } from '../core/event-group.ts';
 import { EventQueue, type EventHandle } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
-import { StateError, type StateStream } from '../core/state.ts';
+import type { StateStream } from '../core/state.ts';
 import { Trace } from '../core/trace.ts';
 import type { ModelGuest } from '../guest/model.ts';
 import type { NetworkStack } from '../guest/network.ts';
@@ -21,7 +21,7 @@ import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
 import { allocateMemory, lowGapStart } from './allocate-memory.ts';
 import { Board } from './board.ts';
-import { describeGuest, type MachineConfig, type MachineSettings } from './config.ts';
+import { checkSavable, describeGuest, type MachineConfig, type MachineSettings } from './config.ts';
 import { ConsoleLine } from './console.ts';
 import { crashWords, panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
@@ -264,7 +264,7 @@ export class Machine {
    * @throws StateError when something cannot be saved, and says what
    */
   save(): SavedSection[] {
-    this.#checkSavable();
+    checkSavable(this.#config, this.#network.isAlone);
     return saveSections(this.#sections(), this.events);
   }
 
@@ -273,7 +273,7 @@ export class Machine {
    * state of a snapshot. What executes guest code stays as it is, and goes on from there.
    */
   restore(saved: readonly SavedSection[]): void {
-    this.#checkSavable();
+    checkSavable(this.#config, this.#network.isAlone);
     this.#ending = undefined;
     this.#takeState(saved);
   }
@@ -283,14 +283,6 @@ export class Machine {
     this.#buildBoard();
     this.#buildLoop();
     restoreSections(this.#sections().filter(isTaken), saved, this.events);
-  }
-
-  #checkSavable(): void {
-    if (this.#config.perturbation !== undefined) {
-      throw new StateError('a machine that is disturbed by a seed cannot be saved');
-    }
-    if (this.#config.world === undefined && this.#network.isAlone) return;
-    throw new StateError('a machine that shares its run with others cannot be saved alone');
   }
 
   /** In the order of restoring: guest memory comes after all that writes to it. */
@@ -322,7 +314,7 @@ export class Machine {
 
   /** The host's "Save": the machine stands still until `wake`. */
   suspend(): void {
-    this.#checkSavable();
+    checkSavable(this.#config, this.#network.isAlone);
     this.#suspended = saveSections(this.#sections().filter(isNoDisk), this.events);
     this.#loop.stop();
   }
@@ -512,12 +504,11 @@ export class Machine {
   }
 
   #buildLoop(): void {
-    const { clock } = this;
     const { engines } = this.#guest;
     const { perturbation } = this.#config;
     const virtualProcessors = this.#board.partition.processors;
     this.#loop = new RunLoop({
-      clock,
+      clock: this.clock,
       events: this.events,
       engines,
       lateNs: perturbation && (() => perturbation.delayNs('turn')),

@@ -112,6 +112,13 @@ export class ConsoleHandle implements Console {
     return () => this.#forbidden.delete(entry);
   }
 
+  /** A new power cycle begins on a new line, and with nothing that waits could still pass. */
+  powerCycled(): void {
+    if (this.#current !== '') this.#whole.push(`${this.#current}\n`);
+    this.#current = '';
+    this.#unread = '';
+  }
+
   #type(text: string, site: Error): Promise<void> {
     return this.#pump.wait<void>(
       {

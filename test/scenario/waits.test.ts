@@ -104,7 +104,7 @@ describe('waits', () => {
       void vm.boot().catch(() => undefined);
     });
     expect(failure?.message).toBe(
-      'the script ended while it had begun to wait for phase login; is an await missing?',
+      'the script ended while it had begun to wait for console text "login: "; is an await missing?',
     );
   });
 
