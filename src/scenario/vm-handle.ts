@@ -194,7 +194,6 @@ export class VmHandle implements Vm {
     if (this.state !== 'saved') throw new InputError(this.name, `is ${this.state}, and not saved`);
     const { after = '0s', host } = options;
     this.machine.wake(durationNs('after', after), host === undefined ? {} : { host });
-    this.console.powerCycled();
     this.vmbus.powerCycled();
     for (const replug of this.#replugs) replug();
     for (const disk of this.#disks) disk.powerCycled();
@@ -415,6 +414,7 @@ export class VmHandle implements Vm {
   #powerCycled(): void {
     this.#watch.close();
     this.#watchBoot();
+    this.console.powerCycled();
     this.vmbus.powerCycled();
     for (const replug of this.#replugs) replug();
     for (const disk of this.#disks) disk.powerCycled();
