@@ -1,4 +1,5 @@
 /** Data movement. Source: SDM volume 2, the instructions' pages. */
+import { Segment } from '../decode/instruction.ts';
 import type { Emit, Meaning, Size } from './emit.ts';
 import { FLAG_POSITION, FlagBit, FlagKind } from './flags.ts';
 import { drop, push, RBP, RSP, stackSize, top } from './stack.ts';
@@ -179,6 +180,35 @@ const popOperand: Meaning = (x) => {
   x.write(0, value);
 };
 
+const STACKED = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/** PUSHA: RAX, RCX, RDX, RBX, the old RSP, RBP, RSI and RDI. */
+const pushAll: Meaning = (x) => {
+  const size = operandSize(x);
+  const pointer = stackSize(x);
+  const before = x.reg(pointer, RSP);
+  const values = STACKED.map((register) => x.reg(size, register));
+  for (const [index, value] of values.entries()) {
+    const below = x.constant(pointer, (index + 1) * size);
+    x.store(size, Segment.ss, x.sub(pointer, before, below), value);
+  }
+  x.setReg(pointer, RSP, x.sub(pointer, before, x.constant(pointer, STACKED.length * size)));
+};
+
+/** POPA: all but RSP, the other way round. */
+const popAll: Meaning = (x) => {
+  const size = operandSize(x);
+  const pointer = stackSize(x);
+  const before = x.reg(pointer, RSP);
+  const values = STACKED.map((_, index) =>
+    x.load(size, Segment.ss, x.add(pointer, before, x.constant(pointer, index * size))),
+  );
+  x.setReg(pointer, RSP, x.add(pointer, before, x.constant(pointer, STACKED.length * size)));
+  for (const register of STACKED) {
+    if (register !== RSP) x.setReg(size, register, values[STACKED.length - 1 - register]!);
+  }
+};
+
 const leave: Meaning = (x) => {
   const pointer = stackSize(x);
   const size = operandSize(x);
@@ -214,6 +244,8 @@ export const MOVES: Readonly<Record<string, Meaning>> = {
   push: pushOperand,
   pop: popOperand,
   leave,
+  pusha: pushAll,
+  popa: popAll,
   xlat: translate,
   cbw: (x) => extend(x, 1, 2),
   cwde: (x) => extend(x, 2, 4),

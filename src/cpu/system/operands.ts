@@ -41,6 +41,13 @@ export function effectiveOffset(cpu: Cpu, insn: Instruction): number {
   return addressSize === 4 ? sum >>> 0 : sum & 0xffff;
 }
 
+/** A register as an offset, some bytes on: unsigned, or signed with 64-bit addresses. */
+export function offsetOf(cpu: Cpu, register: number, addressSize: number, distance = 0): number {
+  if (addressSize === 8) return cpu.signed(GPR + 8 * register) + distance;
+  const sum = cpu.reg32(register) + distance;
+  return addressSize === 4 ? sum >>> 0 : sum & 0xffff;
+}
+
 /** Checked linear address of `size` bytes of the memory operand, `distance` bytes into it. */
 export function operandAddress(
   cpu: Cpu,

@@ -5,6 +5,7 @@ import { currentBank, readablePosition, writablePosition } from '../mmu/access.t
 import { isWatching } from '../mmu/watch.ts';
 import { GPR, SegmentIndex, SegmentState } from '../state.ts';
 import { needsStepping } from './debug.ts';
+import { offsetOf } from './operands.ts';
 import { checkSegment, is64Bit } from './segments.ts';
 
 const CX = 1;
@@ -47,13 +48,6 @@ export function countDown(cpu: Cpu, insn: Instruction, done: number): boolean {
   return low !== done;
 }
 
-/** An index register as an offset: unsigned, or signed when addresses have 64 bits. */
-function indexOf(cpu: Cpu, register: number, addressSize: number): number {
-  if (addressSize === 8) return cpu.signed(GPR + 8 * register);
-  const value = cpu.reg32(register);
-  return addressSize === 4 ? value : value & 0xffff;
-}
-
 /** Moves an index register past elements, up or down as DF says. */
 export function advance(cpu: Cpu, register: number, addressSize: number, bytes: number): void {
   const delta = isDown(cpu) ? -bytes : bytes;
@@ -85,7 +79,7 @@ export class StringOperand {
   /** Checks the next element, segment first and page then, and finds where it is. */
   locate(cpu: Cpu, insn: Instruction, segment: number, size: number): void {
     const { addressSize } = insn;
-    const offset = indexOf(cpu, this.register, addressSize);
+    const offset = offsetOf(cpu, this.register, addressSize);
     const linear = checkSegment(cpu, segment, offset, size, this.#isWrite);
     this.linear = linear;
     this.position = -1;

@@ -1,8 +1,9 @@
-/** The system instructions by name, and which of them stands behind a row of the table. */
+/** The system instructions by name, and which of them stands behind a row of the table; with them what else reaches memory in its own way. */
 import type { Cpu } from '../cpu.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { raise, Vector } from '../exception.ts';
 import { checkRead } from '../mmu/access.ts';
+import { maskedStore, maskedStoreMmx } from '../simd/masked-store.ts';
 import { SegmentIndex } from '../state.ts';
 import type { Encoding } from '../table/row.ts';
 import { clts, invlpg, lmsw, moveFromControl, moveToControl, smsw } from './control.ts';
@@ -134,6 +135,8 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, SystemInstruction>> = 
   lgs: farPointer(gs),
   bound,
   enter,
+  maskmovdqu: maskedStore,
+  maskmovq: maskedStoreMmx,
   pushf,
   popf,
   sti,
