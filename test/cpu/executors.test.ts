@@ -7,14 +7,19 @@ import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { hasFunction } from '../../src/cpu/call.ts';
-import { Decoder } from '../../src/cpu/decode/decode.ts';
+import { Decoder, MAX_INSTRUCTION_BYTES } from '../../src/cpu/decode/decode.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
 import { CpuException, NO_ERROR_CODE } from '../../src/cpu/exception.ts';
 import { meaningOf } from '../../src/cpu/semantics/meanings.ts';
 import { System } from '../../src/cpu/state.ts';
 import type { Encoding } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
-import { EXECUTORS, LOOP, type Machine, type Steps } from '../../tools/record-vectors/executors.ts';
+import {
+  EXECUTORS,
+  type Machine,
+  type Steps,
+  UNDEFINED,
+} from '../../tools/record-vectors/executors.ts';
 import { FLAG_MASK } from '../../tools/record-vectors/state.ts';
 import { undefinedFlags, type Vector, VectorFile } from '../../tools/record-vectors/vectors.ts';
 import { CODE_GPA, compareState, loadVector, userModeRig } from './user-mode.ts';
@@ -59,8 +64,7 @@ class Replay {
 
   constructor(name: string, make: (machine: Machine) => Steps) {
     this.name = name;
-    const { cpu, memory } = this.#rig;
-    this.#steps = make({ cpu, memory, code: this.#rig.at(CODE_GPA) });
+    this.#steps = make(this.#rig);
   }
 
   /** @returns what differs */
@@ -69,10 +73,11 @@ class Replay {
     loadVector(this.#rig, vector);
     if (vector.index !== this.#form) {
       this.#form = vector.index;
-      cpu.u8.set(LOOP, this.#rig.at(CODE_GPA) + vector.form.bytes.length);
-      this.#steps.changed();
+      const code = this.#rig.at(CODE_GPA);
+      cpu.u8.set(UNDEFINED, code + vector.form.bytes.length);
+      this.#steps.changed(code, MAX_INSTRUCTION_BYTES);
     }
-    const exception = exceptionOf(() => this.#steps.step(row));
+    const exception = exceptionOf(() => this.#steps.run(1));
     const open = vector.exception < 0 ? undefinedFlags(vector, row, insn) : 0;
     const wrong = compareState(this.#rig, vector, row, open);
     const got = exception?.vector ?? -1;

@@ -21,7 +21,7 @@ import type { Vector } from '../../tools/record-vectors/vectors.ts';
 import { cpuRig, LONG_MODE, type Rig, setControl } from './rig.ts';
 
 export const CODE_GPA = 0x10_0000;
-const DATA_GPA = 0x11_0000;
+export const DATA_GPA = 0x11_0000;
 const ROOT = 0x1000;
 const PRESENT = 7;
 const DATA = 0xcff3;

@@ -1,26 +1,26 @@
 /** The ways to execute an instruction: the reference executor, and generated code of both tiers. */
 import type { GuestMemory } from '../../src/core/memory.ts';
 import type { Cpu } from '../../src/cpu/cpu.ts';
-import { Decoder, MAX_INSTRUCTION_BYTES } from '../../src/cpu/decode/decode.ts';
+import { Decoder } from '../../src/cpu/decode/decode.ts';
 import { Executor } from '../../src/cpu/execute.ts';
 import { ReferenceExecutor } from '../../src/cpu/reference/execute.ts';
-import { type Encoding, Trait } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES } from '../../src/cpu/table/table.ts';
 
 export interface Machine {
   readonly cpu: Cpu;
   readonly memory: GuestMemory;
-  /** Position in the linear memory of the page that instructions are executed from. */
-  readonly code: number;
 }
 
-/** Executes instructions of the code page that `load` fills. */
+/** Executes instructions in one way. */
 export interface Steps {
-  /** The code page holds other bytes now: an instruction, and {@link LOOP}. */
-  changed(): void;
-  /** Executes that instruction, where RIP is, and throws its exception. */
-  step(row: Encoding): void;
+  /** Code at a position in the linear memory is other bytes now. */
+  changed(position: number, length: number): void;
+  /** Executes so many instructions from RIP on, or fewer, if one raises an exception, which it throws. */
+  run(count: number): void;
 }
+
+/** An opcode that nothing has. Behind an instruction it ends the block, which then is that instruction. */
+export const UNDEFINED = [0x0f, 0x04];
 
 class ReferenceSteps implements Steps {
   readonly #executor: ReferenceExecutor;
@@ -33,49 +33,53 @@ class ReferenceSteps implements Steps {
     // Every step fetches.
   }
 
-  step(): void {
-    this.#executor.step();
+  run(count: number): void {
+    for (let done = 0; done < count; done += 1) this.#executor.step();
   }
 }
 
-/** Goes behind the instruction that is to be executed: a jump to itself, so that a block ends there. */
-export const LOOP = [0xeb, 0xfe];
-
 /** Generated code: blocks are compiled on first entry, or never. */
 class TierSteps implements Steps {
-  readonly #code: number;
   readonly #executor: Executor;
-  readonly #isCompiling: boolean;
 
-  constructor(machine: Machine, isCompiling: boolean) {
-    this.#code = machine.code;
-    this.#isCompiling = isCompiling;
-    this.#executor = new Executor({
-      memory: machine.memory.wasm,
+  constructor({ cpu, memory }: Machine, isCompiling: boolean) {
+    const executor = new Executor({
+      memory: memory.wasm,
       decoder: new Decoder(BASE_FEATURES),
       threshold: isCompiling ? 1 : 0,
       states: [0],
     });
-    const executor = this.#executor;
-    executor.cpu = machine.cpu;
-    Object.assign(machine.cpu.host, {
+    this.#executor = executor;
+    executor.cpu = cpu;
+    const outer = cpu.host;
+    cpu.host = {
       arithmeticFlags: () => executor.arithmeticFlags(),
-      hasCode: (position: number) => executor.hasCode(position),
-      codeWritten: (position: number, length: number) => executor.codeWritten(position, length),
-      flushJumpCache: (isAll: boolean) => executor.flushJumpCache(isAll),
-      recheck: () => executor.ask(),
-    });
+      hasCode: (position) => outer.hasCode(position) || executor.hasCode(position),
+      codeWritten(position, length) {
+        if (outer.hasCode(position)) outer.codeWritten(position, length);
+        executor.codeWritten(position, length);
+      },
+      flushJumpCache(isAll) {
+        outer.flushJumpCache(isAll);
+        executor.flushJumpCache(isAll);
+      },
+      recheck() {
+        outer.recheck();
+        executor.ask();
+      },
+      syncClock: () => outer.syncClock(),
+      get left() {
+        return outer.left;
+      },
+    };
   }
 
-  changed(): void {
-    this.#executor.writtenOutside(this.#code, MAX_INSTRUCTION_BYTES);
+  changed(position: number, length: number): void {
+    this.#executor.writtenOutside(position, length);
   }
 
-  step(row: Encoding): void {
-    const goesOn = (row.traits & (Trait.branch | Trait.rep | Trait.repc)) === 0;
-    if (this.#isCompiling && goesOn) this.#executor.run(2);
-    else if (this.#isCompiling) this.#executor.run(1);
-    else this.#executor.step();
+  run(count: number): void {
+    for (let done = 0; done < count;) done += this.#executor.run(count - done);
   }
 }
 

@@ -10,7 +10,7 @@ import { SIMD_CONVERSIONS } from '../../../src/cpu/semantics/simd-convert.ts';
 import { SIMD_FLOAT } from '../../../src/cpu/semantics/simd-float.ts';
 import { GPR, MXCSR, XMM } from '../../../src/cpu/state.ts';
 import { BASE_FEATURES, encodings } from '../../../src/cpu/table/table.ts';
-import { EXECUTORS, LOOP } from '../../../tools/record-vectors/executors.ts';
+import { EXECUTORS, UNDEFINED } from '../../../tools/record-vectors/executors.ts';
 import { encode } from '../../../tools/record-vectors/encode.ts';
 import { CODE_ADDRESS } from '../../../tools/record-vectors/state.ts';
 import { Vector } from '../../../tools/record-vectors/vectors.ts';
@@ -25,7 +25,7 @@ const REFERENCE_DRAWS = 12;
 const decoder = new Decoder(BASE_FEATURES);
 const rig = userModeRig();
 const { cpu } = rig;
-const steps = EXECUTORS['tier 1']!({ cpu, memory: rig.memory, code: rig.at(CODE_GPA) });
+const steps = EXECUTORS['tier 1']!(rig);
 const rows = encodings().filter(
   ({ unit, mnemonic }) =>
     unit === 'sse' && (mnemonic in SIMD_FLOAT || mnemonic in SIMD_CONVERSIONS),
@@ -125,8 +125,8 @@ describe('SSE arithmetic under the default MXCSR', () => {
     for (const row of rows) {
       const kind = kindOf(row.mnemonic);
       for (const { bound, bytes } of casesOf(row)) {
-        cpu.u8.set([...bytes, ...LOOP], rig.at(CODE_GPA));
-        steps.changed();
+        cpu.u8.set([...bytes, ...UNDEFINED], rig.at(CODE_GPA));
+        steps.changed(rig.at(CODE_GPA), 32);
         for (let count = 0; count < DRAWS / (bound.insn.immediate > 0 ? 4 : 1); count += 1) {
           const state = new Uint32Array(STATE_WORDS);
           state.set(drawVector(kind), 0);
@@ -145,7 +145,7 @@ describe('SSE arithmetic under the default MXCSR', () => {
           callInstruction(cpu, bound);
           const expected = snapshot();
           before();
-          steps.step(row);
+          steps.run(1);
           const results = [snapshot()];
           if (count < REFERENCE_DRAWS) {
             before();

@@ -1,5 +1,6 @@
 /** Tables of a small kernel in the first 64 KiB, and instructions executed one by one. */
-import { Cr0, Cr4, Efer } from '../../../src/cpu/cpu.ts';
+import { PAGE_BYTES } from '../../../src/core/memory.ts';
+import { type Cpu, Cr0, Cr4, Efer } from '../../../src/cpu/cpu.ts';
 import { Decoder } from '../../../src/cpu/decode/decode.ts';
 import { type CodeSize, Instruction } from '../../../src/cpu/decode/instruction.ts';
 import { CpuException } from '../../../src/cpu/exception.ts';
@@ -8,10 +9,21 @@ import { GPR, SegmentIndex, System } from '../../../src/cpu/state.ts';
 import { findDescriptor } from '../../../src/cpu/system/descriptor.ts';
 import { deliverException } from '../../../src/cpu/system/interrupts.ts';
 import { checkPrivilege } from '../../../src/cpu/system/privilege.ts';
-import { setFromDescriptor, setNull, setSegment } from '../../../src/cpu/system/segments.ts';
+import {
+  linearOf,
+  setFromDescriptor,
+  setNull,
+  setSegment,
+} from '../../../src/cpu/system/segments.ts';
 import { systemInstructionOf } from '../../../src/cpu/system/system.ts';
-import { Trait } from '../../../src/cpu/table/row.ts';
+import { type Encoding, Trait } from '../../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../../src/cpu/table/table.ts';
+import {
+  EXECUTORS,
+  type Machine,
+  type Steps,
+  UNDEFINED,
+} from '../../../tools/record-vectors/executors.ts';
 import { type Rig, setControl } from '../rig.ts';
 
 export const GDT = 0x1000;
@@ -151,6 +163,19 @@ export function setGate(
   if (isLong) rig.put(IDT + size * vector + 8, 8, 0);
 }
 
+let makeSteps: ((machine: Machine) => Steps) | undefined;
+const stepsOf = new WeakMap<Rig, Steps>();
+
+/** From here on {@link execute} goes through an executor, by name: without, to the functions themselves. */
+export function useExecutor(name: string): void {
+  makeSteps = EXECUTORS[name]!;
+}
+
+/** Random tests need fewer cases on the executors, which call the same functions. */
+export function isExecutorChosen(): boolean {
+  return makeSteps !== undefined;
+}
+
 const insn = new Instruction();
 
 /**
@@ -163,13 +188,11 @@ export function execute(rig: Rig, ...bytes: number[]): string | undefined {
   const length = decoder.decode(Uint8Array.from(bytes), 0, bytes.length, mode, insn);
   if (length <= 0) return '#6';
   const row = rows[insn.row]!;
-  const run = functions[insn.row];
-  if (run === undefined) return undefined;
   try {
-    checkPrivilege(cpu, row.traits);
-    cpu.isRepeating = false;
-    run(cpu, insn);
-    if ((row.traits & Trait.branch) === 0 && !cpu.isRepeating) cpu.rip += length;
+    const linear = linearOf(cpu, SegmentIndex.cs, cpu.rip);
+    const isFetchable = makeSteps !== undefined && rig.memory.resolve(linear, PAGE_BYTES) >= 0;
+    if (isFetchable) step(rig, makeSteps!, linear, bytes);
+    else call(cpu, row);
   } catch (error) {
     if (!(error instanceof CpuException)) throw error;
     return error.errorCode < 0
@@ -177,6 +200,41 @@ export function execute(rig: Rig, ...bytes: number[]): string | undefined {
       : `#${error.vector}(${error.errorCode.toString(16)})`;
   }
   return undefined;
+}
+
+function call(cpu: Cpu, row: Encoding): void {
+  const run = functions[row.index];
+  if (run === undefined) return;
+  checkPrivilege(cpu, row.traits);
+  cpu.isRepeating = false;
+  run(cpu, insn);
+  if ((row.traits & Trait.branch) === 0 && !cpu.isRepeating) cpu.rip += insn.length;
+}
+
+/** Puts the bytes where RIP is, for this once. */
+function step(
+  rig: Rig,
+  make: (machine: Machine) => Steps,
+  linear: number,
+  bytes: readonly number[],
+): void {
+  const { cpu } = rig;
+  let steps = stepsOf.get(rig);
+  if (steps === undefined) stepsOf.set(rig, (steps = make(rig)));
+  const code = [...bytes, ...UNDEFINED];
+  const at = rig.at(linear);
+  const before = cpu.u8.slice(at, at + code.length);
+  cpu.u8.set(code, at);
+  steps.changed(at, code.length);
+  try {
+    steps.run(1);
+  } finally {
+    // What the instruction wrote there itself stays.
+    for (const [index, byte] of code.entries()) {
+      if (cpu.u8[at + index] === byte) cpu.u8[at + index] = before[index]!;
+    }
+    steps.changed(at, code.length);
+  }
 }
 
 /** Delivers an exception as the run loop does. */
