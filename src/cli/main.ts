@@ -1,4 +1,5 @@
 import { ExitCode, InputError } from '../core/errors.ts';
+import { embeddedScript } from '../scenario/embedded.ts';
 import { bootCommand } from './boot.ts';
 import { diskCommand } from './disk.ts';
 import { commandHelp, programHelp } from './help.ts';
@@ -7,7 +8,7 @@ import { BOOT, COMMANDS, DISK, HELP, HOSTS, REPLAY, type Command } from './optio
 import { replayCommand } from './replay.ts';
 import { ProcessOutput, type Output } from './output.ts';
 import { parseCommandLine, type Invocation } from './parse.ts';
-import { EXPLORE, RUN, TEST, TYPES } from './scenario-options.ts';
+import { COMPILE, EXPLORE, RUN, TEST, TYPES } from './scenario-options.ts';
 import { VERSION } from '../machine/version.ts';
 
 /** Carries out one command. @returns its exit code */
@@ -23,6 +24,7 @@ const HANDLERS = new Map<Command, CommandHandler>([
   [RUN, async (...call) => (await import('./run.ts')).runCommand(...call)],
   [TEST, async (...call) => (await import('./test.ts')).testCommand(...call)],
   [EXPLORE, async (...call) => (await import('./explore.ts')).exploreCommand(...call)],
+  [COMPILE, async (...call) => (await import('./compile.ts')).compileCommand(...call)],
   [TYPES, async (...call) => (await import('./types.ts')).typesCommand(...call)],
 ]);
 
@@ -41,7 +43,10 @@ function helpCommand({ operands }: Invocation, output: Output): ExitCode {
   return ExitCode.ok;
 }
 
-async function dispatch(argv: readonly string[], output: Output): Promise<number> {
+async function dispatch(words: readonly string[], output: Output): Promise<number> {
+  const script = embeddedScript();
+  // A compiled script is `synthvm run` of itself.
+  const argv = script === undefined ? words : ['run', script.name, '--skip-check', ...words];
   const invocation = parseCommandLine(argv);
   if (invocation.values.has('version')) {
     output.out(`synthvm ${VERSION}\n`);

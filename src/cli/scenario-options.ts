@@ -115,6 +115,26 @@ export const EXPLORE: Command = {
   ],
 };
 
+export const COMPILE: Command = {
+  name: 'compile',
+  operands: '<script.ts>',
+  summary: 'make one executable of a script, its images and this program',
+  options: [
+    { name: 'output', short: 'o', value: 'FILE', help: 'the program to make' },
+    {
+      name: 'disk',
+      value: 'FILE',
+      many: true,
+      help: "put an image in, by the path with which the script names it (relative to the script's folder)",
+    },
+    SKIP_CHECK,
+    { name: 'quiet', short: 'q', help: 'say nothing' },
+  ],
+  notes: [
+    'The program takes the flags of `synthvm run`. Its images are unpacked to a temporary folder while it runs.',
+  ],
+};
+
 export const TYPES: Command = {
   name: 'types',
   operands: '[file]',
@@ -122,4 +142,4 @@ export const TYPES: Command = {
   options: [{ name: 'quiet', short: 'q', help: 'say nothing' }],
 };
 
-export const SCENARIO_COMMANDS: readonly Command[] = [RUN, TEST, EXPLORE, TYPES];
+export const SCENARIO_COMMANDS: readonly Command[] = [RUN, TEST, EXPLORE, COMPILE, TYPES];

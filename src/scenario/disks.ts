@@ -13,6 +13,7 @@ import { MemoryStore } from '../storage/memory-store.ts';
 import { openImage } from '../storage/open-image.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { openRaw } from '../storage/raw.ts';
+import { embeddedImage } from './embedded.ts';
 import type { DiskSpec, NewImage } from './api.ts';
 import { sizeBytes } from './values.ts';
 
@@ -37,7 +38,7 @@ function builtInDisk(generation: 1 | 2): BlockDevice {
 }
 
 export function besideScript(file: string, path: string): string {
-  return isAbsolute(path) ? path : join(dirname(file), path);
+  return embeddedImage(path) ?? (isAbsolute(path) ? path : join(dirname(file), path));
 }
 
 let imageCount = 0;

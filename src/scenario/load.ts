@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ExitCode } from '../core/errors.ts';
+import { type EmbeddedScript, embeddedScript, provideApi } from './embedded.ts';
 import * as api from './index.ts';
 import type { LoadFailure } from './protocol.ts';
 import type { ScriptPlace } from './record.ts';
@@ -67,6 +68,24 @@ export type Loaded =
   | { readonly kind: 'scenarios'; readonly entries: readonly ScenarioEntry[] }
   | { readonly kind: 'failed'; readonly failure: LoadFailure };
 
+async function loadEmbedded({ name, load }: EmbeddedScript): Promise<Loaded> {
+  provideApi(api);
+  takeDeclared();
+  try {
+    await load();
+  } catch (error) {
+    const place = scriptPlace(error);
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return {
+      kind: 'failed',
+      failure: { file: name, message, place, exitCode: ExitCode.usage },
+    };
+  }
+  const entries = takeDeclared();
+  loaded.set(resolve(name), entries);
+  return { kind: 'scenarios', entries };
+}
+
 const loaded = new Map<string, readonly ScenarioEntry[]>();
 
 /** @param file as the user wrote it. Each file is loaded once in a process. */
@@ -78,6 +97,8 @@ export async function loadScript(file: string): Promise<Loaded> {
     kind: 'failed',
     failure: { file, ...failure },
   });
+  const embedded = embeddedScript();
+  if (embedded?.name === file) return loadEmbedded(embedded);
   if (!existsSync(path)) {
     return failed({ message: 'no such file', place: undefined, exitCode: ExitCode.failed });
   }

@@ -1,5 +1,5 @@
 /** Where in a script something happened, from the stack of an error made there. */
-import { join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ScriptPlace } from './record.ts';
 
@@ -34,7 +34,9 @@ export function scriptPlace(error: unknown): ScriptPlace | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   for (const line of stack.split('\n')) {
     const place = placeOf(line);
-    if (place !== undefined && !isOwn(place.file)) return place;
+    if (place === undefined || isOwn(place.file)) continue;
+    // A compiled script is known by the path that it had, as seen from inside the program.
+    return isAbsolute(place.file) ? place : { ...place, file: basename(place.file) };
   }
   return undefined;
 }

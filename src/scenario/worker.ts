@@ -5,6 +5,7 @@
 import { parentPort } from 'node:worker_threads';
 import { ExitCode } from '../core/errors.ts';
 import { HOST_NAMES, HOST_PROFILES, type HostName } from '../machine/profiles.ts';
+import { embeddedScript } from './embedded.ts';
 import { NothingLeft } from './errors.ts';
 import { describeEvent } from './explore/describe-event.ts';
 import { loadScript } from './load.ts';
@@ -143,9 +144,7 @@ async function runOnce(
       onStray = end;
     },
     replay: (used) => [
-      'synthvm',
-      'run',
-      task.file,
+      ...(embeddedScript() === undefined ? ['synthvm', 'run', task.file] : [process.execPath]),
       '--only',
       entry.name,
       '--seed',
