@@ -193,7 +193,9 @@ export function enter(cpu: Cpu, insn: Instruction): void {
     const at = (GPR + 8 * BP) >> 2;
     frame.pushHalves(cpu.u32[at]!, cpu.u32[at + 1]!);
   } else frame.push(readRegister(cpu, BP, size), size);
-  const framePointer = frame.pointer;
+  // EBP takes all of ESP, of which a 16-bit stack has moved the lower half.
+  const upper = width === 16 ? cpu.reg32(SP) - (cpu.reg32(SP) & 0xffff) : 0;
+  const framePointer = upper + frame.pointer;
   const oldBase = width === 64 ? cpu.signed(GPR + 8 * BP) : cpu.reg32(BP);
   for (let index = 1; index < level; index += 1) {
     copyPointer(cpu, frame, oldBase - index * size, size, width);

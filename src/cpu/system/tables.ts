@@ -159,16 +159,15 @@ export function verw(cpu: Cpu, insn: Instruction): void {
   setZero(cpu, descriptor?.isWritableData === true);
 }
 
+/** Writes only what it changes: a segment that cannot be written is no fault while nothing is. */
 export function arpl(cpu: Cpu, insn: Instruction): void {
   const wanted = readRegister(cpu, insn.reg, 2) & 3;
-  const linear = insn.rm >= 0 ? 0 : operandAddress(cpu, insn, 2, true);
-  if (insn.rm < 0) checkWrite(cpu, linear, 2);
-  const selector = insn.rm >= 0 ? readRegister(cpu, insn.rm, 2) : readMemory(cpu, linear, 2);
+  const selector = readOperand(cpu, insn, 2);
   const isLower = (selector & 3) < wanted;
   if (isLower) {
     const raised = (selector & 0xfffc) | wanted;
     if (insn.rm >= 0) writeRegister(cpu, insn.rm, 2, raised);
-    else writeMemory(cpu, linear, 2, raised);
+    else writeMemory(cpu, operandAddress(cpu, insn, 2, true), 2, raised);
   }
   setZero(cpu, isLower);
 }
