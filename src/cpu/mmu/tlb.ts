@@ -27,6 +27,24 @@ function largeCode(bits: number): number {
   return bits === 12 ? 0 : bits === 21 ? 1 : bits === 22 ? 2 : 3;
 }
 
+/**
+ * Regions of 2 MiB in which a large page was ever entered, by any processor and by a hash that may
+ * say so of others too: elsewhere INVLPG need not look for the rest of a large page.
+ */
+const largeRegions = new Uint8Array(0x1_0000);
+let isGigabyteUsed = false;
+
+function regionOf(linear: number): number {
+  return ((linear >>> 21) | (Math.floor(linear / TWO_32) << 11)) & 0xffff;
+}
+
+function noteLarge(linear: number, bits: number): void {
+  largeRegions[regionOf(linear)] = 1;
+  // 4 MiB are two regions.
+  if (bits === 22) largeRegions[regionOf(linear) ^ 1] = 1;
+  if (bits === 30) isGigabyteUsed = true;
+}
+
 export const Bank = { supervisor: 0, user: 1 } as const;
 
 /** The entry of a linear address as an index of 32-bit words. */
@@ -78,6 +96,7 @@ export function fill(cpu: Cpu, linear: number, bank: number, position: number): 
   setTag(cpu, entry + (TlbEntry.writeTag >> 2), isWritable, low, high);
   setTag(cpu, entry + (TlbEntry.executeTag >> 2), isExecutable, low, high);
   cpu.i32[entry + (TlbEntry.addend >> 2)] = (position - low) | 0;
+  if (found.bits !== 12) noteLarge(linear, found.bits);
   const large = largeCode(found.bits) << LARGE_SHIFT;
   const global = (rights & Right.global) === 0 ? 0 : TLB_GLOBAL;
   cpu.u32[entry + (TlbEntry.page >> 2)] = Math.floor(found.page / 4096) | large | global;
@@ -107,6 +126,13 @@ export function flushPage(cpu: Cpu, linear: number): void {
     const entry = entryWord(linear, bank);
     if (u32[entry] === (linear & ~0xfff) >>> 0) drop(cpu, entry);
   }
+  if (isGigabyteUsed || largeRegions[regionOf(linear)] !== 0) dropLarge(cpu, linear);
+  cpu.host.flushJumpCache(true);
+}
+
+/** All entries of the large page that an address is in. */
+function dropLarge(cpu: Cpu, linear: number): void {
+  const { u32 } = cpu;
   for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
     if (u32[entry] === INVALID_HALF) continue;
     const code = (u32[entry + (TlbEntry.page >> 2)]! >>> LARGE_SHIFT) & 3;
@@ -115,7 +141,6 @@ export function flushPage(cpu: Cpu, linear: number): void {
     const page = cpu.i32[entry + 1]! * TWO_32 + u32[entry]!;
     if (Math.floor(page / bytes) === Math.floor(linear / bytes)) drop(cpu, entry);
   }
-  cpu.host.flushJumpCache(true);
 }
 
 /**

@@ -287,6 +287,39 @@ describe('descriptor tables', () => {
   });
 });
 
+describe('frames and selectors', () => {
+  it('ARPL raises a level, and touches memory only then', () => {
+    buildWorld(rig, false);
+    const { cpu } = rig;
+    rig.put(GDT + Sel.data0 + 5, 1, 0x90);
+    enterRing(rig, 0);
+    rig.put(0x7000, 2, 0xfff2);
+    setRegister(BX, 0x7000);
+    setRegister(AX, 2);
+    expect(execute(rig, 0x63, 0x03)).toBeUndefined();
+    expect(cpu.eflags & Eflags.zf).toBe(0);
+    setRegister(AX, 3);
+    expect(execute(rig, 0x63, 0x03)).toBe('#13(0)');
+    setRegister(CX, 0x1234_0010);
+    expect(execute(rig, 0x63, 0xc1)).toBeUndefined();
+    expect(cpu.reg32(CX)).toBe(0x1234_0013);
+    expect(cpu.eflags & Eflags.zf).not.toBe(0);
+  });
+
+  it('ENTER of 32 bits on a 16-bit stack takes all of ESP into EBP', () => {
+    buildWorld(rig, false);
+    const { cpu } = rig;
+    rig.put(GDT + Sel.data0 + 6, 1, 0x0f);
+    enterRing(rig, 0);
+    cpu.setReg32(4, 0x5678_8000);
+    cpu.setReg32(5, 0x1111_2222);
+    expect(execute(rig, 0xc8, 0x10, 0, 0)).toBeUndefined();
+    expect(cpu.reg32(5)).toBe(0x5678_7ffc);
+    expect(cpu.reg32(4)).toBe(0x5678_7fec);
+    expect(rig.get(0x7ffc, 4)).toBe(0x1111_2222n);
+  });
+});
+
 describe('fast system calls', () => {
   beforeEach(() => {
     buildWorld(rig, true);
