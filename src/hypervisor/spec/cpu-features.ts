@@ -68,5 +68,5 @@ export const otherFeatures = {
   '7.ebx': { smep: 7, fastRepString: 9 },
   '7.ecx': { umip: 2 },
   '7.edx': { fastShortRepMov: 4, archCapabilities: 29 },
-  '80000001.edx': { noExecute: 20, longMode: 29 },
+  '80000001.edx': { noExecute: 20, gigabytePages: 26, longMode: 29 },
 } as const satisfies Bits;
