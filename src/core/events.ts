@@ -14,6 +14,8 @@ export interface PendingEvent {
   readonly argument: number;
   /** It tells somebody outside of the machine, and the machine does not depend on it. */
   readonly isHostCall: boolean;
+  /** Whose it is, where several share a queue. */
+  readonly owner: object | undefined;
 }
 
 const NOBODY = (): void => undefined;
@@ -43,7 +45,7 @@ export class EventQueue {
 
   /** @param deadlineNs absolute virtual time; a past one runs as soon as events run */
   at(deadlineNs: number, handler: EventHandler, argument = 0): EventHandle {
-    return this.#add(deadlineNs, handler, argument, false);
+    return this.add(deadlineNs, handler, argument, false, undefined);
   }
 
   /**
@@ -51,20 +53,22 @@ export class EventQueue {
    * time. In a machine that is restored from a snapshot the event comes as well, and tells nobody.
    */
   tell(callback: () => void): EventHandle {
-    return this.#add(this.#clock.nowNs, callback, 0, true);
+    return this.add(this.#clock.nowNs, callback, 0, true, undefined);
   }
 
-  #add(
+  /** For owners of a part of the queue, who name themselves; `clearOwned` forgets by that. */
+  add(
     deadline: number,
     handler: EventHandler,
     argument: number,
     isHostCall: boolean,
+    owner: object | undefined,
   ): EventHandle {
     if (Number.isNaN(deadline)) throw new Error('event deadline is not a number');
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
     const deadlineNs = Math.ceil(Math.max(deadline, this.#clock.nowNs));
-    this.#pending.set(sequence, { deadlineNs, handler, argument, isHostCall });
+    this.#pending.set(sequence, { deadlineNs, handler, argument, isHostCall, owner });
     this.#push(deadlineNs, sequence);
     if (deadlineNs < this.#watchedNs) this.#onEarlier();
     return sequence;
@@ -91,8 +95,9 @@ export class EventQueue {
     handler: EventHandler,
     argument: number,
     isHostCall = false,
+    owner: object | undefined = undefined,
   ): void {
-    this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall });
+    this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall, owner });
     this.#push(deadlineNs, handle);
   }
 
@@ -157,6 +162,18 @@ export class EventQueue {
     this.#deadlines.length = 0;
     this.#sequences.length = 0;
     this.#pending.clear();
+  }
+
+  clearOwned(owner: object): void {
+    for (const [handle, event] of this.#pending) {
+      if (event.owner === owner) this.#pending.delete(handle);
+    }
+  }
+
+  countOwned(owner: object): number {
+    let count = 0;
+    for (const event of this.#pending.values()) if (event.owner === owner) count += 1;
+    return count;
   }
 
   get pendingCount(): number {

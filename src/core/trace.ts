@@ -7,6 +7,7 @@ export interface TraceType {
   readonly category: string;
   readonly name: string;
   readonly fieldNames: readonly string[];
+  readonly fieldCount: number;
   readonly fieldKinds: readonly Kind[];
   /** Name of the text that may follow the numbers, if any. */
   readonly textName: string;
@@ -31,7 +32,9 @@ export function traceType(
   for (const character of `${category}.${name}(${fieldNames.join()})`) {
     hash = Math.imul(hash ^ character.codePointAt(0)!, 0x0100_0193);
   }
-  return { category, name, fieldNames, fieldKinds: Object.values(fields), textName, hash };
+  const fieldCount = fieldNames.length;
+  const fieldKinds = Object.values(fields);
+  return { category, name, fieldNames, fieldCount, fieldKinds, textName, hash };
 }
 
 /**
@@ -86,7 +89,7 @@ export class Trace {
   #record(type: TraceType, a: number, b: number, c: number, d: number, e: number, f: number): void {
     this.#mixNumber(this.#clock.nowNs);
     this.#mix(type.hash);
-    const count = type.fieldNames.length;
+    const count = type.fieldCount;
     if (count > 0) this.#mixNumber(a);
     if (count > 1) this.#mixNumber(b);
     if (count > 2) this.#mixNumber(c);
