@@ -14,7 +14,7 @@ import { Capability, type InterfaceDriver, NetInterface } from '../inet/interfac
 import { ChecksumFlag, type Packet } from '../inet/packet.ts';
 import type { NetStack } from '../inet/stack.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
-import { Errno, type GuestChannel, type GuestDevice } from '../vmbus/api.ts';
+import { Errno, type GuestChannel, type GuestDevice, type WorkQueue } from '../vmbus/api.ts';
 import { LargeReceive } from './lro.ts';
 import { isNvsTransaction, NvsControl } from './nvs.ts';
 import { queryOffload, setOffload } from './offload.ts';
@@ -37,6 +37,9 @@ const NETWORK_CHANGE_NS = 5 * NS_PER_SECOND;
 const BATCH = 16;
 const FRAME_NS = 450;
 const COMPLETION_NS = 120;
+/** HN_DIRECT_TX_SIZE_DEF: longer packets are left to the transmit task, which puts them together. */
+const DIRECT_BYTES = 128;
+const TRANSMIT_TASK_NS = 300;
 const DEFAULT_MTU = 1500;
 /** NETVSC_MAX_CONFIGURABLE_MTU. */
 const MTU_LIMIT = 9216;
@@ -73,6 +76,8 @@ export class HnController implements InterfaceDriver {
   #currentRing: HnRing | undefined;
   /** Frames that came before there was an interface. */
   earlyFrames = 0;
+  #transmitQueue: WorkQueue | undefined;
+  #isTransmitDue = false;
   readonly #statusWork: number[] = [];
   #isStatusThread = false;
   readonly #completion = new Uint8Array(32);
@@ -158,7 +163,17 @@ export class HnController implements InterfaceDriver {
     const lro = new LargeReceive((packet) => {
       if (this.ifp?.isRunning === true) this.stack.input(this.ifp, packet);
     });
+    this.#limit(transmit);
     this.rings.push({ channel, transmit, lro, packetsIn: 0, bytesIn: 0, owedCompletions: [] });
+  }
+
+  /** 10.2 sends one packet to a message. */
+  #limit(transmit: TransmitRing): void {
+    if (this.#isLegacy) return;
+    const { maxPackets, maxTransferBytes, alignment } = this.rndis;
+    // Messages are written by words.
+    const step = Math.max(alignment, 4);
+    transmit.aggregation = { packets: maxPackets, bytes: maxTransferBytes, alignment: step };
   }
 
   *#attachAdapter(mtu: number): Task<number> {
@@ -177,6 +192,7 @@ export class HnController implements InterfaceDriver {
     this.#addRing(channel);
     error = yield* rndis.initialize();
     if (error !== 0) return error;
+    this.#limit(this.rings[0]!.transmit);
     if (this.#isLegacy) this.#mac = yield* rndis.query(Oid.is.permanentAddress);
     this.#assist = this.#isLegacy ? this.#legacyAssist() : yield* queryOffload(rndis);
     error = yield* setOffload(rndis, this.#assist | (this.#isLegacy ? ChecksumFlag.ip : 0));
@@ -280,7 +296,39 @@ export class HnController implements InterfaceDriver {
   transmit(packet: Packet): boolean {
     const { rings } = this;
     const index = rings.length === 1 || packet.hashType === 0 ? 0 : packet.flowId % rings.length;
-    return rings[index]!.transmit.send(packet);
+    const { transmit } = rings[index]!;
+    if (packet.length > DIRECT_BYTES && transmit.aggregation.packets > 1) {
+      transmit.begin();
+      this.#scheduleTransmit();
+    }
+    return transmit.send(packet);
+  }
+
+  /** hn_tx_taskfunc: what was sent meanwhile shares messages, and goes when the task runs. */
+  #scheduleTransmit(): void {
+    if (this.#isTransmitDue) return;
+    this.#isTransmitDue = true;
+    this.#transmitQueue ??= this.device.createQueue(`${this.device.name} tx`);
+    this.#transmitQueue.enqueue(() => this.#transmitTask());
+  }
+
+  *#transmitTask(): Task {
+    yield TRANSMIT_TASK_NS;
+    this.#isTransmitDue = false;
+    this.#flush();
+  }
+
+  #flush(): void {
+    for (const { transmit } of this.rings) transmit.flush();
+  }
+
+  /** The host has completed packets: what waited for room goes out, several to a message. */
+  #restart(): void {
+    this.#flush();
+    if (this.ifp === undefined || this.ifp.queued === 0) return;
+    for (const { transmit } of this.rings) transmit.begin();
+    this.ifp.restart();
+    this.#flush();
   }
 
   /** The channel's event: frames, completions, and the host's own notices. */
@@ -312,13 +360,13 @@ export class HnController implements InterfaceDriver {
       count += 1;
       if (count % BATCH === 0) {
         ring?.lro.flush();
-        if (completions > 0) this.ifp?.restart();
+        if (completions > 0) this.#restart();
         completions = 0;
         yield 0;
       }
     }
     ring?.lro.flush();
-    if (completions > 0) this.ifp?.restart();
+    if (completions > 0) this.#restart();
     if (ring !== undefined && ring.owedCompletions.length > 0) this.#payOwed(channel, ring);
     yield 0;
   }

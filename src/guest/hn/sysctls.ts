@@ -28,7 +28,12 @@ export function addHnSysctls(controller: HnController): void {
   kernel.addSysctl(`${tree}.rxfilter`, () => `0x${controller.filter.toString(16)}`);
   kernel.addSysctl(`${tree}.rss_hash`, () => `0x${controller.rssHash.toString(16)}`);
   kernel.addSysctl(`${tree}.rss_ind_size`, () => String(controller.rssEntries));
-  kernel.addSysctl(`${tree}.agg_size`, () => '0');
+  // -1 leaves it to the host's limits.
+  kernel.addSysctl(`${tree}.agg_size`, () => '-1');
+  kernel.addSysctl(`${tree}.agg_pkts`, () => '-1');
+  kernel.addSysctl(`${tree}.rndis_agg_size`, () => String(controller.rndis.maxTransferBytes));
+  kernel.addSysctl(`${tree}.rndis_agg_pkts`, () => String(controller.rndis.maxPackets));
+  kernel.addSysctl(`${tree}.rndis_agg_align`, () => String(controller.rndis.alignment));
   kernel.addSysctl(`${tree}.vf`, () => '');
   kernel.addSysctl(`${tree}.chan_cnt`, () => String(controller.rings.length));
   kernel.addSysctl(`${tree}.rx_ring_cnt`, () => String(controller.rings.length));
@@ -60,6 +65,10 @@ export function addRingSysctls(controller: HnController, tree: string, index: nu
   kernel.addSysctl(
     `${tree}.tx.${index}.packets`,
     of((ring) => ring.transmit.packets),
+  );
+  kernel.addSysctl(
+    `${tree}.tx.${index}.sends`,
+    of((ring) => ring.transmit.sends),
   );
   kernel.addSysctl(
     `${tree}.tx.${index}.no_txdescs`,

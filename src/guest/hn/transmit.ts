@@ -79,6 +79,16 @@ export class Chimney {
   }
 }
 
+/** What the host takes in one message, as its RNDIS INITIALIZE_CMPLT said. */
+export interface Aggregation {
+  readonly packets: number;
+  readonly bytes: number;
+  /** Where in a message the next packet may begin: a power of two. */
+  readonly alignment: number;
+}
+
+const NO_AGGREGATION: Aggregation = { packets: 1, bytes: 0, alignment: 8 };
+
 export interface TransmitOptions {
   readonly kernel: KernelApi;
   readonly channel: GuestChannel;
@@ -97,6 +107,16 @@ export class TransmitRing {
   chimneyPackets = 0;
   /** Times that there was no descriptor or no room in the ring. */
   noRoom = 0;
+  /** Messages, of one packet or more. */
+  sends = 0;
+  aggregation = NO_AGGREGATION;
+  /** The message that packets are added to: its section, or -1 for none. */
+  #openSection = -1;
+  #openBytes = 0;
+  #openPackets = 0;
+  /** Linear position of the last packet in it. */
+  #openLast = 0;
+  #isAdding = false;
   readonly #kernel: KernelApi;
   readonly #memory: GuestMemory;
   readonly #chimney: Chimney | undefined;
@@ -131,8 +151,69 @@ export class TransmitRing {
     return DESCRIPTORS - this.#freeCount;
   }
 
+  /** Packets may share a message from now on, until `flush`. */
+  begin(): void {
+    this.#isAdding = this.aggregation.packets > 1;
+  }
+
+  /** Sends what shares a message. @returns false when there is no room for it yet */
+  flush(): boolean {
+    this.#isAdding = false;
+    return this.#openSection < 0 || this.#sendOpen();
+  }
+
+  #sendOpen(): boolean {
+    if (this.#freeCount === 0) return false;
+    const descriptor = this.#free[this.#freeCount - 1]!;
+    if (!this.#sendMessage(descriptor, this.#openSection, this.#openBytes)) return false;
+    this.#freeCount -= 1;
+    this.#section[descriptor] = this.#openSection;
+    this.chimneyPackets += this.#openPackets;
+    this.sends += 1;
+    this.#openSection = -1;
+    return true;
+  }
+
+  /** Adds a packet to the open message, or opens one. @returns false when it does not fit */
+  #add(packet: Packet): boolean {
+    const chimney = this.#chimney;
+    if (chimney === undefined) return false;
+    const headerBytes = RndisPacket.size + this.#infoBytes(packet);
+    const total = headerBytes + packet.length;
+    const { alignment, bytes, packets } = this.aggregation;
+    const most = Math.min(chimney.sectionBytes - 1, bytes);
+    const isOpen = this.#openSection >= 0;
+    const start = isOpen ? Math.ceil(this.#openBytes / alignment) * alignment : 0;
+    if (start + total > most || (isOpen && this.#openPackets >= packets)) return false;
+    if (!isOpen) {
+      if (this.#freeCount === 0) return false;
+      this.#openSection = chimney.take();
+      if (this.#openSection < 0) return false;
+      this.#openPackets = 0;
+    } else {
+      // The packet before ends where this one begins.
+      this.#memory.u32[(this.#openLast >>> 2) + 1]! += start - this.#openBytes;
+    }
+    this.#openLast = chimney.base + this.#openSection * chimney.sectionBytes + start;
+    this.#build(packet, this.#openLast, headerBytes, total);
+    this.#openBytes = start + total;
+    this.#openPackets += 1;
+    this.packets += 1;
+    this.bytes += packet.length;
+    return true;
+  }
+
   /** @returns false when nothing was sent for lack of room */
   send(packet: Packet): boolean {
+    if (this.#isAdding && this.#add(packet)) return true;
+    // What was there before goes first.
+    if (this.#openSection >= 0) {
+      if (!this.#sendOpen()) {
+        this.noRoom += 1;
+        return false;
+      }
+      if (this.#isAdding && this.#add(packet)) return true;
+    }
     if (this.#freeCount === 0) {
       this.noRoom += 1;
       return false;
@@ -154,6 +235,7 @@ export class TransmitRing {
     }
     this.#freeCount -= 1;
     this.#section[descriptor] = section;
+    this.sends += 1;
     this.packets += 1;
     this.bytes += packet.length;
     return true;
@@ -168,12 +250,16 @@ export class TransmitRing {
   ): boolean {
     const chimney = this.#chimney!;
     this.#build(packet, chimney.base + section * chimney.sectionBytes, headerBytes, total);
-    this.#nvsWords[SECTION_INDEX_WORD] = section;
-    this.#nvsWords[SECTION_BYTES_WORD] = total;
-    const low = POINTER_LO + this.index * RING_STEP + descriptor * POINTER_STEP;
-    const isSent = this.channel.sendInBand(this.#nvs, 0, NVS_BYTES, low, POINTER_HI, true);
+    const isSent = this.#sendMessage(descriptor, section, total);
     if (isSent) this.chimneyPackets += 1;
     return isSent;
+  }
+
+  #sendMessage(descriptor: number, section: number, bytes: number): boolean {
+    this.#nvsWords[SECTION_INDEX_WORD] = section;
+    this.#nvsWords[SECTION_BYTES_WORD] = bytes;
+    const low = POINTER_LO + this.index * RING_STEP + descriptor * POINTER_STEP;
+    return this.channel.sendInBand(this.#nvs, 0, NVS_BYTES, low, POINTER_HI, true);
   }
 
   #sendPages(packet: Packet, descriptor: number, headerBytes: number, total: number): boolean {
