@@ -95,7 +95,7 @@ export class EventQueue {
     handler: EventHandler,
     argument: number,
     isHostCall = false,
-    owner: object | undefined = undefined,
+    owner?: object,
   ): void {
     this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall, owner });
     this.#push(deadlineNs, handle);
