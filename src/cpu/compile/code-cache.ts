@@ -43,8 +43,6 @@ const NEVER = 0x7fff_ffff;
 /** Records of blocks that are not kept, at the arena's start. */
 const SCRATCH_BYTES = (MAX_BLOCK + 2) * RECORD_BYTES;
 const SCRATCH_RECORDS = CODE_ARENA;
-/** Numbers of their function instructions. */
-const SCRATCH_CALLS = 0x10_0000;
 const ARENA_END = CODE_ARENA + CODE_ARENA_BYTES;
 
 export interface CodeCacheOptions {
@@ -67,7 +65,10 @@ export class CodeCache {
   readonly #byRecord = new Map<number, Block>();
   readonly #bySlot = new Map<number, { block: Block; distance: number }>();
   readonly #handlers = new Map<number, number>();
-  /** Instructions that are functions, by the number in their records. */
+  /**
+   * Instructions that are functions, by the number in their records. The first numbers are for blocks
+   * that are not kept.
+   */
   readonly calls: BoundInstruction[] = [];
   readonly #view: DataView;
   readonly #u8: Uint8Array;
@@ -229,7 +230,7 @@ export class CodeCache {
       const isCall = meaningFor(bound) === undefined;
       fillRecord(this.#view, at, bound);
       if (isCall) {
-        const number = isKept ? this.calls.length : SCRATCH_CALLS + index;
+        const number = isKept ? Math.max(this.calls.length, MAX_BLOCK) : index;
         this.calls[number] = bound;
         calls.push(number);
         this.#view.setUint32(at + RecordField.immediate, number, true);
