@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { hasFunction } from '../../src/cpu/call.ts';
 import { Decoder, MAX_INSTRUCTION_BYTES } from '../../src/cpu/decode/decode.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
@@ -20,6 +20,7 @@ import {
   type Steps,
   UNDEFINED,
 } from '../../tools/record-vectors/executors.ts';
+import { noteRow, writeCoverage } from '../../tools/record-vectors/coverage.ts';
 import { FLAG_MASK } from '../../tools/record-vectors/state.ts';
 import { undefinedFlags, type Vector, VectorFile } from '../../tools/record-vectors/vectors.ts';
 import { CODE_GPA, compareState, loadVector, userModeRig } from './user-mode.ts';
@@ -78,6 +79,7 @@ class Replay {
       this.#steps.changed(code, MAX_INSTRUCTION_BYTES);
     }
     const exception = exceptionOf(() => this.#steps.run(1));
+    noteRow(this.name, row.index, exception !== undefined);
     const open = vector.exception < 0 ? undefinedFlags(vector, row, insn) : 0;
     const wrong = compareState(this.#rig, vector, row, open);
     const got = exception?.vector ?? -1;
@@ -109,6 +111,10 @@ function report(counts: ReadonlyMap<string, Count>): string[] {
       return `${name}: ${passed} passed, ${failed} failed; ${first}`;
     });
 }
+
+afterAll(() => {
+  writeCoverage('executors');
+});
 
 describe('every executor', () => {
   it('does what a real processor did, in 64-bit and in 32-bit code of ring 3', () => {

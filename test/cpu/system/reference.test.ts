@@ -19,3 +19,7 @@ describe('interrupts', async () => {
 describe('strings', async () => {
   await import('./strings.test.ts');
 });
+
+describe('rows without vectors', async () => {
+  await import('./rows.ts');
+});

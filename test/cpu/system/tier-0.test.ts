@@ -15,3 +15,7 @@ describe('far', async () => {
 describe('interrupts', async () => {
   await import('./interrupts.test.ts');
 });
+
+describe('rows without vectors', async () => {
+  await import('./rows.ts');
+});

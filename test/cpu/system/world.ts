@@ -1,4 +1,5 @@
 /** Tables of a small kernel in the first 64 KiB, and instructions executed one by one. */
+import { afterAll } from 'vitest';
 import { PAGE_BYTES } from '../../../src/core/memory.ts';
 import { type Cpu, Cr0, Cr4, Efer } from '../../../src/cpu/cpu.ts';
 import { Decoder } from '../../../src/cpu/decode/decode.ts';
@@ -18,6 +19,7 @@ import {
 import { systemInstructionOf } from '../../../src/cpu/system/system.ts';
 import { type Encoding, Trait } from '../../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../../src/cpu/table/table.ts';
+import { noteRow, writeCoverage } from '../../../tools/record-vectors/coverage.ts';
 import {
   EXECUTORS,
   type Machine,
@@ -164,11 +166,16 @@ export function setGate(
 }
 
 let makeSteps: ((machine: Machine) => Steps) | undefined;
+let executorName = '';
 const stepsOf = new WeakMap<Rig, Steps>();
 
 /** From here on {@link execute} goes through an executor, by name: without, to the functions themselves. */
 export function useExecutor(name: string): void {
   makeSteps = EXECUTORS[name]!;
+  executorName = name;
+  afterAll(() => {
+    writeCoverage(`system-${name.replace(' ', '-')}`);
+  });
 }
 
 /** Random tests need fewer cases on the executors, which call the same functions. */
@@ -226,9 +233,13 @@ function step(
   const before = cpu.u8.slice(at, at + code.length);
   cpu.u8.set(code, at);
   steps.changed(at, code.length);
+  const { row } = insn;
+  let hasFaulted = true;
   try {
     steps.run(1);
+    hasFaulted = false;
   } finally {
+    noteRow(executorName, row, hasFaulted);
     // What the instruction wrote there itself stays.
     for (const [index, byte] of code.entries()) {
       if (cpu.u8[at + index] === byte) cpu.u8[at + index] = before[index]!;
