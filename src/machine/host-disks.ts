@@ -3,16 +3,19 @@ import { InputError } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { MemoryStore } from '../storage/memory-store.ts';
+import { GptType } from '../storage/partitions/spec.ts';
 import { writeGpt } from '../storage/partitions/write.ts';
 import { openRaw } from '../storage/raw.ts';
 
 /** Number 0 is the host's own boot disk. */
 const FIRST_NUMBER = 1;
+/** Microsoft's reserved partition on disks of less than 16 GiB. */
+const RESERVED_BYTES = 32 * 1024 * 1024;
 
 export interface HostDiskOptions {
   readonly sizeBytes: number;
   readonly name?: string;
-  /** As a new disk comes from the host's disk management: with an empty GPT. Default true. */
+  /** As a new disk comes from the host's disk management: GPT, Microsoft's partition. Default true. */
   readonly isInitialized?: boolean;
 }
 
@@ -68,7 +71,10 @@ export class HostDiskPool {
     const store = new MemoryStore(name, sizeBytes);
     const open = (): BlockDevice => openRaw(store, { readOnly: false, warn: () => undefined });
     if (isInitialized) {
-      writeGpt(open(), { random: new Random(this.#seed, name), partitions: [] });
+      writeGpt(open(), {
+        random: new Random(this.#seed, name),
+        partitions: [{ typeGuid: GptType.microsoftReserved, sizeBytes: RESERVED_BYTES }],
+      });
     }
     const disk = new HostDisk(number, open());
     this.#disks.push(disk);
