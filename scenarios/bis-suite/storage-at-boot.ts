@@ -1,7 +1,7 @@
 /** Disks that are there at boot (3.1): the guest partitions, formats, writes, reads and deletes. */
 import { expect } from 'synthvm';
 import type { DiskSpec, HostDisk, ImageFormat, VmConfig } from 'synthvm';
-import { diskReadWrite } from './support/disks.ts';
+import { diskReadWrite, placeOn } from './support/disks.ts';
 import { bis, BOTH, type Generation, GENERATION_1, login, sh } from './support/suite.ts';
 
 interface Row {
@@ -50,13 +50,6 @@ const ROWS: readonly Row[] = [
   vhdx('4K_AddFixedSCSIDriveVHDX', ['scsi 0:0'], SMALL_VHDX, 4096),
   vhdx('4K_AddDynamicVHDX_SCSIDrive_Multi', ['scsi 0:0', 'scsi 0:1'], DYNAMIC_VHDX, 4096),
 ];
-
-/** On Generation 2 everything hangs on the one SCSI controller, behind the boot disk. */
-export function placeOn(generation: Generation, place: string): string {
-  const lun = /^scsi 0:(\d+)$/.exec(place)?.[1];
-  if (generation === 1 || lun === undefined) return place;
-  return `scsi 0:${Number(lun) + 1}`;
-}
 
 function generationsOf(places: readonly string[]): readonly Generation[] {
   return places.some((place) => place.startsWith('ide')) ? GENERATION_1 : BOTH;

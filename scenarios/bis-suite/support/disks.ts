@@ -1,7 +1,7 @@
 /** The procedures of the published suite for disks. */
 import { expect } from 'synthvm';
 import type { Vm } from 'synthvm';
-import { run, sh } from './suite.ts';
+import { type Generation, run, sh } from './suite.ts';
 
 /** Where test disks are mounted. */
 const MOUNT = '/mnt/bis';
@@ -87,4 +87,11 @@ export async function vhdxReadWrite(vm: Vm): Promise<void> {
 export async function sizeOf(vm: Vm, disk = 'da1'): Promise<number> {
   const [, , bytes] = (await sh(vm, `diskinfo ${disk}`)).split('\t');
   return Number(bytes);
+}
+
+/** On Generation 2 everything hangs on the one SCSI controller, behind the boot disk. */
+export function placeOn(generation: Generation, place: string): string {
+  const lun = /^scsi 0:(\d+)$/.exec(place)?.[1];
+  if (generation === 1 || lun === undefined) return place;
+  return `scsi 0:${Number(lun) + 1}`;
 }

@@ -84,6 +84,8 @@ export class Disk implements Peripheral, BlockDisk {
   /** daopen: the size is asked for anew. @returns an errno as `read` does */
   *open(): Task<number> {
     if (this.isInvalid) return PeripheralErrno.ENXIO;
+    // adaopen: an ATA disk keeps the size that IDENTIFY gave.
+    if (this.driver === 'ada') return 0;
     const { cam, device } = this;
     const before = this.mediaBytes;
     const bufferGpa = cam.kernel.allocatePages(1);
