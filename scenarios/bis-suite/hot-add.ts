@@ -1,7 +1,7 @@
 /** Disks that appear while the guest runs (3.2), which finds them without being told to look. */
 import { expect } from 'synthvm';
 import type { DiskSpec, SingleTest, VmConfig } from 'synthvm';
-import { diskReadWrite, gone, oneDisk, placeOn, prepareHome } from './support/disks.ts';
+import { diskReadWrite, gone, oneDisk, placeOn, prepareHome, testDisks } from './support/disks.ts';
 import { bis, type CaseOptions, type Generation, login, sh } from './support/suite.ts';
 
 type Disk = Exclude<DiskSpec, string>;
@@ -110,14 +110,13 @@ for (const row of REMOVED) {
     await vm.configure({ disks: [{ builtIn: true }, ...specs] });
     await vm.powerOn();
     await login(vm);
-    for (let index = 1; index <= row.count; index += 1) {
-      expect(await sh(vm, `ls /dev/da${index}`)).toBe(`/dev/da${index}`);
-    }
+    const disks = await testDisks(vm);
+    expect(disks).toHaveLength(row.count);
     await step('disks are removed', async () => {
       for (const disk of vm.disks.slice(1)) await disk.remove();
       await vm.run('2s');
     });
-    await step('GONE', () => gone(vm, row.count));
+    await step('GONE', () => gone(vm, disks));
   });
 }
 
@@ -152,7 +151,7 @@ for (const { name, count, lowest } of RANDOM) {
     const found = await sh(vm, 'camcontrol devlist');
     for (const lun of luns) expect(found).toContain(` lun ${lun} `);
     await step('DISK-RW of each', async () => {
-      for (let index = 1; index <= wanted; index += 1) await oneDisk(vm, `da${index}`);
+      for (const disk of await testDisks(vm)) await oneDisk(vm, disk);
     });
   });
 }

@@ -1,7 +1,7 @@
 /** Disks that are there at boot (3.1): the guest partitions, formats, writes, reads and deletes. */
 import { expect } from 'synthvm';
 import type { DiskSpec, HostDisk, ImageFormat, VmConfig } from 'synthvm';
-import { diskReadWrite, placeOn } from './support/disks.ts';
+import { diskReadWrite, placeOn, testDisks } from './support/disks.ts';
 import { bis, BOTH, type Generation, GENERATION_1, login, sh } from './support/suite.ts';
 
 interface Row {
@@ -74,9 +74,9 @@ for (const { name, places, disk, sectors, hasNoDrive } of ROWS) {
       await vm.powerOn();
       await login(vm);
       await step('every disk has the size and the sectors that it was made with', async () => {
-        for (const [index] of specs.entries()) {
+        for (const [index, disk] of (await testDisks(vm)).entries()) {
           const info = vm.disks[index + 1]!.info();
-          const seen = await sh(vm, `diskinfo da${index + 1}`);
+          const seen = await sh(vm, `diskinfo ${disk}`);
           expect(seen.split('\t').slice(1, 3).map(Number)).toEqual([
             info.sectorBytes,
             info.sizeBytes,

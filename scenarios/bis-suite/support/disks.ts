@@ -18,14 +18,36 @@ export async function prepareHome(vm: Vm): Promise<void> {
   );
 }
 
-/** DISK-RW on da1 to da`count`: every step has to succeed, and what was copied is compared. */
+/**
+ * Disks beside the boot disk, which the suite takes for da1 and so on: FreeBSD gives units out in the
+ * order in which its probes end.
+ */
+export async function testDisks(vm: Vm, driver = 'da'): Promise<readonly string[]> {
+  const [, root = ''] = /\/dev\/(\S+) on \/ /.exec(await sh(vm, 'mount'))!;
+  const names = (await sh(vm, 'ls /dev')).split('\n');
+  const unit = (name: string): number => Number(name.slice(driver.length));
+  return names
+    .filter(
+      (name) =>
+        new RegExp(`^${driver}\\d+$`).test(name) && !new RegExp(`^${name}(\\D|$)`).test(root),
+    )
+    .toSorted((left, right) => unit(left) - unit(right));
+}
+
+/** The one disk beside the boot disk. */
+export async function testDisk(vm: Vm): Promise<string> {
+  const [disk, ...more] = await testDisks(vm);
+  if (disk === undefined || more.length > 0) throw new Error('there is not one test disk');
+  return disk;
+}
+
+/** DISK-RW on every disk but the boot disk: all steps have to succeed; what was copied is compared. */
 export async function diskReadWrite(vm: Vm, count: number, driver = 'da'): Promise<void> {
   await prepareHome(vm);
+  const disks = await testDisks(vm, driver);
+  expect(disks).toHaveLength(count);
   const digests = await sh(vm, `md5 -q ${HOME}/suite/utils.sh ${HOME}/suite/constants.sh`);
-  for (let index = 1; index <= count; index += 1) {
-    const disk = `${driver}${index}`;
-    await oneDisk(vm, disk, digests);
-  }
+  for (const disk of disks) await oneDisk(vm, disk, digests);
 }
 
 /** DISK-RW of one disk by its name. */
@@ -51,24 +73,25 @@ export async function oneDisk(vm: Vm, disk: string, digests?: string): Promise<v
 }
 
 /** GONE: no device node of these disks. */
-export async function gone(vm: Vm, count: number): Promise<void> {
-  for (let index = 1; index <= count; index += 1) {
-    const { output, status } = await run(vm, `ls /dev/da${index}*`);
-    if (status === 0) throw new Error(`da${index} is still there:\n${output}`);
+export async function gone(vm: Vm, disks: readonly string[]): Promise<void> {
+  for (const disk of disks) {
+    const { output, status } = await run(vm, `ls /dev/${disk}*`);
+    if (status === 0) throw new Error(`${disk} is still there:\n${output}`);
   }
 }
 
-/** VHDX-RW on da1. */
+/** VHDX-RW on the test disk. */
 export async function vhdxReadWrite(vm: Vm): Promise<void> {
+  const disk = await testDisk(vm);
   await sh(vm, `mkdir -p ${MOUNT}`);
-  await run(vm, 'gpart destroy -F da1');
+  await run(vm, `gpart destroy -F ${disk}`);
   await sh(
     vm,
-    'gpart create -s gpt da1',
-    'gpart add -t freebsd-ufs -a 1m da1',
+    `gpart create -s gpt ${disk}`,
+    `gpart add -t freebsd-ufs -a 1m ${disk}`,
     'sleep 5',
-    'newfs -U /dev/da1p1',
-    `mount /dev/da1p1 ${MOUNT}`,
+    `newfs -U /dev/${disk}p1`,
+    `mount /dev/${disk}p1 ${MOUNT}`,
     `mkdir ${MOUNT}/dir`,
     `echo "testing" > ${MOUNT}/dir/file`,
   );
@@ -79,13 +102,13 @@ export async function vhdxReadWrite(vm: Vm): Promise<void> {
     `rm ${MOUNT}/dir/file`,
     `rmdir ${MOUNT}/dir`,
     `umount ${MOUNT}`,
-    'gpart delete -i 1 da1',
+    `gpart delete -i 1 ${disk}`,
   );
 }
 
-/** What the guest takes da1 for, in bytes. */
-export async function sizeOf(vm: Vm, disk = 'da1'): Promise<number> {
-  const [, , bytes] = (await sh(vm, `diskinfo ${disk}`)).split('\t');
+/** What the guest takes the test disk for, in bytes. */
+export async function sizeOf(vm: Vm): Promise<number> {
+  const [, , bytes] = (await sh(vm, `diskinfo ${await testDisk(vm)}`)).split('\t');
   return Number(bytes);
 }
 
