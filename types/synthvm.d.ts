@@ -275,6 +275,8 @@ declare module 'synthvm' {
     type(text: string, options?: WaitOptions): Promise<void>;
     /** Presses keys together: `press('leftControl', 'leftAlt', 'delete')`. */
     press(...keys: string[]): Promise<void>;
+    /** Raw codes of set 1: a break is its make code with bit 7, and E0 comes before where it belongs. */
+    scan(...codes: number[]): Promise<void>;
     /** Names that `press` takes, beside single characters. */
     readonly keys: readonly string[];
   }
@@ -602,6 +604,13 @@ declare module 'synthvm' {
         index: number,
       ): Promise<Answer & { readonly entry?: KvpEntry | undefined }>;
       list(pool: KvpPoolName): Promise<Answer & { readonly entries: readonly KvpEntry[] }>;
+      /**
+       * The host's own list of items for the pool `external`. Each gives the error code of the host's
+       * job: 0, or 32773 for a key that is there already, or is not.
+       */
+      addItem(key: string, value: string): Promise<number>;
+      modifyItem(key: string, value: string): Promise<number>;
+      removeItem(key: string): Promise<number>;
       /** IPv4 addresses that the guest tells of an adapter; none without an answer. */
       addresses(nic: number): Promise<Answer & { readonly addresses: readonly string[] }>;
     };

@@ -344,6 +344,11 @@ export class Machine {
     this.#plugIn();
   }
 
+  /** The host's build of Windows, as CPUID tells it. */
+  get hostBuild(): number {
+    return HOST_PROFILES[this.#config.host].hypervisor.version[0];
+  }
+
   /** As they are now; disks that nobody named are among them. */
   get settings(): MachineSettings {
     return { ...this.#config, disks: this.#disks };

@@ -155,6 +155,13 @@ export interface Integration {
       index: number,
     ): Promise<Answer & { readonly entry?: KvpEntry | undefined }>;
     list(pool: KvpPoolName): Promise<Answer & { readonly entries: readonly KvpEntry[] }>;
+    /**
+     * The host's own list of items for the pool `external`. Each gives the error code of the host's
+     * job: 0, or 32773 for a key that is there already, or is not.
+     */
+    addItem(key: string, value: string): Promise<number>;
+    modifyItem(key: string, value: string): Promise<number>;
+    removeItem(key: string): Promise<number>;
     /** IPv4 addresses that the guest tells of an adapter; none without an answer. */
     addresses(nic: number): Promise<Answer & { readonly addresses: readonly string[] }>;
   };

@@ -216,6 +216,8 @@ export interface Keyboard {
   type(text: string, options?: WaitOptions): Promise<void>;
   /** Presses keys together: `press('leftControl', 'leftAlt', 'delete')`. */
   press(...keys: string[]): Promise<void>;
+  /** Raw codes of set 1: a break is its make code with bit 7, and E0 comes before where it belongs. */
+  scan(...codes: number[]): Promise<void>;
   /** Names that `press` takes, beside single characters. */
   readonly keys: readonly string[];
 }

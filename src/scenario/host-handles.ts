@@ -6,6 +6,7 @@ import type { InjectedFault } from '../devices/scsi/faults.ts';
 import { ScsiStatus, Sense } from '../devices/scsi/spec.ts';
 import type { PluggedDisk } from '../machine/board.ts';
 import { HostDiskPool } from '../machine/host-disks.ts';
+import { KvpItems } from '../machine/kvp-items.ts';
 import type { Machine } from '../machine/machine.ts';
 import { networkInstance } from '../machine/offers.ts';
 import { LinkFaults } from '../net/faults.ts';
@@ -258,6 +259,7 @@ export class AdapterControl implements NetworkAdapter {
 
 export class IntegrationHandle implements Integration {
   readonly #owner: Owner;
+  readonly #items = new KvpItems();
 
   constructor(owner: Owner) {
     this.#owner = owner;
@@ -297,6 +299,18 @@ export class IntegrationHandle implements Integration {
         this.#devices.keyValuePair.list(pool, (outcome, status, entries) =>
           done({ outcome, status, entries }),
         ),
+      ),
+    addItem: (key, value) =>
+      this.#ask(`item "${key}" to be added`, (done) =>
+        this.#items.add(this.#devices.keyValuePair, key, value, done),
+      ),
+    modifyItem: (key, value) =>
+      this.#ask(`item "${key}" to be changed`, (done) =>
+        this.#items.modify(this.#devices.keyValuePair, key, value, done),
+      ),
+    removeItem: (key) =>
+      this.#ask(`item "${key}" to be removed`, (done) =>
+        this.#items.remove(this.#devices.keyValuePair, key, this.#owner.machine.hostBuild, done),
       ),
     addresses: (nic) =>
       this.#ask(`addresses of adapter ${nic}`, (done) =>

@@ -70,6 +70,18 @@ export class KeyboardHandle implements Keyboard {
     );
   }
 
+  scan(...codes: number[]): Promise<void> {
+    const what = `the guest to read ${codes.length} scan codes`;
+    const joined = joinPrefixes(codes);
+    return delivered(this.#owner, what, undefined, (done) => {
+      for (const [index, code] of joined.entries()) {
+        const isLast = index === joined.length - 1;
+        const { keyboard } = this.#owner.machine.board;
+        keyboard.key(code & ~BREAK, (code & BREAK) === 0, isLast ? done : undefined);
+      }
+    });
+  }
+
   press(...keys: string[]): Promise<void> {
     const what = `the guest to read the keys ${keys.join('+')}`;
     const codes = keys.map((name) => scanCode(name));
@@ -77,6 +89,24 @@ export class KeyboardHandle implements Keyboard {
       this.#owner.machine.board.keyboard.press(codes, done),
     );
   }
+}
+
+/** Bit of a scan code of set 1: the key goes up. */
+const BREAK = 0x80;
+
+/** Codes as they come over a wire, with each prefix in the high byte. */
+function joinPrefixes(codes: readonly number[]): number[] {
+  const joined: number[] = [];
+  let prefix = 0;
+  for (const code of codes) {
+    if (code === 0xe0 || code === 0xe1) {
+      prefix = code << 8;
+      continue;
+    }
+    joined.push(prefix | code);
+    prefix = 0;
+  }
+  return joined;
 }
 
 export class MouseHandle implements Mouse {

@@ -184,6 +184,17 @@ function* dd(vfs: Vfs, words: readonly string[]): Task<number> {
 
 function* openInput(vfs: Vfs, path: string): Task<End> {
   if (path === '/dev/zero') return { read: (_, length) => zeros(length) };
+  if (path === '/dev/random') {
+    const random = vfs.kernel.random(`random(4) ${vfs.kernel.uptimeNs()}`);
+    return {
+      *read(_, length): Task<Uint8Array> {
+        const bytes = new Uint8Array(length);
+        random.fill(bytes);
+        yield length;
+        return bytes;
+      },
+    };
+  }
   if (path.startsWith('/dev/')) {
     const media = yield* vfs.openDevice(path);
     return {

@@ -218,6 +218,20 @@ export class Vfs implements FileSpace {
     };
   }
 
+  *list(path: string): Task<readonly string[] | undefined> {
+    const { mount, node } = yield* this.find(path);
+    if (!node.isDirectory) return undefined;
+    const items = yield* mount.fileSystem.list(node);
+    return items.map(({ name, node: item }) => (item.isDirectory ? `${name}/` : name)).sort();
+  }
+
+  *makeDirectory(path: string): Task {
+    const { mount, directory, name } = yield* this.findParent(path);
+    const there = yield* mount.fileSystem.lookUp(directory, name);
+    if (there === undefined) yield* mount.fileSystem.create(directory, name, true);
+    else if (!there.isDirectory) throw new FileError(FileErrno.EEXIST);
+  }
+
   *openToWrite(path: string): Task<(bytes: Uint8Array) => Task> {
     const { mount, node } = yield* this.createFile(path);
     let file = node;

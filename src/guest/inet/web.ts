@@ -1,6 +1,6 @@
 /** HTTP/1.0 as far as transfers need it: httpd serves files, fetch(1) gets them, ab(1) loads. */
 import { latin1 } from '../../core/text.ts';
-import { FileError } from '../fs/errors.ts';
+import { FileErrno, FileError } from '../fs/errors.ts';
 import type { FileSpace, KernelApi, ShellCommand, Task } from '../kernel/api.ts';
 import { parseIp } from './ip.ts';
 import type { NetStack } from './stack.ts';
@@ -49,6 +49,13 @@ function* serve(kernel: KernelApi, connection: TcpConnection): Task {
 
 function* answer(files: FileSpace, connection: TcpConnection, path: string): Task {
   try {
+    const names = yield* files.list(path);
+    if (names !== undefined) {
+      const body = names.map((name) => `${name}\n`).join('');
+      const head = `HTTP/1.0 200 OK\r\nContent-Length: ${body.length}${END_OF_HEAD}`;
+      yield* connection.write(latin1(head + body));
+      return;
+    }
     const file = yield* files.openToRead(path);
     const head = `HTTP/1.0 200 OK\r\nContent-Length: ${file.sizeBytes}${END_OF_HEAD}`;
     yield* connection.write(latin1(head));
@@ -121,8 +128,9 @@ export function webCommands(stack: NetStack, print: (text: string) => void): She
     },
     {
       name: 'fetch',
-      help: '[-o FILE] http://ADDRESS/PATH: gets a document',
-      run: (words) => fetchFile(stack, words, print),
+      help: '[-o FILE] http://ADDRESS/PATH: gets a document; -r -o DIRECTORY: a tree',
+      run: (words) =>
+        words[1] === '-r' ? fetchTree(stack, words, print) : fetchFile(stack, words, print),
     },
     {
       name: 'ab',
@@ -176,4 +184,53 @@ function* fetchFile(
     print(`fetch: ${output}: ${error.message}\n`);
   }
   return 1;
+}
+
+/** fetch -r -o DIRECTORY http://ADDRESS/PATH/: a directory of the server with all below it. */
+function* fetchTree(
+  stack: NetStack,
+  words: readonly string[],
+  print: (text: string) => void,
+): Task<number> {
+  yield PROGRAM_NS;
+  const url = parseUrl(words.at(-1) ?? '');
+  const { files } = stack.kernel.userland;
+  if (url === undefined || files === undefined || words[2] !== '-o' || words.length !== 5) {
+    print('usage: fetch -r -o DIRECTORY http://ADDRESS/PATH/\n');
+    return 1;
+  }
+  try {
+    const count = yield* getTree(stack, files, url, words[3]!);
+    print(`${count} files\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    print(`fetch: ${error.message}\n`);
+    return 1;
+  }
+}
+
+/** @returns how many files there were */
+function* getTree(stack: NetStack, files: FileSpace, url: Url, to: string): Task<number> {
+  let listing = '';
+  const path = url.path.replace(/\/?$/, '/');
+  const size = yield* get(stack, { ...url, path }, function* (bytes: Uint8Array): Task {
+    listing += String.fromCharCode(...bytes);
+    yield 1_000;
+  });
+  if (typeof size === 'string') throw new FileError(FileErrno.EIO);
+  yield* files.makeDirectory(to);
+  let count = 0;
+  for (const name of listing.split('\n').filter(Boolean)) {
+    const below = { ...url, path: path + name };
+    const target = `${to}/${name.replace(/\/$/, '')}`;
+    if (name.endsWith('/')) {
+      count += yield* getTree(stack, files, below, target);
+      continue;
+    }
+    const result = yield* get(stack, below, yield* files.openToWrite(target));
+    if (typeof result === 'string') throw new FileError(FileErrno.EIO);
+    count += 1;
+  }
+  return count;
 }

@@ -85,6 +85,10 @@ export interface FileSpace {
   open(path: string, appends: boolean): Task<((text: string) => Task) | string>;
   /** Failures of these two, and of what they give, are `FileError`s. */
   openToRead(path: string): Task<ReadableFile>;
+  /** Names in a directory, with a slash behind those of directories; undefined for a file. */
+  list(path: string): Task<readonly string[] | undefined>;
+  /** Makes a directory that is not there. */
+  makeDirectory(path: string): Task;
   /** Makes the file, or empties it. @returns what appends to it */
   openToWrite(path: string): Task<(bytes: Uint8Array) => Task>;
   /** Writes back what is only in memory; before the system ends, and unmounts all. */
