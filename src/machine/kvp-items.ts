@@ -4,6 +4,7 @@
  */
 import type { IcOutcome } from '../devices/ic/ic-device.ts';
 import type { KeyValuePair } from '../devices/kvp/key-value-pair.ts';
+import { HOST_PROFILES, type HostName } from './profiles.ts';
 
 /** `ErrorCode` of the host's job. */
 export const KvpJobError = { none: 0, failed: 32_768, invalidParameter: 32_773 } as const;
@@ -33,9 +34,9 @@ export class KvpItems {
     else done(KvpJobError.invalidParameter);
   }
 
-  /** @param build of the host */
-  remove(device: KeyValuePair, key: string, build: number, done: KvpJobDone): void {
+  remove(device: KeyValuePair, key: string, host: HostName, done: KvpJobDone): void {
     if (!this.#items.has(key)) {
+      const [build] = HOST_PROFILES[host].hypervisor.version;
       done(build >= FORGIVING_BUILD ? KvpJobError.none : KvpJobError.invalidParameter);
       return;
     }

@@ -344,13 +344,8 @@ export class Machine {
     this.#plugIn();
   }
 
-  /** The host's build of Windows, as CPUID tells it. */
-  get hostBuild(): number {
-    return HOST_PROFILES[this.#config.host].hypervisor.version[0];
-  }
-
   /** As they are now; disks that nobody named are among them. */
-  get settings(): MachineSettings {
+  get settings(): MachineSettings & Pick<MachineConfig, 'host'> {
     return { ...this.#config, disks: this.#disks };
   }
 

@@ -355,10 +355,10 @@ interface Tools {
   readonly expect: Expect;
   readonly random: SeededRandom;
   readonly seed: bigint;
-  /** Keeps a figure for the report: `note('lost packets', 3)`. */
   /** Disks of the host, for `passThrough`. */
   readonly hostDisks: HostDisks;
-  note(label: string, value: string | number | boolean): void;
+  /** Keeps a figure for the report: `note('lost packets', 3)`. */
+  readonly note: (label: string, value: string | number | boolean) => void;
 }
 
 export interface SingleTest extends Tools {

@@ -310,7 +310,12 @@ export class IntegrationHandle implements Integration {
       ),
     removeItem: (key) =>
       this.#ask(`item "${key}" to be removed`, (done) =>
-        this.#items.remove(this.#devices.keyValuePair, key, this.#owner.machine.hostBuild, done),
+        this.#items.remove(
+          this.#devices.keyValuePair,
+          key,
+          this.#owner.machine.settings.host,
+          done,
+        ),
       ),
     addresses: (nic) =>
       this.#ask(`addresses of adapter ${nic}`, (done) =>
