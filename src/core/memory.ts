@@ -37,6 +37,10 @@ export interface MemoryLayout {
   readonly privateBytes?: number;
 }
 
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
+}
+
 /**
  * Guest memory: one `WebAssembly.Memory`, so that generated code and the host side see the same
  * bytes. Guest physical addresses are JavaScript numbers; every one that comes from a guest goes
@@ -180,31 +184,48 @@ export class GuestMemory {
     return this.u8.slice(offset, offset + length);
   }
 
-  /** Everything, processors' own bytes included; what is all zeros takes no room. */
+  /**
+   * Where banks have their places, and what is in them; what is all zeros takes no room. Processors'
+   * own bytes are theirs to save.
+   */
   exchange(state: StateStream): void {
+    const all = [...this.#placed, ...this.#waiting];
+    const banks = state.list('banks', this.#placed, (bank) => ({
+      name: state.text('name', bank?.name ?? ''),
+      gpa: state.number('gpa', bank?.gpa ?? 0),
+      bytes: state.number('bytes', bank?.bytes ?? 0),
+      offset: state.number('offset', bank?.offset ?? 0),
+    }));
+    const first = banks[0]?.offset ?? 0;
+    if (state.isRestoring) {
+      const isPlaced = (gpa: number): boolean => banks.some((bank) => bank.gpa === gpa);
+      this.#placed.splice(0, Infinity, ...banks);
+      this.#waiting.splice(0, Infinity, ...all.filter(({ gpa }) => !isPlaced(gpa)));
+      const last = banks.at(-1);
+      this.#nextOffset = last === undefined ? 0 : roundUp(last.offset + last.bytes);
+      this.u8.fill(0, first, this.#nextOffset);
+    }
+    this.#exchangePages(state, first);
+  }
+
+  /** @param first position of the first byte that is not a processor's */
+  #exchangePages(state: StateStream, first: number): void {
     const { u8, u32 } = this;
-    const banks = this.#placed.filter(({ name }) => name.startsWith('ram')).map(({ gpa }) => gpa);
-    state.list('banks', banks, (known) => {
-      const gpa = state.number('gpa', known ?? 0);
-      if (state.isRestoring) this.#placeBank(gpa);
-      return gpa;
-    });
     const used: number[] = [];
-    if (state.isRestoring) u8.fill(0);
-    else {
-      for (let page = 0; page < u8.length / WASM_PAGE_BYTES; page += 1) {
-        const first = (page * WASM_PAGE_BYTES) / 4;
+    if (!state.isRestoring) {
+      for (let at = first; at < this.#nextOffset; at += WASM_PAGE_BYTES) {
         let bits = 0;
-        for (let word = first; word < first + WASM_PAGE_BYTES / 4; word += 1) bits |= u32[word]!;
-        if (bits !== 0) used.push(page);
+        for (let word = at / 4; word < (at + WASM_PAGE_BYTES) / 4; word += 1) bits |= u32[word]!;
+        if (bits !== 0) used.push(at);
       }
     }
     state.list('pages', used, (known) => {
-      const page = state.number('page', known ?? 0);
-      const from = page * WASM_PAGE_BYTES;
-      if (from + WASM_PAGE_BYTES > u8.length) throw new StateError(`page ${page} is beyond memory`);
-      state.array('bytes', u8.subarray(from, from + WASM_PAGE_BYTES));
-      return page;
+      const at = state.number('position', known ?? 0);
+      if (at < first || at + WASM_PAGE_BYTES > this.#nextOffset) {
+        throw new StateError(`a page at ${at} is not memory`);
+      }
+      state.array('bytes', u8.subarray(at, at + WASM_PAGE_BYTES));
+      return at;
     });
   }
 

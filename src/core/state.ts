@@ -68,10 +68,12 @@ const Tag = {
   wide: 7,
   list: 8,
   part: 9,
-  end: 10,
   none: 11,
   event: 12,
 } as const;
+
+/** In the place of a name, whose numbers begin at 1. */
+const PART_END = 0;
 
 const FIRST_CAPACITY = 4096;
 
@@ -171,7 +173,7 @@ export class StateWriter implements StateStream {
     this.#name(name);
     this.#byte(Tag.part);
     body();
-    this.#byte(Tag.end);
+    this.#count(PART_END);
   }
 
   event(name: string, handle: EventHandle | undefined): EventHandle | undefined {
@@ -196,8 +198,9 @@ export class StateWriter implements StateStream {
       this.#count(known);
       return;
     }
-    this.#count(this.#names.size);
-    this.#names.set(name, this.#names.size);
+    const number = this.#names.size + 1;
+    this.#count(number);
+    this.#names.set(name, number);
     this.#blob(new TextEncoder().encode(name));
   }
 
@@ -330,7 +333,7 @@ export class StateReader implements StateStream {
   part(name: string, body: () => void): void {
     this.#expect(name, Tag.part, 'a part');
     body();
-    if (this.#byte() !== Tag.end) throw wrong(name, 'its end');
+    if (this.#count() !== PART_END) throw wrong(name, 'a part that ends here');
   }
 
   event(
@@ -355,9 +358,9 @@ export class StateReader implements StateStream {
   }
 
   #name(expected: string): void {
-    const index = this.#count();
-    if (index === this.#names.length) this.#names.push(new TextDecoder().decode(this.#blob()));
-    const name = this.#names[index];
+    const number = this.#count();
+    if (number > this.#names.length) this.#names.push(new TextDecoder().decode(this.#blob()));
+    const name = number === PART_END ? 'the end of a part' : this.#names[number - 1];
     if (name !== expected) throw new StateError(`holds "${name ?? '?'}" in place of "${expected}"`);
   }
 
@@ -389,6 +392,44 @@ export class StateReader implements StateStream {
     if (at + count > this.#bytes.length) throw new StateError('ends in the middle');
     this.#at += count;
     return at;
+  }
+}
+
+/** The name of the value that holds a byte of a section, with the parts that it is in: "apic.timer.mode". */
+export function fieldAt(bytes: Uint8Array, position: number): string {
+  const names: string[] = [];
+  const parts: string[] = [];
+  let at = 0;
+  const count = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 0x80) {
+      const byte = bytes[at] ?? 0;
+      at += 1;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  };
+  for (;;) {
+    const number = count();
+    if (number === PART_END) {
+      parts.pop();
+      if (at > position || at >= bytes.length) return parts.join('.');
+      continue;
+    }
+    if (number > names.length) {
+      const length = count();
+      names.push(new TextDecoder().decode(bytes.subarray(at, at + length)));
+      at += length;
+    }
+    const name = names[number - 1] ?? '?';
+    const tag = bytes[at] ?? 0;
+    at += 1;
+    if (tag === Tag.part) parts.push(name);
+    else if ((tag & 0x7f) === Tag.integer || tag === Tag.list) count();
+    else if (tag === Tag.float || tag === Tag.wide) at += 8;
+    else if (tag === Tag.text || tag === Tag.bytes) at += count();
+    else if (tag === Tag.event) for (let number = 0; number < 3; number += 1) count();
+    if (at > position || at >= bytes.length) return [...parts, name].join('.');
   }
 }
 

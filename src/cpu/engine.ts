@@ -1,6 +1,7 @@
 /** The x86-64 processor as the machine sees it: turns, interrupts, time. */
 import type { GuestMemory } from '../core/memory.ts';
 import type { Random } from '../core/random.ts';
+import type { Stateful, StateStream } from '../core/state.ts';
 import type { ProcessorEngine, ProcessorStart } from '../hypervisor/processor.ts';
 import type { PartitionProcessor } from '../hypervisor/virtual-processor.ts';
 import { Cpu, type CpuHost, Eflags } from './cpu.ts';
@@ -9,7 +10,18 @@ import { describeProcessor } from './describe.ts';
 import { CpuException } from './exception.ts';
 import { Executor } from './execute.ts';
 import { flushAll } from './mmu/tlb.ts';
-import { Activity, FIXED_BYTES, STATE_BYTES } from './state.ts';
+import {
+  ACCESS_ADDRESS,
+  Activity,
+  BUDGET,
+  FIXED_BYTES,
+  FloatTransfer,
+  MODE_SALT,
+  REGISTER_BYTES,
+  SegmentState,
+  STATE_BYTES,
+  XMM,
+} from './state.ts';
 import { afterInstruction, beforeInstruction, needsStepping } from './system/debug.ts';
 import { setRandomSource } from './system/identity.ts';
 import { deliverException, deliverInterrupt, deliverNmi } from './system/interrupts.ts';
@@ -22,6 +34,13 @@ const HOT = 40;
 const MAX_RUN = 0x3fff_ffff;
 const SHADOW = Activity.stiShadow | Activity.movSsShadow;
 const WAITING = Activity.halted | Activity.idle;
+
+/** Bytes of the registers' block that mean nothing between two turns. */
+const SCRATCH = [
+  [BUDGET, XMM],
+  [ACCESS_ADDRESS, MODE_SALT],
+  [FloatTransfer.flags, SegmentState.selector],
+] as const;
 
 export interface X86Options {
   readonly processors: readonly PartitionProcessor[];
@@ -82,8 +101,10 @@ class X86Engine implements ProcessorEngine, CpuHost {
   #hasEnded = false;
   #mustFlush = false;
   isDead: boolean;
+  readonly #random: Random;
 
   constructor(core: Core, memory: GuestMemory, vp: PartitionProcessor, random: Random) {
+    this.#random = random;
     this.#core = core;
     this.#executor = core.executor;
     this.#vp = vp;
@@ -102,6 +123,27 @@ class X86Engine implements ProcessorEngine, CpuHost {
     }
     resetProcessor(cpu);
     if (start !== undefined) startProcessor(cpu, start);
+  }
+
+  /**
+   * Registers and what belongs to them. Translations and generated code are made anew, which nothing
+   * in the guest can tell.
+   */
+  exchange(state: StateStream): void {
+    const cpu = this.#cpu;
+    this.#core.bring(this.#vp.index, cpu);
+    const registers = cpu.u8.slice(0, REGISTER_BYTES);
+    for (const [from, to] of SCRATCH) registers.fill(0, from, to);
+    state.array('registers', registers);
+    cpu.isRepeating = state.flag('isRepeating', cpu.isRepeating);
+    this.#mustFlush = state.flag('mustFlush', this.#mustFlush);
+    this.isDead = state.flag('isDead', this.isDead);
+    state.part('random', () => this.#random.exchange(state));
+    if (!state.isRestoring) return;
+    cpu.u8.set(registers, 0);
+    this.#executor.cache.clear();
+    flushAll(cpu);
+    this.#executor.flushJumpCache(true);
   }
 
   run(deadlineNs: number): number {
@@ -262,7 +304,7 @@ function isDead({ activity, systemFlags }: Cpu): boolean {
   return isHalted || (activity & (Activity.waitForStartup | Activity.shutdown)) !== 0;
 }
 
-export function createX86Engines(options: X86Options): readonly ProcessorEngine[] {
+export function createX86Engines(options: X86Options): readonly (ProcessorEngine & Stateful)[] {
   const core = new Core(options);
   const { memory, processors, seed } = options;
   return processors.map(

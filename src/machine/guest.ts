@@ -1,4 +1,5 @@
 import type { Random } from '../core/random.ts';
+import type { Stateful } from '../core/state.ts';
 import type { Trace } from '../core/trace.ts';
 import { commonDrivers } from '../guest/drivers.ts';
 import { createModelGuest, type ModelGuest } from '../guest/model.ts';
@@ -18,6 +19,11 @@ export interface Guest {
   readonly engines: readonly ProcessorEngine[];
   /** How long a turn that begins then may be; undefined where turns are instants. */
   readonly quantumNs: ((startNs: number) => number) | undefined;
+  /**
+   * State of its own, beside guest memory. The model guest's is in its threads and cannot be taken out:
+   * a snapshot of it is restored by running again.
+   */
+  readonly state: Stateful;
   /** The model guest from inside; undefined for a system that executes instructions. */
   readonly model: ModelStack | undefined;
 }
@@ -49,6 +55,8 @@ export interface ModelGuestConfig {
 
 export const DEFAULT_PRESET: PresetName = 'bis:modern';
 
+const NO_STATE: Stateful = { exchange: () => undefined };
+
 export function buildModelGuest(options: GuestOptions, config: ModelGuestConfig): Guest {
   const { generation, processors, trace, seed } = options;
   const { switches, rcConf, drivers, preset } = config;
@@ -64,5 +72,10 @@ export function buildModelGuest(options: GuestOptions, config: ModelGuestConfig)
     preset: preset ?? DEFAULT_PRESET,
     ...(switches === undefined ? {} : { switches }),
   });
-  return { engines: guest.engines, quantumNs: undefined, model: { guest, storage, network } };
+  return {
+    engines: guest.engines,
+    quantumNs: undefined,
+    state: NO_STATE,
+    model: { guest, storage, network },
+  };
 }

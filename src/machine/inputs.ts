@@ -100,6 +100,11 @@ export class InputLog {
     return this.#unrepeatable;
   }
 
+  /** What came in before a snapshot that the machine was restored from. */
+  adopt(entries: readonly RecordedInput[]): void {
+    this.#entries.splice(0, Infinity, ...entries);
+  }
+
   /** Stamps an input and lets it in. */
   enter(machine: Machine, input: HostInput, done?: InputDone): void {
     const entry = { at: positionOf(machine), input };

@@ -6,7 +6,7 @@ import { EventGroup } from '../core/event-group.ts';
 import { EventQueue, type EventHandle } from '../core/events.ts';
 import type { GuestMemory } from '../core/memory.ts';
 import { Random } from '../core/random.ts';
-import type { StateStream } from '../core/state.ts';
+import { StateError, type StateStream } from '../core/state.ts';
 import { Trace } from '../core/trace.ts';
 import type { ModelGuest } from '../guest/model.ts';
 import type { NetworkStack } from '../guest/network.ts';
@@ -19,20 +19,21 @@ import { DeliveryMode } from '../hypervisor/spec/apic.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
-import { allocateMemory, lowGapStart } from './allocate-memory.ts';
+import { allocateMemory } from './allocate-memory.ts';
 import { Board } from './board.ts';
 import { checkSavable, describeGuest, type MachineConfig, type MachineSettings } from './config.ts';
 import { ConsoleLine } from './console.ts';
 import { crashWords, panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
 import { buildModelGuest, type Guest, type ModelStack } from './guest.ts';
-import { FRAMEBUFFER, HIGH_MMIO_BYTES, HIGH_MMIO_START, LOW_MMIO_END, TSC_HZ } from './layout.ts';
+import { firmwareOptions } from './firmware-options.ts';
+import { TSC_HZ } from './layout.ts';
 import { InputLog, type HostInput, type InputDone } from './inputs.ts';
 import { MachineNetwork } from './network.ts';
 import { HOST_PROFILES } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 import { Screen } from './screen.ts';
-import { boardSections } from './snapshot/board-sections.ts';
+import { boardSections, section } from './snapshot/board-sections.ts';
 import {
   restoreSections,
   saveSections,
@@ -54,7 +55,6 @@ import { buildX86Guest } from './x86-guest.ts';
 export type { MachineConfig, World } from './config.ts';
 
 const NEWLINE = 0x0a;
-const RNG_SEED_BYTES = 64;
 /** `kind` of `guestEnd`. */
 const GUEST_HALTED = 0;
 /** What its devices still do for a guest that has halted; the host's own timers go on for ever. */
@@ -265,12 +265,13 @@ export class Machine {
    */
   save(): SavedSection[] {
     checkSavable(this.#config, this.#network.isAlone);
+    if (this.isSuspended) throw new StateError('a saved machine cannot be saved again');
     return saveSections(this.#sections(), this.events);
   }
 
   /**
    * Puts a new board in the place of the present one and gives it, and the rest of the machine, the
-   * state of a snapshot. What executes guest code stays as it is, and goes on from there.
+   * state of a snapshot. A guest whose state is not in it stays as it is, and goes on from there.
    */
   restore(saved: readonly SavedSection[]): void {
     checkSavable(this.#config, this.#network.isAlone);
@@ -281,22 +282,29 @@ export class Machine {
   #takeState(saved: readonly SavedSection[], isTaken: typeof isNoDisk = () => true): void {
     this.events.clear();
     this.#buildBoard();
+    if (this.isGuestSaved) this.#buildGuest();
     this.#buildLoop();
     restoreSections(this.#sections().filter(isTaken), saved, this.events);
+  }
+
+  /** Whether `restore` brings back the guest too. */
+  get isGuestSaved(): boolean {
+    return this.#guest.model === undefined;
   }
 
   /** In the order of restoring: guest memory comes after all that writes to it. */
   #sections(): StateSection[] {
     return [
-      { name: 'clock', version: 1, exchange: (state) => this.clock.exchange(state) },
-      { name: 'machine', version: 1, exchange: (state) => this.#exchange(state) },
-      { name: 'run loop', version: 1, exchange: (state) => this.#loop.exchange(state) },
-      { name: 'console', version: 1, exchange: (state) => this.console.exchange(state) },
-      { name: 'variables', version: 1, exchange: (state) => this.#variables.exchange(state) },
-      { name: 'network', version: 1, exchange: (state) => this.#network.exchange(state) },
+      section('clock', this.clock),
+      section('machine', { exchange: (state) => this.#exchange(state) }),
+      section('run loop', this.#loop),
+      section('console', this.console),
+      section('variables', this.#variables),
+      section('network', this.#network),
       ...boardSections(this.#board),
-      { name: 'memory', version: 1, exchange: (state) => this.memory.exchange(state) },
-      { name: 'trace', version: 1, exchange: (state) => this.trace.exchange(state) },
+      section('guest', this.#guest.state),
+      section('memory', this.memory),
+      section('trace', this.trace),
     ];
   }
 
@@ -424,7 +432,6 @@ export class Machine {
 
   /** Everything that a power cycle makes new. */
   #plugIn(): void {
-    const { generation, x86 } = this.#config;
     this.#boardEvents.clear();
     const former = this.#powerCycles > 0 ? this.#board : undefined;
     // RAM under the old overlay pages comes back.
@@ -433,6 +440,13 @@ export class Machine {
     this.#buildBoard();
     // Who waits for the guest to be able to shut down waits for the next one too.
     this.#board.integration.shutdown.takeOver(former?.integration.shutdown);
+    this.#buildGuest();
+    this.#buildLoop();
+    this.onPowerCycle?.();
+  }
+
+  #buildGuest(): void {
+    const { generation, x86 } = this.#config;
     const options = {
       generation,
       processors: this.#guestProcessors,
@@ -441,8 +455,6 @@ export class Machine {
     };
     this.#guest =
       x86 === undefined ? buildModelGuest(options, this.#config) : buildX86Guest(options, x86);
-    this.#buildLoop();
-    this.onPowerCycle?.();
   }
 
   #buildBoard(): void {
@@ -531,11 +543,10 @@ export class Machine {
 
   #bootFirmware(): void {
     this.#isOn = true;
-    const { generation, processors, world, x86 } = this.#config;
+    const { generation, processors, world } = this.#config;
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
     if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
     let firmwareNs = 0;
-    const gapStart = lowGapStart(this.#config);
     const result = powerOn({
       generation,
       memory: this.memory,
@@ -550,22 +561,7 @@ export class Machine {
       warn: (message) => this.#config.warn?.(message),
       variables: this.#variables,
       processors,
-      ...(x86 === undefined
-        ? {}
-        : {
-            kernel: {
-              ...x86.kernel,
-              rngSeed: this.#random.split('kernel-rng-seed').bytes(RNG_SEED_BYTES),
-            },
-          }),
-      acpi: {
-        lowMmio: { start: gapStart, bytes: LOW_MMIO_END - gapStart },
-        highMmio: { start: HIGH_MMIO_START, bytes: HIGH_MMIO_BYTES },
-        comPorts: [1],
-        entropy: this.#random.split('acpi-entropy').bytes(64),
-        generationId: this.#random.split('generation-id').bytes(16),
-      },
-      ...(generation === 2 ? { framebuffer: FRAMEBUFFER } : {}),
+      ...firmwareOptions(this.#config, this.#random),
     });
     if (result.kind === 'stopped') {
       this.#screen.print(`Boot failed:\n${result.reason}`);

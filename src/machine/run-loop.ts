@@ -42,11 +42,15 @@ export class RunLoop {
   /** The processor whose turn it is, or -1. */
   #running = NOBODY;
   #lastTurn = NOBODY;
+  /** The turn that runs, or is broken off, ends for the machine's own reasons, not its caller's. */
+  #hasToEnd = false;
   /**
-   * When the last turn would have ended, had the deadline of `run` not cut it short; -1 if it did not.
-   * How the host slices a run must not show in it.
+   * The processor whose turn a caller broke off, or -1. It goes on as if nothing had been, so that a
+   * run does not depend on where its caller looked up.
    */
-  #cutTurnNs = -1;
+  #brokenOff = NOBODY;
+  #brokenStartNs = 0;
+  #brokenUntilNs = 0;
   /** True: no processor has a turn, while events go on. Wakes are kept. */
   isFrozen = false;
   #isStopped = false;
@@ -73,10 +77,18 @@ export class RunLoop {
     this.#endTurn();
   }
 
+  readonly #endTurn = (): void => {
+    if (this.#running === NOBODY) return;
+    this.#hasToEnd = true;
+    this.#engines[this.#running]!.endTurn?.();
+  };
+
   exchange(state: StateStream): void {
     state.array('wakeNs', this.#wakeNs);
     this.#lastTurn = state.number('lastTurn', this.#lastTurn);
-    this.#cutTurnNs = state.number('cutTurnNs', this.#cutTurnNs);
+    this.#brokenOff = state.number('brokenOff', this.#brokenOff);
+    this.#brokenStartNs = state.number('brokenStartNs', this.#brokenStartNs);
+    this.#brokenUntilNs = state.number('brokenUntilNs', this.#brokenUntilNs);
     this.#instantNs = state.number('instantNs', this.#instantNs);
     this.#stepsInInstant = state.number('stepsInInstant', this.#stepsInInstant);
     this.#turnNs = state.number('turnNs', this.#turnNs);
@@ -108,12 +120,8 @@ export class RunLoop {
   /** Makes `run` return after the step that it is in. */
   stop(): void {
     this.#isStopped = true;
-    this.#endTurn();
-  }
-
-  readonly #endTurn = (): void => {
     if (this.#running !== NOBODY) this.#engines[this.#running]!.endTurn?.();
-  };
+  }
 
   /**
    * @param deadlineNs virtual time beyond which nothing runs
@@ -124,6 +132,10 @@ export class RunLoop {
     this.#isStopped = false;
     for (let step = 0; step < maxSteps; step += 1) {
       if (this.#isStopped) return undefined;
+      if (this.#brokenOff !== NOBODY && !this.isFrozen) {
+        if (!this.#goOn(deadlineNs)) return 'deadline';
+        continue;
+      }
       const processor = this.#earliest();
       const wakeNs = this.isFrozen ? Infinity : this.#wakeNs[processor]!;
       const eventNs = this.#events.nextDeadlineNs;
@@ -142,43 +154,73 @@ export class RunLoop {
         this.#countTurn();
         continue;
       }
-      this.#turn(processor, Math.min(eventNs, deadlineNs));
-      this.#countTurn();
+      this.#turn(processor, eventNs, deadlineNs);
     }
     return this.#isStopped ? undefined : 'steps';
   }
 
-  #turn(processor: number, deadlineNs: number): void {
+  /** Goes on with the turn that was broken off. @returns false at the deadline */
+  #goOn(deadlineNs: number): boolean {
+    const { nowNs } = this.#clock;
+    const eventNs = this.#events.nextDeadlineNs;
+    if (eventNs <= nowNs) {
+      this.#events.runNext();
+      this.#countTurn();
+      return true;
+    }
+    if (nowNs >= deadlineNs) return false;
+    const processor = this.#brokenOff;
+    const untilNs = Math.min(this.#brokenUntilNs, eventNs);
+    this.#brokenOff = NOBODY;
+    this.#countStep(nowNs);
+    this.#execute(processor, this.#brokenStartNs, untilNs, deadlineNs);
+    return true;
+  }
+
+  #turn(processor: number, eventNs: number, deadlineNs: number): void {
     this.#clock.set(Math.max(this.#wakeNs[processor]!, this.#clock.nowNs));
     const startNs = this.#clock.nowNs;
-    const othersNs = this.#turnEndNs(processor, startNs);
-    const limitNs = Math.max(startNs, Math.min(deadlineNs, othersNs));
+    const othersNs =
+      this.#quantumNs === undefined
+        ? this.#secondWakeNs(processor)
+        : startNs + Math.max(1, this.#quantumNs(startNs));
+    this.#execute(processor, startNs, Math.min(eventNs, othersNs), deadlineNs);
+  }
+
+  /**
+   * @param startNs when the turn began
+   * @param untilNs when it ends
+   * @param deadlineNs the caller's
+   */
+  #execute(processor: number, startNs: number, untilNs: number, deadlineNs: number): void {
+    const limitNs = Math.max(this.#clock.nowNs, Math.min(deadlineNs, untilNs));
     // The engine may be woken while it runs; only a later wish of its own replaces that.
     this.#wakeNs[processor] = Infinity;
     this.#running = processor;
-    this.#events.watch(limitNs, this.#endTurn);
+    this.#hasToEnd = false;
+    // Events beyond the caller's deadline end the turn too, as they do without one.
+    this.#events.watch(untilNs, this.#endTurn);
     const wishNs = this.#engines[processor]!.run(limitNs);
     this.#events.unwatch();
     this.#running = NOBODY;
+    const { nowNs } = this.#clock;
+    if (this.#quantumNs !== undefined && wishNs <= nowNs && nowNs < untilNs && !this.#hasToEnd) {
+      this.#wakeNs[processor] = nowNs;
+      this.#brokenOff = processor;
+      this.#brokenStartNs = startNs;
+      this.#brokenUntilNs = untilNs;
+      return;
+    }
     this.#lastTurn = processor;
-    // An event before the turn's end would end it in any case: it is found due then.
-    const isCut = wishNs === limitNs && limitNs === deadlineNs && limitNs < othersNs;
-    this.#cutTurnNs = isCut && this.#quantumNs !== undefined ? othersNs : -1;
     const busyUntilNs = this.#quantumNs === undefined ? wishNs : this.#clock.nowNs;
     this.#onTurn(processor, busyUntilNs < Infinity ? busyUntilNs - startNs : 0);
     const lateNs = wishNs < Infinity ? (this.#lateNs?.() ?? 0) : 0;
     this.#wakeNs[processor] = Math.min(this.#wakeNs[processor], wishNs + lateNs);
-  }
-
-  #turnEndNs(processor: number, startNs: number): number {
-    if (this.#quantumNs === undefined) return this.#secondWakeNs(processor);
-    if (this.#cutTurnNs > startNs && processor === this.#lastTurn) return this.#cutTurnNs;
-    return startNs + Math.max(1, this.#quantumNs(startNs));
+    this.#countTurn();
   }
 
   /** Among equals the lowest index, or after a turn of a quantum the next in the round. */
   #earliest(): number {
-    if (this.#cutTurnNs >= 0) return this.#lastTurn;
     const { length } = this.#wakeNs;
     let best = this.#quantumNs === undefined ? 0 : (this.#lastTurn + 1) % length;
     let index = best;

@@ -36,9 +36,15 @@ export function buildX86Guest(options: GuestOptions, { mode }: X86Config): Guest
   const { memory } = processors[0]!;
   // What an earlier power cycle left: states, and addresses in code that is gone.
   memory.u8.fill(0, 0, CODE_ARENA);
+  const engines = createX86Engines({ processors, memory, seed, mode });
   return {
-    engines: createX86Engines({ processors, memory, seed, mode }),
+    engines,
     quantumNs: quantum(processors.length, seed.split('turns').u32()),
+    state: {
+      exchange: (state) => {
+        for (const engine of engines) state.part('processor', () => engine.exchange(state));
+      },
+    },
     model: undefined,
   };
 }

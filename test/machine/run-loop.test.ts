@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { EventQueue } from '../../src/core/events.ts';
+import { Random } from '../../src/core/random.ts';
 import type { ProcessorEngine } from '../../src/hypervisor/processor.ts';
 import { RunLoop } from '../../src/machine/run-loop.ts';
 
@@ -227,5 +229,49 @@ describe('processors that execute instructions', () => {
     loop.wake(0);
     expect(loop.run(1_000, 100)).toBeUndefined();
     expect(clock.nowNs).toBe(43);
+  });
+
+  it('take the same turns wherever their caller looks up', () => {
+    const times = fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 12 });
+    const run = (cuts: readonly number[], stops: readonly number[]): unknown[] => {
+      const clock = new VirtualClock();
+      const events = new EventQueue(clock);
+      const quanta = new Random(1, 'quanta');
+      const log: unknown[] = [];
+      const stopAt = stops.map((at) => [at, () => loop.stop()] as const);
+      const wakes = [120, 333, 480].map((at) => [at, () => loop.wake(1)] as const);
+      const timers = [50, 260, 700].map(
+        (at) => [at, () => void events.at(at + 35, () => log.push(clock.nowNs))] as const,
+      );
+      const engines = [
+        new Executor(clock, [...stopAt, ...wakes, ...timers]),
+        new Executor(clock, stopAt),
+      ];
+      const loop: RunLoop = new RunLoop({
+        clock,
+        events,
+        engines,
+        quantumNs: () => 20 + quanta.below(150),
+        onTurn: (processor, busyNs) => log.push([processor, busyNs, clock.nowNs]),
+      });
+      events.at(400, () => log.push('event'));
+      loop.wake(0);
+      loop.wake(1);
+      for (const cut of cuts.toSorted((left, right) => left - right)) {
+        while (loop.run(cut, 3) !== 'deadline');
+      }
+      while (loop.run(1_000, 100) !== 'deadline');
+      return log.filter((entry) => !Array.isArray(entry) || entry[2] < 950);
+    };
+    const whole = run([], []);
+    expect(whole.length).toBeGreaterThan(10);
+    const own = new Set([50, 120, 260, 333, 480, 700]);
+    fc.assert(
+      fc.property(times, times, (cuts, stops) => {
+        const others = stops.filter((at) => !own.has(at));
+        expect(run(cuts, others)).toEqual(whole);
+      }),
+      { numRuns: 200 },
+    );
   });
 });

@@ -4,7 +4,28 @@ import type { Board } from '../board.ts';
 import type { StateSection } from './sections.ts';
 
 /** Versions of the sections below: raise one when what its part writes changes in kind. */
-const VERSIONS = { board: 1, partition: 1, chipset: 1, vmbus: 1, device: 1, disk: 1 };
+const VERSIONS = {
+  clock: 1,
+  machine: 1,
+  'run loop': 1,
+  console: 1,
+  variables: 1,
+  network: 1,
+  board: 1,
+  partition: 1,
+  chipset: 1,
+  disk: 1,
+  vmbus: 1,
+  device: 1,
+  guest: 1,
+  memory: 1,
+  trace: 1,
+};
+
+/** A section of a part that there is one of in every machine. */
+export function section(name: keyof typeof VERSIONS, part: Stateful): StateSection {
+  return { name, version: VERSIONS[name], exchange: (state) => part.exchange(state) };
+}
 
 /**
  * The sections of everything that a power cycle makes new, in the order in which they are restored:
@@ -12,14 +33,7 @@ const VERSIONS = { board: 1, partition: 1, chipset: 1, vmbus: 1, device: 1, disk
  */
 export function boardSections(board: Board): StateSection[] {
   const { partition, vmbus, chipset } = board;
-  const sections: StateSection[] = [
-    { name: 'board', version: VERSIONS.board, exchange: (state) => board.exchange(state) },
-    {
-      name: 'partition',
-      version: VERSIONS.partition,
-      exchange: (state) => partition.exchange(state),
-    },
-  ];
+  const sections: StateSection[] = [section('board', board), section('partition', partition)];
   // The IDE controller is one of the functions of the PCI bus.
   for (const [name, device] of partsOf({ ...chipset, ide: undefined })) {
     if (device === undefined) continue;
@@ -30,11 +44,7 @@ export function boardSections(board: Board): StateSection[] {
     const exchange = (state: StateStream): void => exchangeDisk(state, block);
     sections.push({ name: `disk ${index}`, version: VERSIONS.disk, exchange });
   }
-  sections.push({
-    name: 'vmbus',
-    version: VERSIONS.vmbus,
-    exchange: (state) => vmbus.exchange(state),
-  });
+  sections.push(section('vmbus', vmbus));
   for (const device of vmbus.devices) {
     const { name, instanceId } = device.offer;
     sections.push({

@@ -30,17 +30,23 @@ export function takeSnapshot(machine: Machine, description: MachineDescription):
 }
 
 /**
- * Brings a new machine, which is off, to where a snapshot was taken. The threads of the model guest
- * cannot be saved, so that the run is had again from power-on, with everything that came in; then
- * the state of every part is compared with the snapshot's.
+ * Brings a new machine, which is off, to where a snapshot was taken. The state of a processor that
+ * executes instructions is in the snapshot. The threads of the model guest cannot be saved, so that
+ * its run is had again from power-on, with everything that came in. Either way the state of every part
+ * is compared with the snapshot's.
  * @param where the snapshot's file, for messages
  * @throws InputError when the machine comes to be another
  */
 export function restoreSnapshot(machine: Machine, snapshot: Snapshot, where: string): void {
   try {
-    machine.powerOn();
-    repeatInputs(machine, snapshot.inputs);
-    runTo(machine, snapshot.position);
+    if (machine.isGuestSaved) {
+      machine.restore(snapshot.sections);
+      machine.inputs.adopt(snapshot.inputs);
+    } else {
+      machine.powerOn();
+      repeatInputs(machine, snapshot.inputs);
+      runTo(machine, snapshot.position);
+    }
     const difference = firstDifference(snapshot.sections, machine.save());
     if (difference !== undefined) {
       throw new StateError(`the machine came to be another: section ${difference} differs`);

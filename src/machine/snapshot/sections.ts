@@ -3,7 +3,13 @@
  * and read by one function that stands beside the part's code.
  */
 import type { EventHandle, EventQueue } from '../../core/events.ts';
-import { StateError, StateReader, StateWriter, type StateStream } from '../../core/state.ts';
+import {
+  fieldAt,
+  StateError,
+  StateReader,
+  StateWriter,
+  type StateStream,
+} from '../../core/state.ts';
 
 /** One part's state, as a machine offers it. */
 export interface StateSection {
@@ -81,7 +87,7 @@ function inSection(name: string, body: () => void): void {
   }
 }
 
-/** @returns the first section that differs, with the position of the first byte that does */
+/** @returns the first section that differs, and the first value in it that does */
 export function firstDifference(
   left: readonly SavedSection[],
   right: readonly SavedSection[],
@@ -90,7 +96,7 @@ export function firstDifference(
     const other = right[index];
     if (other?.name !== section.name) return `"${section.name}" is "${other?.name ?? 'missing'}"`;
     const at = firstDifferentByte(section.bytes, other.bytes);
-    if (at >= 0) return `"${section.name}" at byte ${at} of ${section.bytes.length}`;
+    if (at >= 0) return `"${section.name}" in ${fieldAt(section.bytes, at)}`;
   }
   const extra = right[left.length];
   return extra === undefined ? undefined : `"${extra.name}" is there in addition`;
