@@ -43,10 +43,15 @@ function nextPage(cpu: Cpu, linear: number): number {
   return next === TWO_32 && (cpu.mode & Mode.code64) === 0 ? 0 : next;
 }
 
-function mustBeCanonical(cpu: Cpu, linear: number, size: number, isStack: boolean): void {
+/** Set when the slow path refuses an address that is not canonical: see system/stack-access.ts. */
+export const refusal = { isPending: false };
+
+function mustBeCanonical(cpu: Cpu, linear: number, size: number, isStack = false): void {
   if (isCanonical(linear) && isCanonical(linear + size - 1)) return;
   if ((cpu.mode & Mode.long) === 0) return;
-  raise(isStack ? Vector.stackFault : Vector.generalProtection, 0);
+  if (isStack) raise(Vector.stackFault, 0);
+  refusal.isPending = true;
+  raise(Vector.generalProtection, 0);
 }
 
 function pieceOf(left: number): number {
@@ -289,7 +294,7 @@ export function fetchPosition(cpu: Cpu, linear: number): number {
   const bank = currentBank(cpu);
   const position = lookUp(cpu, linear, bank, TlbEntry.executeTag);
   if (position >= 0) return position;
-  mustBeCanonical(cpu, linear, 1, false);
+  if (!isCanonical(linear) && (cpu.mode & Mode.long) !== 0) raise(Vector.generalProtection, 0);
   const walked = walkAndFill(cpu, linear, bank, Access.fetch);
   return walked >= 0 ? walked : raise(Vector.invalidOpcode);
 }
@@ -299,7 +304,7 @@ export function fetchPosition(cpu: Cpu, linear: number): number {
  * @param access bits of {@link Access}
  */
 export function translate(cpu: Cpu, linear: number, access: number): number {
-  mustBeCanonical(cpu, linear, 1, false);
+  mustBeCanonical(cpu, linear, 1);
   walk(cpu, linear, access);
   return found.page + (linear & OFFSET_MASK);
 }

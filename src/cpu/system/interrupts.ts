@@ -28,6 +28,7 @@ import {
   tssPointer,
 } from './far.ts';
 import { isNull, isVirtual8086, setNull, setReal } from './segments.ts';
+import { settleRefusal } from './stack-access.ts';
 import { Frame, setStackPointer } from './stack.ts';
 import { switchTask, TaskSwitch } from './task.ts';
 
@@ -307,6 +308,7 @@ function exceptionEvent(cpu: Cpu, vector: number, errorCode: number): Delivery {
  * a trap. Faults on the way become double faults as Table 6-5 says; the third ends in `vp.tripleFault`.
  */
 export function deliverException(cpu: Cpu, exception: CpuException): void {
+  settleRefusal(cpu, exception);
   deliverAll(cpu, exceptionEvent(cpu, exception.vector, exception.errorCode), true);
 }
 

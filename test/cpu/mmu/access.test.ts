@@ -170,7 +170,7 @@ describe('the slow path', () => {
     expect(rig.calls.syncClock).toBe(2);
   });
 
-  it('raises #GP(0), or #SS(0) on the stack, for addresses that are not canonical', () => {
+  it('raises #GP(0), or #SS(0) where it is told so, for addresses that are not canonical', () => {
     setAccess(rig, 0x8000_0000_0000n);
     expect(faultOf(() => slowRead(rig.cpu, 1))).toBe('#13(0)');
     expect(faultOf(() => slowWrite(rig.cpu, 1, true))).toBe('#12(0)');

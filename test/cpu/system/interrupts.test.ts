@@ -1,9 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Eflags } from '../../../src/cpu/cpu.ts';
+import type { CpuException } from '../../../src/cpu/exception.ts';
+import { slowRead } from '../../../src/cpu/mmu/access.ts';
 import { Activity, GPR, SegmentIndex, System } from '../../../src/cpu/state.ts';
-import { deliverInterrupt, deliverNmi } from '../../../src/cpu/system/interrupts.ts';
+import {
+  deliverException,
+  deliverInterrupt,
+  deliverNmi,
+} from '../../../src/cpu/system/interrupts.ts';
 import { loadSegment, setReal } from '../../../src/cpu/system/segments.ts';
-import { cpuRig, type Rig } from '../rig.ts';
+import { cpuRig, type Rig, setAccess } from '../rig.ts';
 import {
   buildWorld,
   CODE,
@@ -347,6 +353,29 @@ describe('long mode', () => {
     expect(execute(rig, 0xcd, 0x80)).toBe('#14(2)');
     rig.cpu.setReg(4, 0x9000_0000_0000n);
     expect(execute(rig, 0xcd, 0x80)).toBe('#12(0)');
+  });
+
+  it('makes #SS of a refused access through RSP or RBP, and #GP of any other', () => {
+    const { cpu } = rig;
+    setGate(rig, 12, Sel.code0, 0x1212, 0x8e);
+    setGate(rig, 13, Sel.code0, 0x1313, 0x8e);
+    const handlerOf = (...bytes: number[]): number => {
+      enterRing(rig, 0);
+      for (const [index, byte] of bytes.entries()) rig.put(CODE + index, 1, byte);
+      setAccess(rig, 0x8000_0000_0000n);
+      cpu.setReg(5, 0x8000_0000_0000n);
+      try {
+        slowRead(cpu, 8);
+      } catch (error) {
+        deliverException(cpu, error as CpuException);
+      }
+      return cpu.rip;
+    };
+    // mov rax,[rbp+0]; mov rax,[rax]; pop rax; mov rax,fs:[rbp+0]
+    expect(handlerOf(0x48, 0x8b, 0x45, 0)).toBe(0x1212);
+    expect(handlerOf(0x48, 0x8b, 0)).toBe(0x1313);
+    expect(handlerOf(0x58)).toBe(0x1212);
+    expect(handlerOf(0x64, 0x48, 0x8b, 0x45, 0)).toBe(0x1313);
   });
 
   it('faults while it pushes as a supervisor does', () => {
