@@ -19,7 +19,7 @@ const insn = new Instruction();
 let decoder: Decoder | undefined;
 
 /** Copies what can be fetched of the instruction at RIP. @returns how many bytes */
-function fetch(cpu: Cpu): number {
+function fetchBytes(cpu: Cpu): number {
   const linear = linearOf(cpu, SegmentIndex.cs, cpu.rip);
   for (let index = 0; index < MAX_INSTRUCTION_BYTES; index += 1) {
     try {
@@ -34,7 +34,7 @@ function fetch(cpu: Cpu): number {
 
 function goesThroughStack(cpu: Cpu): boolean {
   decoder ??= new Decoder(BASE_FEATURES);
-  if (decoder.decode(bytes, 0, fetch(cpu), codeSizeOf(cpu.mode), insn) <= 0) return false;
+  if (decoder.decode(bytes, 0, fetchBytes(cpu), codeSizeOf(cpu.mode), insn) <= 0) return false;
   const usesStack = encodings()[insn.row]!.implicit.includes('sp');
   const hasOperand = insn.modRm >= 0 && insn.rm < 0;
   if (hasOperand && insn.segment === SegmentIndex.ss) return true;
