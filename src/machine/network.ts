@@ -114,8 +114,7 @@ export class MachineNetwork {
   exchange(state: StateStream): void {
     const { own, gateway } = this;
     if (own !== undefined) state.part('switch', () => own.exchange(state));
-    const dhcp = gateway?.dhcp;
-    if (dhcp !== undefined) state.part('dhcp', () => dhcp.exchange(state));
+    if (gateway !== undefined) state.part('gateway', () => gateway.exchange(state));
   }
 
   /**

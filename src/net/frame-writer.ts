@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import { complementOf, ipv4PseudoSum, sumBytes } from './checksum.ts';
 import { wordsOf } from '../core/words.ts';
 import { ETHERNET_BYTES, EthernetHeader, EtherType, MAX_FRAME_BYTES } from './spec/ethernet.ts';
@@ -16,6 +17,10 @@ export class FrameWriter {
   readonly #ip = Ipv4Header.cursor(this.view).at(IP_AT);
   readonly #udp = UdpHeader.cursor(this.view).at(PAYLOAD_AT);
   #nextId = 1;
+
+  exchange(state: StateStream): void {
+    this.#nextId = state.number('nextId', this.#nextId);
+  }
 
   /** Where the payload of an IPv4 packet goes. */
   static readonly ipPayloadAt = PAYLOAD_AT;

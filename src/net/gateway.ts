@@ -1,3 +1,4 @@
+import type { StateStream } from '../core/state.ts';
 import type { VirtualClock } from '../core/clock.ts';
 import { traceType, type Trace } from '../core/trace.ts';
 import { openEnum, u16, u32 } from '../core/wire.ts';
@@ -78,6 +79,12 @@ export class Gateway implements FrameReceiver {
     }
     if (options.ntp !== undefined) this.ntp = new NtpServer(clock, options.ntp);
     link.receiver = this;
+  }
+
+  exchange(state: StateStream): void {
+    state.part('writer', () => this.#writer.exchange(state));
+    state.part('dhcp', () => this.dhcp?.exchange(state));
+    state.part('ntp', () => this.ntp?.exchange(state));
   }
 
   framesEnd(): void {}

@@ -1,4 +1,5 @@
 /** A time server of stratum 1 on the host's network. */
+import type { StateStream } from '../core/state.ts';
 import { NS_PER_SECOND, type VirtualClock } from '../core/clock.ts';
 import { NTP_TO_UNIX_SECONDS, NTP_VERSION, NtpMode, NtpPacket } from './spec/ntp.ts';
 
@@ -19,6 +20,10 @@ export class NtpServer {
   constructor(clock: VirtualClock, options: NtpOptions) {
     this.#clock = clock;
     this.#epochSeconds = options.epochSeconds;
+  }
+
+  exchange(state: StateStream): void {
+    this.offsetNs = state.number('offsetNs', this.offsetNs);
   }
 
   /**

@@ -33,6 +33,8 @@ export interface PortOptions {
   readonly verifiesChecksums?: boolean;
 }
 
+const NO_MAC = new Uint8Array(0);
+
 /** What went through a port. "In" is from the station into the switch. */
 export class PortCounters {
   framesIn = 0;
@@ -136,6 +138,8 @@ export class SwitchPort implements PacketLink {
     this.busyUntilNs = state.number('busyUntilNs', this.busyUntilNs);
     this.isDraining = state.flag('isDraining', this.isDraining);
     this.#isUp = state.flag('isUp', this.#isUp);
+    const onlyMac = state.bytes('onlyMac', this.onlyMac ?? NO_MAC);
+    if (state.isRestoring) this.onlyMac = onlyMac.length === 0 ? undefined : onlyMac;
   }
 
   get isUp(): boolean {
