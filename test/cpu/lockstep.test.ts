@@ -8,12 +8,14 @@ import { zstdDecompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { PAGE_BYTES } from '../../src/core/memory.ts';
 import { Decoder } from '../../src/cpu/decode/decode.ts';
-import { Instruction } from '../../src/cpu/decode/instruction.ts';
+import { type CodeSize, Instruction } from '../../src/cpu/decode/instruction.ts';
 import { disassemble } from '../../src/cpu/disassemble/disassemble.ts';
+import { Eflags } from '../../src/cpu/cpu.ts';
 import { CpuException } from '../../src/cpu/exception.ts';
 import { type Encoding, Trait } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
-import { GPR, MXCSR, X87, XMM } from '../../src/cpu/state.ts';
+import { GPR, MXCSR, SegmentIndex, X87, XMM } from '../../src/cpu/state.ts';
+import { setSegment } from '../../src/cpu/system/segments.ts';
 import { EXECUTORS, type Steps, UNDEFINED } from '../../tools/record-vectors/executors.ts';
 import {
   CODE_ADDRESS,
@@ -30,17 +32,23 @@ const path = join(import.meta.dirname, 'vectors/user-mode.bin.zst');
 const BLOCKS = Number(process.env['SYNTHVM_BLOCKS'] ?? 250);
 const MAX_INSTRUCTIONS = 10;
 const STEPS = 48;
+const CODE_16 = 0x00fb;
+const DATA_16 = 0x00f3;
 const rows = encodings();
 const decoder = new Decoder(BASE_FEATURES);
 const insn = new Instruction();
 
 /** Instructions that leave the line, or that ring 3 may not execute, make no blocks. */
-const ALONE =
-  Trait.branch | Trait.cpl0 | Trait.iopl | Trait.io | Trait.smm | Trait.rep | Trait.repc;
+const ALONE = Trait.branch | Trait.cpl0 | Trait.iopl | Trait.io | Trait.smm;
+const REPEATED = Trait.rep | Trait.repc;
 
 interface Piece {
   readonly form: VectorForm;
   readonly row: Encoding;
+}
+
+function isAllowed({ traits, mnemonic }: Encoding): boolean {
+  return (traits & ALONE) === 0 && !/^ud\d$/.test(mnemonic);
 }
 
 function pieces(): Piece[] {
@@ -53,8 +61,7 @@ function pieces(): Piece[] {
     const { bytes, mode } = form;
     if (decoder.decode(bytes, 0, bytes.length, mode, insn) !== bytes.length) return;
     const row = rows[insn.row]!;
-    if ((row.traits & ALONE) !== 0 || /^ud\d$/.test(row.mnemonic)) return;
-    found.push({ form, row });
+    if (isAllowed(row)) found.push({ form, row });
   };
   const file = new VectorFile(zstdDecompressSync(readFileSync(path)));
   file.forEach(visit, (_index, repetition) => repetition === 0);
@@ -74,42 +81,68 @@ class Random {
   }
 }
 
-/** `mov r32, imm32` */
-function point(register: number, address: number): number[] {
-  const bytes = [0, 8, 16, 24].map((shift) => (address >>> shift) & 0xff);
-  return [0xb8 + register, ...bytes];
+/** `mov r32, imm32`, or `mov r16, imm16` in 16-bit code */
+function point(register: number, address: number, mode: CodeSize): number[] {
+  const shifts = mode === 16 ? [0, 8] : [0, 8, 16, 24];
+  return [0xb8 + register, ...shifts.map((shift) => (address >>> shift) & 0xff)];
 }
 
 const [CX, SP, BP, SI, DI] = [1, 4, 5, 6, 7];
+
+/** The first instruction of a piece in another code size, if a block may have it. */
+function reread({ form }: Piece, mode: CodeSize): Piece | undefined {
+  if (form.mode === mode) return undefined;
+  const length = decoder.decode(form.bytes, 0, form.bytes.length, mode, insn);
+  if (length <= 0) return undefined;
+  const row = rows[insn.row]!;
+  if (!isAllowed(row)) return undefined;
+  const memory = insn.modRm >= 0 && insn.rm < 0 ? FormFlag.memory : 0;
+  const flags = (form.flags & ~FormFlag.memory) | memory;
+  return { row, form: { mode: 32, flags, bytes: form.bytes.slice(0, length) } };
+}
+
+/** A conditional jump over nothing, or over what follows: a block ends, and flags outlive it. */
+function branch(random: Random, next: readonly number[]): number[] {
+  const over = random.below(2) === 0 || next.length > 100 ? 0 : next.length;
+  if (random.below(4) === 0) return [0xeb, over];
+  return [0x70 + random.below(16), over];
+}
 
 /**
  * Code of some pieces; those that need memory, or a stack, point to it first. A loop turns while ECX
  * lasts.
  */
-function assemble(random: Random, all: readonly Piece[], mode: 32 | 64): number[] {
-  const fitting = all.filter(({ form }) => form.mode === mode);
+function assemble(random: Random, fitting: readonly Piece[], mode: CodeSize): number[] {
   const isLoop = random.below(2) === 0;
-  // Blocks of one kind have values that meet again.
-  const kind = [0, FormFlag.xmm, FormFlag.double | FormFlag.single, FormFlag.mmx, FormFlag.x87][
-    random.below(5)
-  ]!;
-  const related = fitting.filter(({ form }) => kind === 0 || (form.flags & kind) !== 0);
-  const code: number[] = isLoop ? point(CX, 1 + random.below(4)) : [];
+  // Blocks of one kind have values that meet again; half are of general registers and flags.
+  const { xmm, single, double, mmx, x87 } = FormFlag;
+  const kind = [xmm, single | double, mmx, x87][random.below(8)];
+  const related = fitting.filter(({ form, row }) =>
+    kind === undefined ? row.unit === 'general' : (form.flags & kind) !== 0,
+  );
+  const code: number[] = isLoop ? point(CX, 1 + random.below(4), mode) : [];
+  const data = mode === 16 ? 0 : DATA_ADDRESS;
   const start = code.length;
-  const count = 1 + random.below(MAX_INSTRUCTIONS);
+  const count = 1 + random.below(random.below(2) === 0 ? 4 : MAX_INSTRUCTIONS);
   for (let index = 0; index < count; index += 1) {
-    const from = random.below(3) === 0 ? fitting : related;
+    const from = random.below(5) === 0 ? fitting : related;
     const { form, row } = from[random.below(from.length)]!;
-    if ((form.flags & FormFlag.memory) !== 0) {
-      code.push(...point(DI, DATA_ADDRESS + 0x400), ...point(SI, DATA_ADDRESS + 0x600));
+    const piece: number[] = [];
+    if ((form.flags & FormFlag.memory) !== 0 || (row.traits & REPEATED) !== 0) {
+      piece.push(...point(DI, data + 0x400, mode), ...point(SI, data + 0x600, mode));
     }
+    if ((row.traits & REPEATED) !== 0) piece.push(...point(CX, random.below(40), mode));
     if (row.implicit.includes('sp') || random.below(8) === 0) {
-      code.push(...point(SP, DATA_ADDRESS + 0x800), ...point(BP, DATA_ADDRESS + 0x820));
+      piece.push(...point(SP, data + 0x800, mode), ...point(BP, data + 0x820, mode));
     }
-    code.push(...form.bytes);
+    piece.push(...form.bytes);
+    if (random.below(4) === 0) code.push(...branch(random, piece));
+    code.push(...piece);
   }
-  // dec ecx; jnz start
-  if (isLoop) code.push(0xff, 0xc9, 0x75, start - code.length - 4);
+  // dec ecx and jnz, or loop, which leaves the flags alone.
+  const end = random.below(2) === 0 ? [0xff, 0xc9, 0x75] : [0xe2];
+  const back = start - code.length - end.length - 1;
+  if (isLoop && back >= -128) code.push(...end, back & 0xff);
   code.push(...UNDEFINED);
   return code;
 }
@@ -124,17 +157,30 @@ class Machine {
     this.#steps = EXECUTORS[name]!(this.rig);
   }
 
-  load(vector: Vector): void {
+  load(vector: Vector, mode: CodeSize): void {
+    const { cpu } = this.rig;
     loadVector(this.rig, vector);
+    // Repeated instructions do all they can at once.
+    cpu.eflags &= ~Eflags.tf;
+    if (mode === 16) {
+      setSegment(cpu, SegmentIndex.cs, 0x23, CODE_ADDRESS, 0xffff, CODE_16);
+      for (const segment of [SegmentIndex.es, SegmentIndex.ss, SegmentIndex.ds]) {
+        setSegment(cpu, segment, 0x2b, DATA_ADDRESS, 0xfdf, DATA_16);
+      }
+      cpu.rip = 0;
+      cpu.updateMode(3);
+    }
     this.#steps.changed(this.rig.at(CODE_GPA), PAGE_BYTES);
   }
 
-  /** @returns exception and state, one line each part */
-  run(count: number): string[] {
+  /** In slices of so many instructions. @returns exception and state, one line each part */
+  run(count: number, slice = count): string[] {
     const { cpu } = this.rig;
     let exception = 'none';
     try {
-      this.#steps.run(count);
+      for (let done = 0; done < count; done += slice) {
+        this.#steps.run(Math.min(slice, count - done));
+      }
     } catch (error) {
       if (!(error instanceof CpuException)) throw error;
       exception = `${error.vector} ${error.errorCode}`;
@@ -160,7 +206,7 @@ class Machine {
   }
 }
 
-function listing(code: readonly number[], mode: 32 | 64): string {
+function listing(code: readonly number[], mode: CodeSize): string {
   const bytes = Uint8Array.from(code);
   const lines: string[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -177,24 +223,31 @@ describe('blocks of random instructions', () => {
     const all = pieces();
     const machines = Object.keys(EXECUTORS).map((name) => new Machine(name));
     const wrong: string[] = [];
+    const fitting: Readonly<Record<CodeSize, Piece[]>> = {
+      16: all.flatMap((piece) => reread(piece, 16) ?? []),
+      32: all.filter(({ form }) => form.mode === 32),
+      64: all.filter(({ form }) => form.mode === 64),
+    };
+    const modes: readonly CodeSize[] = [16, 32, 64, 64];
     for (let number = 0; number < BLOCKS && wrong.length < 5; number += 1) {
       const random = new Random(number * 7919 + 1);
-      const mode = random.below(4) === 0 ? 32 : 64;
-      const code = assemble(random, all, mode);
+      const mode = modes[random.below(4)]!;
+      const code = assemble(random, fitting[mode], mode);
       const vector = new Vector();
       const kinds = [FormFlag.xmm, FormFlag.single, FormFlag.double];
-      const flags =
-        FormFlag.memory |
-        kinds[random.below(3)]! |
-        [0, FormFlag.mmx, FormFlag.x87][random.below(3)]!;
-      vector.form = { mode, flags, bytes: Uint8Array.from(code) };
+      const registers = [0, FormFlag.mmx, FormFlag.x87][random.below(3)]!;
+      const flags = FormFlag.memory | kinds[random.below(3)]! | registers;
+      vector.form = { mode: mode === 64 ? 64 : 32, flags, bytes: Uint8Array.from(code) };
       vector.before.draw(number, 0, vector.form);
       // Half of the blocks under the default MXCSR.
       if (random.below(2) === 0) vector.before.mxcsr = 0x1f80 | (random.below(2) * 0x20);
+      if (mode === 16)
+        for (let word = 0; word < 16; word += 2) vector.before.gpr[word]! &= 0xffff_0fff;
+      const slice = 1 + random.below(STEPS);
       const differs = (count: number): string | undefined => {
         const results = machines.map((machine) => {
-          machine.load(vector);
-          return machine.run(count);
+          machine.load(vector, mode);
+          return machine.run(count, machine === machines[0] ? count : slice);
         });
         for (const [index, result] of results.entries()) {
           const at = result.findIndex((line, part) => line !== results[0]![part]);
