@@ -9,12 +9,17 @@ import {
   MANIFEST_FILE,
   readManifest,
   type BootManifest,
+  type ScenarioManifest,
 } from '../machine/bundle/manifest.ts';
-import { openMachine } from '../machine/description.ts';
+import { describeFile, openMachine } from '../machine/description.ts';
 import { positionOf, repeatInputs, runTo, showPosition } from '../machine/inputs.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { FromWorker } from '../scenario/protocol.ts';
+import type { RunRecord } from '../scenario/record.ts';
 import { warnTo, type Output } from './output.ts';
-import type { Invocation } from './parse.ts';
+import { parseCommandLine, type Invocation } from './parse.ts';
+import { readTask } from './scenario-flags.ts';
+import { loadFailureLine, withThreads } from './scripts.ts';
 import { formatDuration } from '../core/values.ts';
 
 /** How a run that was had again compares with the first. */
@@ -36,9 +41,7 @@ export async function replayCommand(
   }
   const startedMs = performance.now();
   const manifest = readManifest(folder);
-  if (manifest.kind !== 'boot') {
-    throw new InputError(folder, `is of a scenario: "${manifest.command.join(' ')}" runs it again`);
-  }
+  if (manifest.kind === 'scenario') return replayScenario(manifest, folder, values, output);
   const where = join(folder, MANIFEST_FILE);
   const { machine, close } = openMachine(manifest.machine, where, warnTo(output));
   try {
@@ -66,6 +69,34 @@ export async function replayCommand(
   } finally {
     close();
   }
+}
+
+/** Runs a scenario again: its script does what it did. */
+async function replayScenario(
+  manifest: ScenarioManifest,
+  folder: string,
+  values: Invocation['values'],
+  output: Output,
+): Promise<ExitCode> {
+  const { script, scenario, seed, digest, command } = manifest;
+  if (describeFile(script.path).sha256 !== script.sha256) {
+    throw new InputError(folder, `${script.path} has changed since, so that its run is another`);
+  }
+  const flags = readTask(parseCommandLine(command.slice(1)));
+  const task = { ...flags, file: script.path, scenario, only: undefined, seeds: [BigInt(seed)] };
+  let record: RunRecord | undefined;
+  const hear = (message: FromWorker): void => {
+    if (message.kind === 'record') ({ record } = message);
+    else if (message.kind === 'load-failed') output.error(`${loadFailureLine(message.failure)}\n`);
+  };
+  await withThreads(1, hear, (pool) => pool.run([task]));
+  if (record === undefined) throw new InputError(folder, 'its scenario could not be run again');
+  const agrees = record.digest === digest;
+  const facts = { agrees, digest: record.digest, recorded: digest, result: record.result };
+  if (values.has('json')) output.out(`${JSON.stringify(facts)}\n`);
+  else if (agrees) output.out(`agrees: ${record.result}, digest ${digest}\n`);
+  else output.out(`differs: digest ${record.digest}, recorded ${digest}\n`);
+  return agrees ? ExitCode.ok : ExitCode.failed;
 }
 
 function runAgain(machine: Machine, { inputs, end }: BootManifest): Comparison {

@@ -63,6 +63,7 @@ export function readTask(invocation: Invocation): Omit<Task, 'file'> {
     hosts: readHosts(invocation),
     switches,
     perturb: perturb === undefined ? undefined : parseDecisions(perturb),
+    outFolder: values.get('out')?.[0],
     wallLimitMs: limit === undefined ? undefined : parseDuration('--wall-limit', limit) / 1e6,
     replayFlags: [
       ...settings.flatMap((text) => ['--set', text]),

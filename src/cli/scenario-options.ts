@@ -51,6 +51,11 @@ export const RUN: Command = {
     PERTURB,
     WALL_LIMIT,
     { name: 'console', help: "write the guests' consoles to standard output" },
+    {
+      name: 'out',
+      value: 'DIR',
+      help: 'write a run bundle: events, console, screens, packets, report.html; `replay` runs it again',
+    },
     SKIP_CHECK,
     QUIET,
   ],

@@ -29,6 +29,8 @@ export interface Task {
   readonly isBrief?: boolean;
   /** Runs that were done before, by a thread that died of one of them. */
   readonly skipRuns?: number;
+  /** Where run bundles go: the folder itself for one run of one machine, else folders in it. */
+  readonly outFolder?: string | undefined;
   /** Words of the command that runs this again, without file, scenario and seed. */
   readonly replayFlags?: readonly string[];
 }

@@ -5,6 +5,7 @@
 import { parentPort } from 'node:worker_threads';
 import { ExitCode } from '../core/errors.ts';
 import { HOST_NAMES, HOST_PROFILES, type HostName } from '../machine/profiles.ts';
+import { RunBundles } from './bundles.ts';
 import { embeddedScript } from './embedded.ts';
 import { NothingLeft } from './errors.ts';
 import { describeEvent } from './explore/describe-event.ts';
@@ -110,13 +111,15 @@ async function runTask(task: Task): Promise<void> {
     return;
   }
   let skips = task.skipRuns ?? 0;
+  const runs = entries.flatMap((entry) => hostsOf(entry, { ...task, skipRuns: 0 }));
+  const isOnly = runs.length * (task.seeds?.length ?? 1) === 1;
   for (const entry of entries) {
     for (const host of hostsOf(entry, task)) {
       for (const seed of task.seeds ?? [undefined]) {
         if (isInterrupted) return;
         skips -= 1;
         if (skips >= 0) continue;
-        const isPassed = await runOnce(entry, task, host, seed);
+        const isPassed = await runOnce(entry, task, host, seed, isOnly);
         if (!isPassed && task.stopsAtFailure === true) return;
       }
     }
@@ -128,7 +131,14 @@ async function runOnce(
   task: Task,
   host: HostName | undefined,
   seed: bigint | undefined,
+  isOnly: boolean,
 ): Promise<boolean> {
+  const { outFolder } = task;
+  const bundles =
+    outFolder === undefined
+      ? undefined
+      : new RunBundles(outFolder, task.file, isOnly ? undefined : [entry.name, seed, host]);
+  const observer = observerOf(task);
   const wallLimitMs = task.wallLimitMs ?? wallLimitMsOf(entry);
   post({ kind: 'begins', scenario: entry.name, seed: seed ?? seedOf(entry), host, wallLimitMs });
   const record = await runScenario(entry, {
@@ -138,7 +148,13 @@ async function runOnce(
     perturb: task.perturb,
     wallLimitMs,
     warn: (message) => post({ kind: 'warning', message }),
-    observer: observerOf(task),
+    observer: {
+      ...observer,
+      begun: (vms) => {
+        observer.begun?.(vms);
+        bundles?.begin(vms);
+      },
+    },
     interrupted: () => isInterrupted,
     onStray: (end) => {
       onStray = end;
@@ -154,6 +170,7 @@ async function runOnce(
     ],
   });
   onStray = undefined;
+  bundles?.finish(record);
   post({ kind: 'record', record: task.isBrief === true ? brief(record) : record });
   return record.result === 'passed';
 }

@@ -72,3 +72,25 @@ describe('--out and replay', () => {
     });
   });
 });
+
+describe('a scenario with --out', () => {
+  it('leaves a bundle whose replay runs its script again', () => {
+    inFolder((folder) => {
+      const script = join(folder, 'boot.ts');
+      writeFileSync(
+        script,
+        "import { scenario } from 'synthvm';\n" +
+          "scenario('boots', { memory: '64M' }, async ({ vm }) => {\n" +
+          "  await vm.phase('vmbus-connected');\n  await vm.screen.screenshot('by hand');\n});\n",
+      );
+      const out = join(folder, 'out');
+      const run = source.run('run', script, '--out', out, '-q', '--skip-check');
+      expect(run.status, run.stderr).toBe(0);
+      expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('vmbus-connected');
+      const again = source.run('replay', out);
+      expect(again.stdout).toMatch(/^agrees: passed, digest [0-9a-f]{16}\n$/);
+      writeFileSync(script, `${readFileSync(script, 'utf8')}// changed\n`);
+      expect(source.run('replay', out).stderr).toContain('boot.ts has changed since');
+    });
+  });
+});

@@ -102,13 +102,14 @@ export class BundleRecorder {
   }
 
   /**
-   * Writes what is known only now, and closes the files. A machine that still runs goes on for as
-   * long as its guest needs to draw its last words; nothing of that is part of the record.
+   * Writes what is known only now, and closes the files.
+   * @param goesOn lets a machine that still runs go on for as long as its guest needs to draw its last
+   *   words; nothing of that is part of the record
    */
-  finish(manifest: Manifest): void {
+  finish(manifest: Manifest, goesOn = true): void {
     this.#isOver = true;
     const endNs = this.#machine.clock.nowNs;
-    if (this.#machine.ending === undefined) this.#machine.runFor(SCREEN_SETTLE_NS);
+    if (goesOn && this.#machine.ending === undefined) this.#machine.runFor(SCREEN_SETTLE_NS);
     this.screenshot('end');
     this.#cast.flush();
     this.#pcap.flush();
@@ -125,7 +126,7 @@ export class BundleRecorder {
         endNs,
         phases: [...this.#watch.phases].map(([name, timeNs]) => ({ name, timeNs })),
         lanes: this.#timeline.lanes,
-        images: this.#images,
+        images: this.#images.toSorted((left, right) => left.timeNs - right.timeNs),
         console: this.#console,
         inputs: inputs.entries,
       }),
