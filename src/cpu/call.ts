@@ -2,6 +2,7 @@
  * Instructions that are functions: system instructions, floating point, and what of SIMD is too long
  * for a meaning. One way to them for every executor: checks, operands, the call, RIP.
  */
+import { PAGE_BYTES } from '../core/memory.ts';
 import { type Cpu, Cr0, Cr4 } from './cpu.ts';
 import type { Instruction } from './decode/instruction.ts';
 import { raise, Vector } from './exception.ts';
@@ -12,12 +13,16 @@ import { Status } from './float/x87/state.ts';
 import {
   checkRead,
   checkWrite,
+  currentBank,
   finishModify,
+  readablePosition,
   readMemory,
   slowRead,
   slowReadModify,
+  writablePosition,
   writeMemory,
 } from './mmu/access.ts';
+import { isWatching } from './mmu/watch.ts';
 import { Mode } from './mode.ts';
 import { type BoundInstruction, type BoundOperand, OperandKind } from './semantics/bind.ts';
 import {
@@ -166,15 +171,26 @@ function along(cpu: Cpu, linear: number, distance: number): number {
   return sum >= TWO_32 && (cpu.mode & Mode.long) === 0 ? sum - TWO_32 : sum;
 }
 
-/** Operands of that many bytes are used where they are, or at ACCESS_VALUE. */
-const DIRECT_BYTES = 16;
+/** Operands of that many bytes fit at ACCESS_VALUE. */
+const VALUE_BYTES = 16;
+
+/** Where an operand lies in one page of RAM that has no code in it, or -1. */
+function positionInRam(cpu: Cpu, linear: number, bytes: number, stores: boolean): number {
+  if ((linear & (PAGE_BYTES - 1)) + bytes > PAGE_BYTES || isWatching(cpu)) return -1;
+  const bank = currentBank(cpu);
+  if (!stores) return readablePosition(cpu, linear, bank);
+  const position = writablePosition(cpu, linear, bank);
+  return position >= 0 && cpu.host.hasCode(position) ? -1 : position;
+}
 
 /**
- * Where a memory operand is or, if it is larger, a copy of it.
+ * Where a memory operand is, or a copy of it.
  * @param stores whether it will be written, and then {@link finishOperand} called
  */
 function memoryPlace(cpu: Cpu, linear: number, bytes: number, stores: boolean): number {
-  if (bytes > DIRECT_BYTES) {
+  const position = positionInRam(cpu, linear, bytes, stores);
+  if (position >= 0) return position;
+  if (bytes > VALUE_BYTES) {
     if (stores) checkWrite(cpu, linear, bytes);
     // FXSAVE leaves some of its area alone: what is there goes back.
     loadOperand(cpu, linear, bytes);
