@@ -174,7 +174,7 @@ export const REPLAY: Command = {
   summary: 'run a run bundle again, and say whether its digest comes out',
   options: [JSON_OPTION, QUIET],
   notes: [
-    'DIR is what `synthvm boot --out DIR` wrote. Exit code 0: the same digest; 1: another, with the first event',
+    'DIR is what `boot` or `run` wrote with --out. Exit code 0: the same digest; 1: another, with the first event',
     'that differs.',
   ],
 };
