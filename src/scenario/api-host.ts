@@ -213,6 +213,8 @@ export interface ChannelInfo {
 }
 
 export interface VmbusControl {
+  /** What the guest says that it is, in its GUEST_OS_ID register; 0n until it does. */
+  readonly guestOsId: bigint;
   /** Every channel that was offered in this power cycle. */
   readonly channels: readonly ChannelInfo[];
   /** Waits until the guest has a channel of this name open. @param options.index among equal names */

@@ -100,6 +100,11 @@ export class VmbusHandle implements VmbusControl {
     this.#installFilter();
   }
 
+  get guestOsId(): bigint {
+    const { guestOsLow, guestOsHigh } = this.#machine.board.partition;
+    return (BigInt(guestOsHigh >>> 0) << 32n) | BigInt(guestOsLow >>> 0);
+  }
+
   get channels(): readonly ChannelInfo[] {
     return this.#channels.map((channel) => ({ ...channel }));
   }

@@ -71,6 +71,11 @@ export class Startup {
     this.#options = options;
   }
 
+  /** `__FreeBSD_version`. */
+  get releaseDate(): number {
+    return this.kernel.isLegacy ? LEGACY_RELEASE : MODERN_RELEASE;
+  }
+
   get release(): string {
     return this.kernel.isLegacy ? '10.2-RELEASE' : '14.1-RELEASE';
   }
@@ -325,7 +330,7 @@ export class Startup {
     const { kernel, hypervisor } = this;
     if (kernel.processorCount > 1 || !this.cpu.isTscInvariant) this.#addTsc();
     if (hypervisor !== undefined) {
-      this.#useHypercalls(MODERN_RELEASE);
+      this.#useHypercalls();
       if ((hypervisor.features & Feature.referenceTsc) !== 0 && kernel.switches.earlyTimecounter) {
         this.addTimecounter(referenceTsc(kernel));
       }
@@ -353,8 +358,8 @@ export class Startup {
     this.addTimecounter(tscLow(this.kernel, this.cpuTicks.tscHz, quality));
   }
 
-  #useHypercalls(release: number): void {
-    if (!enableHypercalls(this.kernel, release)) {
+  #useHypercalls(): void {
+    if (!enableHypercalls(this.kernel, this.releaseDate)) {
       this.kernel.stop('no-vmbus', 'the hypervisor gave no hypercall page');
     }
   }
@@ -412,7 +417,7 @@ export class Startup {
 
   *#legacyDevices(): Task {
     const { kernel, firmware, hypervisor } = this;
-    if (hypervisor !== undefined) this.#useHypercalls(LEGACY_RELEASE);
+    if (hypervisor !== undefined) this.#useHypercalls();
     const hasBus =
       hypervisor !== undefined && (firmware.generation === 1 || kernel.switches.vmbusAcpi);
     if (hasBus) kernel.printf('vmbus0: <Vmbus Devices> on motherboard\n');

@@ -118,6 +118,29 @@ function* copyFile(vfs: Vfs, from: Place, to: string): Task {
   });
 }
 
+const SUFFIX_FIRST = 'a'.charCodeAt(0);
+const SUFFIX_LETTERS = 26;
+
+/** split(1): `-b BYTES FILE PREFIX`; the parts end in aa, ab and so on. */
+function* splitFile(vfs: Vfs, words: readonly string[]): Task<number> {
+  const [, option, size = '', path, prefix = 'x'] = words;
+  const [, number, unit] = /^(\d+)([km]?)$/.exec(size) ?? [];
+  if (option !== '-b' || number === undefined || path === undefined) {
+    throw new FileError(FileErrno.EINVAL);
+  }
+  const bytes = Number(number) * { '': 1, k: 1024, m: 1_048_576 }[unit as '' | 'k' | 'm'];
+  const { mount, node } = yield* vfs.find(path);
+  for (let at = 0, part = 0; at < node.sizeBytes; at += bytes, part += 1) {
+    if (part >= SUFFIX_LETTERS ** 2) throw new FileError(FileErrno.EFBIG);
+    const suffix = [Math.floor(part / SUFFIX_LETTERS), part % SUFFIX_LETTERS];
+    const letters = String.fromCharCode(...suffix.map((letter) => SUFFIX_FIRST + letter));
+    const target = yield* vfs.createFile(prefix + letters);
+    const content = yield* mount.fileSystem.read(node, at, bytes);
+    yield* target.mount.fileSystem.write(target.node, 0, content);
+  }
+  return 0;
+}
+
 function* copyTree(vfs: Vfs, from: Place, to: string, depth: number): Task {
   if (!from.node.isDirectory) {
     yield* copyFile(vfs, from, to);
@@ -276,6 +299,7 @@ export function fileCommands(vfs: Vfs): ShellCommand[] {
     make('mkdir', '[-p] PATH ...: makes directories', makeDirectories),
     make('rm', '[-r] PATH ...: removes files', remove),
     make('rmdir', 'PATH ...: removes empty directories', removeDirectory),
+    make('split', '-b BYTES FILE PREFIX: cuts a file up', splitFile),
     make('touch', 'PATH ...: makes files', touch),
     make('sync', 'writes back what is only in memory', function* (space): Task {
       yield* space.sync();

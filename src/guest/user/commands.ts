@@ -139,11 +139,18 @@ function shutdownCommand(startup: Startup): ShellCommand {
   };
 }
 
-function uname({ release, kernel }: Startup, words: readonly string[]): string {
-  if (words[1] === '-r') return `${release}\n`;
-  if (words[1] !== '-a') return 'FreeBSD\n';
+function uname({ release, releaseDate, kernel }: Startup, words: readonly string[]): string {
   const version = `FreeBSD ${release}${kernel.isLegacy ? ' #0' : ''} GENERIC`;
-  return `FreeBSD synthvm ${release} ${version} amd64\n`;
+  const facts: Readonly<Record<string, string>> = {
+    '-a': `FreeBSD synthvm ${release} ${version} amd64`,
+    '-K': String(releaseDate),
+    '-m': 'amd64',
+    '-n': 'synthvm',
+    '-r': release,
+    '-s': 'FreeBSD',
+    '-v': version,
+  };
+  return `${facts[words[1] ?? '-s'] ?? 'usage: uname [-a | -K | -m | -n | -r | -s | -v]'}\n`;
 }
 
 function uptime(nowNs: number): string {
@@ -166,7 +173,7 @@ function sysctl({ kernel }: Startup, words: readonly string[]): number {
       text = setSysctl(kernel, name);
     } else {
       text = sysctlLines(kernel.sysctls, name);
-      if (isValueOnly) text = text.replaceAll(/^[^:\n]+: /gm, '');
+      if (isValueOnly) text = text.replaceAll(/^(?!sysctl:)[^:\n]+: /gm, '');
     }
     if (text.startsWith('sysctl: ')) status = 1;
     kernel.print(text);
