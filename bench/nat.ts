@@ -6,7 +6,7 @@ import { NS_PER_MS } from '../src/core/clock.ts';
 import { parseIp } from '../src/guest/inet/ip.ts';
 import type { NetStack } from '../src/guest/inet/stack.ts';
 import type { Task } from '../src/guest/kernel/api.ts';
-import { NatTopology, SERVER_IP } from '../scenarios/support/nat.ts';
+import { NatTopology, SERVER_IP } from '../test/support/nat.ts';
 import type { BenchResult } from './result.ts';
 
 const PORT = 5001;

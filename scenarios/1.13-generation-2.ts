@@ -3,67 +3,46 @@
  * 2 MiB, no i8254, VMBus as an ACPI object, disks behind synthetic SCSI only, no PS/2 keyboard
  * (freebsd-bis.md 1.13).
  */
-import type { GuestDriver } from '../src/guest/vmbus/api.ts';
-import { Errno } from '../src/guest/vmbus/api.ts';
-import { DeviceClass } from '../src/vmbus/spec/guids.ts';
-import { show } from './support/report.ts';
-import { gen2Switches, Run, type Setup } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { gen2Switches, small } from './support/machines.ts';
 
-export interface Facts {
-  /** Where each boot came to: "no-vmbus", "login". */
-  readonly stages: readonly string[];
-  /** The same with the reason: "no-vmbus: VMBus hangs on an ACPI device that ...". */
-  readonly reasons: readonly string[];
-}
-
-/** Claims the SCSI controller and leaves it alone, as if the kernel had no driver for it. */
-const noStorvsc: GuestDriver = {
-  name: 'nostorvsc',
-  probe: ({ interfaceId }) => (interfaceId === DeviceClass.scsi ? '' : undefined),
-  *attach() {
-    yield 0;
-    return Errno.ENXIO;
-  },
-};
-
-const legacy = { preset: 'bis:10.2', generation: 2 } as const satisfies Setup;
+const legacy = { ...small, guest: 'bis:10.2' } as const;
 const pastLoader = { efiLoader: 'fixed' } as const;
 const pastClock = { ...pastLoader, earlyTimecounter: true } as const;
 const pastBus = { ...pastClock, vmbusAcpi: true } as const;
 
-function boot(setups: readonly Setup[]): Facts {
-  const reasons = setups.map((setup) => {
-    const run = new Run(setup).powerOn();
-    run.until(() => run.stages.length > 0 || run.text.endsWith('login: '));
-    return run.stages[0] ?? 'login';
-  });
-  return { reasons, stages: reasons.map((reason) => reason.split(':')[0]!) };
+for (const [stage, set] of [
+  ['loader-stage', {}],
+  ['delay-hang', pastLoader],
+  ['no-vmbus', pastClock],
+  ['no-input', pastBus],
+] as const) {
+  scenario(
+    `1.13 broken: 10.2 stops at ${stage}`,
+    { ...legacy, set },
+    async ({ vm, expect, note }) => {
+      const { reason, text } = await vm.halt({ within: '60s' });
+      note('stage', text);
+      expect(reason).toBe('stage-stopped');
+      expect(text).toMatch(new RegExp(`^the guest stopped at ${stage}: .{20}`));
+    },
+  );
 }
 
-/** 10.2, with one obstacle fewer each time. */
-export const broken = (): Facts =>
-  boot([
-    legacy,
-    { ...legacy, switches: pastLoader },
-    { ...legacy, switches: pastClock },
-    { ...legacy, switches: pastBus, drivers: [noStorvsc] },
-    { ...legacy, switches: pastBus },
-  ]);
+scenario(
+  '1.13 broken: 10.2 without its disk stops at mountroot',
+  { ...legacy, set: pastBus },
+  async ({ vm, expect }) => {
+    // As if the kernel had no driver for it.
+    vm.vmbus.rescind('scsi');
+    const { text } = await vm.halt({ within: '600s' as const });
+    expect(text).toMatch(/^the guest stopped at mountroot: .{20}/);
+  },
+);
 
-/** 10.2 with none of them left, and today's kernel. */
-export const fixed = (): Facts => boot([{ ...legacy, switches: gen2Switches }, { generation: 2 }]);
-
-if (import.meta.main) {
-  show({
-    title: '1.13 A kernel of 2015 on Generation 2',
-    broken,
-    fixed,
-    rows: { 'boots that reach a login': (facts) => facts.stages.filter(isLogin).length },
-    excerpt: (facts) => facts.reasons,
-    lookFor: 'five named stages, one behind the other, and a login when nothing is in the way.',
-  });
-}
-
-function isLogin(stage: string): boolean {
-  return stage === 'login';
+for (const [what, config] of [
+  ['10.2 with none of them left', { ...legacy, set: gen2Switches }],
+  ["today's kernel", small],
+] as const) {
+  scenario(`1.13 fixed: a login of ${what}`, config, ({ vm }) => vm.boot());
 }

@@ -3,142 +3,102 @@
  * an absent LUN with an error and an untouched buffer; 10.2's storvsc looks at neither status nor
  * length, and CAM takes 36 zeros for a disk (freebsd-bis.md 1.14).
  */
-import { ScsiDisk } from '../src/devices/scsi/disk.ts';
-import type { Switches } from '../src/guest/switches.ts';
-import type { HostName } from '../src/machine/profiles.ts';
-import { HOST_PROFILES } from '../src/machine/profiles.ts';
-import { print, show } from './support/report.ts';
-import { emptyDisk, gen2Switches, legacy, Run, type Setup } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { gen2Switches, inside, legacy, small } from './support/machines.ts';
 
-const SECTOR_BYTES = 512;
 const BOOTS = 20;
 
-export interface Facts {
-  /** Disks that the guest found: da0, da1, ... */
-  readonly disks: readonly string[];
-  /** Those among them that have no sectors. */
-  readonly empty: number;
-  /** What the console says of the last disk. */
-  readonly lastLines: readonly string[];
-}
-
-/** A machine whose only disk, which it boots from, is on the synthetic SCSI controller. */
-function boot(storvscMode: Switches['storvscMode'], host: HostName = 'ws2016tp'): Facts {
-  const switches = { ...gen2Switches, storvscMode };
-  const run = new Run({ preset: 'bis:10.2', generation: 2, host, switches }).boot();
-  const disks = run.machine.storage.cam!.disks;
-  const last = disks.at(-1)!.name;
-  return {
-    disks: disks.map(({ name }) => name),
-    empty: disks.filter(({ sectors }) => sectors === 0).length,
-    lastLines: run.lines.filter(
-      (line) => line.startsWith(`${last}:`) || line.startsWith(`${last} `),
-    ),
-  };
-}
-
-export const broken = (): Facts => boot('legacy');
-export const fixed = (): Facts => boot('d7521');
-/** The legacy driver on the release before, which answers with a qualifier that CAM knows. */
-export const on2012R2 = (): Facts => boot('legacy', 'ws2012r2');
-
-export interface Layout {
-  readonly name: string;
-  /** "0:0 0:1": targets and LUNs of the disks on the SCSI controller. */
-  readonly disks: string;
-  readonly setup?: Setup;
-  /** Count the disks of the IDE accelerator instead. */
-  readonly isIde?: boolean;
-}
-
-const tp = HOST_PROFILES.ws2016tp;
-
-/** The reference's table "Expected counts", row by row. */
-export const LAYOUTS: readonly Layout[] = [
-  { name: 'one disk at 0:0, SPC-2', disks: '0:0' },
-  { name: 'no disk at all', disks: '' },
-  {
-    name: 'one disk at 0:0, SPC-3',
-    disks: '0:0',
-    setup: { hostProfile: { storvsc: { ...tp.storvsc, inquiryVersionBefore62: 5 } } },
-  },
-  { name: 'disks at 0:0 and 0:1, SPC-2', disks: '0:0 0:1' },
-  { name: 'one disk at 0:9, SPC-2', disks: '0:9' },
-  { name: 'disks at 0:0 and 0:1, host ws2016', disks: '0:0 0:1', setup: { host: 'ws2016' } },
-  { name: 'one disk on an IDE accelerator', disks: '', isIde: true },
-];
-
-/**
- * The legacy driver on a Generation-1 machine, which boots from IDE whatever is on SCSI.
- * @returns disks with sectors and without, of the controller that the layout is about
- */
-export function count(layout: Layout): { readonly real: number; readonly bogus: number } {
-  const run = new Run({ ...legacy, host: 'ws2016tp', ...layout.setup });
-  for (const place of layout.disks.split(' ').filter((text) => text !== '')) {
-    const [target, lun] = place.split(':').map(Number);
-    const disk = new ScsiDisk(emptyDisk(place, 1024 * SECTOR_BYTES));
-    run.board.scsi.attach({ target: target!, lun: lun! }, disk);
-  }
-  run.powerOn().untilText('Trying to mount root');
-  const controller = layout.isIde === true ? 'blkvsc' : 'storvsc';
-  const disks = run.machine.storage.cam!.disks.filter(
-    ({ device }) => device.bus.sim.name === controller,
+for (const [mode, storvscMode, host] of [
+  ['broken', 'legacy', 'ws2016tp'],
+  ['fixed', 'd7521', 'ws2016tp'],
+  // Which answers with a qualifier that CAM knows.
+  ['broken on the release before', 'legacy', 'ws2012r2'],
+] as const) {
+  scenario(
+    `1.14 ${mode}: the disks of a machine with one`,
+    { ...small, guest: 'bis:10.2', host, set: { ...gen2Switches, storvscMode } },
+    async ({ vm, expect, note }) => {
+      await vm.boot();
+      const { disks } = inside(vm).machine.storage.cam!;
+      const names = disks.map(({ name }) => name);
+      const empty = disks.filter(({ sectors }) => sectors === 0);
+      note('disks', names.join(' '));
+      if (mode !== 'broken') {
+        expect({ names, empty }).toEqual({ names: ['da0'], empty: [] });
+        return;
+      }
+      expect(names).toEqual(Array.from({ length: 16 }, (_, unit) => `da${unit}`));
+      expect(empty).toHaveLength(15);
+      expect(vm.console.lines(/^da15[: ]/).slice(1)).toEqual([
+        'da15: <  > Fixed Direct Access SCSI-0 device',
+        'da15: 300.000MB/s transfers',
+        'da15: 0MB (0 512 byte sectors: 64H 32S/T 0C)',
+      ]);
+    },
   );
-  const real = disks.filter(({ sectors }) => sectors > 0).length;
-  return { real, bogus: disks.length - real };
 }
 
-export interface MountFailures {
-  readonly boots: number;
-  readonly failed: number;
-  /** What the console says of the first failure. */
-  readonly line: string;
+/** The report's table "Expected counts": disks with sectors and without, of one controller. */
+for (const [layout, luns, expected, how] of [
+  ['one disk at LUN 0, SPC-2', [0], '1+15', {}],
+  ['no disk at all', [], '0+16', {}],
+  [
+    'one disk at LUN 0, SPC-3',
+    [0],
+    '1+8',
+    { hostProfile: { storvsc: { inquiryVersionBefore62: 5 } } },
+  ],
+  ['disks at LUN 0 and 1, SPC-2', [0, 1], '2+14', {}],
+  ['one disk at LUN 9, SPC-2', [9], '0+16', {}],
+  ['disks at LUN 0 and 1, host ws2016', [0, 1], '2+0', { host: 'ws2016' }],
+  ['one disk on an IDE accelerator', [], '1+3', {}],
+] as const) {
+  scenario(
+    `1.14 broken, Generation 1: ${layout}`,
+    { ...legacy, host: 'ws2016tp', ...how },
+    async ({ vm, expect }) => {
+      for (const lun of luns) await vm.addDisk({ size: '512K' }, { lun });
+      await vm.console.wait('Trying to mount root', { within: '60s' });
+      const controller = layout.endsWith('accelerator') ? 'blkvsc' : 'storvsc';
+      const disks = inside(vm).machine.storage.cam!.disks.filter(
+        ({ device }) => device.bus.sim.name === controller,
+      );
+      const real = disks.filter(({ sectors }) => sectors > 0).length;
+      expect(`${real}+${disks.length - real}`).toBe(expected);
+    },
+  );
 }
 
 /**
  * The worse half of the bug: on a Generation-1 machine with an empty SCSI controller a bogus disk
  * can take the name that the loader means, and the root is not found.
  */
-export function mountFailures(storvscMode: Switches['storvscMode']): MountFailures {
-  const run = new Run({ ...legacy, host: 'ws2016tp', switches: { storvscMode } });
-  let failed = 0;
-  let line = '';
-  for (let boot = 0; boot < BOOTS; boot += 1) {
-    if (boot === 0) run.powerOn();
-    else run.reset();
-    run.until(() => run.text.endsWith('login: ') || run.text.endsWith('mountroot> '));
-    const [failure] = run.linesWith('Mounting from');
-    if (failure === undefined) continue;
-    failed += 1;
-    if (line === '') line = failure;
-  }
-  return { boots: BOOTS, failed, line };
-}
-
-if (import.meta.main) {
-  show({
-    title: '1.14 One disk on a Windows Server 2016 Technical Preview host',
-    broken,
-    fixed,
-    rows: {
-      'disks found': (facts) => facts.disks.length,
-      'without a sector': (facts) => facts.empty,
-      'from, to': ({ disks }) => `${disks[0]!} to ${disks.at(-1)!}`,
+for (const [mode, storvscMode] of [
+  ['broken', 'legacy'],
+  ['fixed', 'workaround'],
+] as const) {
+  scenario(
+    `1.14 ${mode}: whether the root is found, in ${BOOTS} boots`,
+    { ...legacy, host: 'ws2016tp', set: { storvscMode } },
+    async ({ vm, expect, note }) => {
+      for (let boot = 0; boot < BOOTS; boot += 1) {
+        if (boot > 0) await vm.reset();
+        const isFound = await vm.boot({ within: '60s' }).then(
+          () => true,
+          () => false,
+        );
+        // The guest stops at its "mountroot>" prompt.
+        if (!isFound) expect((await vm.halt()).reason).toBe('stage-stopped');
+      }
+      const failures = vm.console.lines('Mounting from');
+      note('not found', failures.length);
+      if (mode === 'fixed') {
+        expect(failures).toEqual([]);
+        return;
+      }
+      expect(failures.length).toBeGreaterThanOrEqual(1);
+      expect(failures.length).toBeLessThan(BOOTS);
+      expect(failures[0]).toMatch(/^Mounting from ufs:\/dev\/da0s1a failed with error (19|22)\.$/);
     },
-    excerpt: (facts) => facts.lastLines,
-    lookFor: 'da1 to da15, SCSI-0 disks of no vendor and 0 MB.',
-  });
-  const { boots, failed, line } = mountFailures('legacy');
-  const rows = LAYOUTS.map((layout) => {
-    const { real, bogus } = count(layout);
-    return `  ${layout.name.padEnd(36)}${real} + ${bogus}`;
-  });
-  print([
-    '',
-    'The legacy driver by layout of its controller, real disks + bogus ones:',
-    ...rows,
-    '',
-    'The legacy driver with the boot disk on IDE and nothing on SCSI:',
-    `  ${failed} of ${boots} boots end at the mountroot prompt: ${line}`,
-  ]);
+  );
 }

@@ -3,62 +3,48 @@
  * sleeps with it for up to five seconds: a stuck daemon holds up every device that the host adds,
  * and the clock's synchronisation (freebsd-bis.md 1.7 and 4, S1).
  */
-import { NS_PER_MS } from '../src/core/clock.ts';
-import { Source, Taker } from './support/devices.ts';
-import { show } from './support/report.ts';
-import { Run } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { inside, legacy } from './support/machines.ts';
 
-/** From the stuck request to the device that is added. */
-const GAP_SECONDS = 0.1;
-const HOUR_NS = 3_600e9;
+const HALF_AN_HOUR_US = 1800e6;
 
-export interface Facts {
-  /** From the offer of a device to the end of its attach. */
-  readonly attachMs: number;
-  /** From a time message that is an hour ahead to the clock that shows it. */
-  readonly clockMs: number;
-}
-
-function hotplug(offerQueue: 'perChannel' | 'global'): Facts {
-  const taker = new Taker();
-  const run = new Run({
-    preset: 'bis:10.2',
-    generation: 1,
-    switches: { offerQueue, kvpPollWake: false, kvpPollTimeoutMs: 'inf' },
-    drivers: [taker],
-  }).boot();
-  const { keyValuePair, timeSync } = run.board.integration;
-  run.forSeconds(1);
-  keyValuePair.enumerate('auto', 0, () => undefined);
-  run.forSeconds(GAP_SECONDS);
-  const startNs = run.nowNs;
-  const clockUs = run.kernel.wallClockUs();
-  timeSync.hostOffsetNs = HOUR_NS;
-  timeSync.sendTime('sync');
-  run.board.vmbus.offer(new Source(0));
-  let clockNs = 0;
-  run.until(() => {
-    if (clockNs === 0 && run.kernel.wallClockUs() - clockUs > HOUR_NS / 2_000) clockNs = run.nowNs;
-    return taker.attached.length > 0 && clockNs > 0;
-  });
-  return {
-    attachMs: (taker.attached[0]!.atNs - startNs) / NS_PER_MS,
-    clockMs: (clockNs - startNs) / NS_PER_MS,
-  };
-}
-
-export const broken = (): Facts => hotplug('perChannel');
-export const fixed = (): Facts => hotplug('global');
-
-if (import.meta.main) {
-  show({
-    title: 'S1 A device is added while the daemon of key-value pairs is stuck',
-    broken,
-    fixed,
-    rows: {
-      'attached after, ms': (facts) => facts.attachMs.toFixed(3),
-      'clock set after, ms': (facts) => facts.clockMs.toFixed(3),
+for (const [mode, offerQueue] of [
+  ['broken', 'perChannel'],
+  ['fixed', 'global'],
+] as const) {
+  scenario(
+    `S1 ${mode}: a device is added beside a stuck daemon`,
+    { ...legacy, set: { offerQueue, kvpPollWake: false, kvpPollTimeoutMs: 'inf' } },
+    async ({ vm, expect, note }) => {
+      await vm.boot();
+      await vm.run('1s');
+      const stuck = vm.integration.kvp.enumerate('auto', 0);
+      await vm.run('100ms');
+      const { kernel } = inside(vm);
+      const startNs = vm.time.ns;
+      const clockUs = kernel.wallClockUs();
+      vm.integration.timeSync.jump('60m');
+      vm.integration.timeSync.send('sync');
+      const device = vm.addTestDevice();
+      let clockNs = 0;
+      await vm.until(
+        () => {
+          if (clockNs === 0 && kernel.wallClockUs() - clockUs > HALF_AN_HOUR_US) {
+            clockNs = vm.time.ns;
+          }
+          return device.driver.attached.length > 0 && clockNs > 0;
+        },
+        { within: '30s', what: 'the device and the new time' },
+      );
+      await stuck;
+      const attachMs = (device.driver.attached[0]!.atNs - startNs) / 1e6;
+      const clockMs = (clockNs - startNs) / 1e6;
+      note('the device is there after, ms', attachMs);
+      note('the clock is right after, ms', clockMs);
+      for (const ms of [attachMs, clockMs]) {
+        if (mode === 'broken') expect(Math.abs(ms - 4900)).toBeLessThan(2);
+        else expect(ms).toBeLessThan(1);
+      }
     },
-    lookFor: 'what is left of five seconds; and less than one millisecond.',
-  });
+  );
 }

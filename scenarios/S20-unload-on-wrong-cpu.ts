@@ -4,57 +4,35 @@
  * waits without end, and the host never hears of the crash (freebsd-bis.md 4 and 4.1, S20; Linux
  * 74347a99e73a, 911e1987efc8).
  */
-import { NS_PER_MS } from '../src/core/clock.ts';
-import { Source, Taker } from './support/devices.ts';
-import { show } from './support/report.ts';
-import { Run } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { small } from './support/machines.ts';
 
-const PROCESSORS = 4;
 const PANICKING = 3;
-/** Longer than the bounded wait of 100 s. */
-const PATIENCE_SECONDS = 120;
 
-export interface Facts {
-  /** How the run ended: "guest-crash" once the hypervisor has the report. */
-  readonly ending: string;
-  /** From the panic to the report; -1 without one. */
-  readonly reportedMs: number;
-  readonly lines: readonly string[];
-}
-
-function panic(panicUnload: 'ownSlot' | 'allSlots'): Facts {
-  const source = new Source(0);
-  const taker = new Taker({
-    processors: [PANICKING],
-    onPacket: ({ kernel }) => kernel.panic('a packet too many'),
-  });
-  const run = new Run({ processors: PROCESSORS, switches: { panicUnload }, drivers: [taker] });
-  run.board.vmbus.offer(source);
-  run.boot().forSeconds(0.1);
-  const startNs = run.nowNs;
-  source.send(Uint8Array.of(1));
-  run.forSeconds(PATIENCE_SECONDS);
-  const isReported = run.ending?.kind === 'guest-crash';
-  return {
-    ending: run.ending?.kind ?? 'none',
-    reportedMs: isReported ? (run.nowNs - startNs) / NS_PER_MS : -1,
-    lines: run.lines.slice(run.lines.findIndex((line) => line.includes('panic:'))),
-  };
-}
-
-export const broken = (): Facts => panic('ownSlot');
-export const fixed = (): Facts => panic('allSlots');
-
-if (import.meta.main) {
-  show({
-    title: 'S20 A panic on processor 3 of a guest that connected from processor 0',
-    broken,
-    fixed,
-    rows: {
-      'crash report': ({ ending }) => (ending === 'guest-crash' ? 'received' : 'none'),
-      'after, ms': ({ reportedMs }) => (reportedMs < 0 ? 'never' : reportedMs.toFixed(3)),
+for (const [mode, panicUnload] of [
+  ['broken', 'ownSlot'],
+  ['fixed', 'allSlots'],
+] as const) {
+  scenario(
+    `S20 ${mode}: a panic on processor ${PANICKING}`,
+    { ...small, cpus: 4, set: { panicUnload } },
+    async ({ vm, expect, note }) => {
+      const device = vm.addTestDevice({ processor: PANICKING, panics: 'a packet too many' });
+      await vm.boot();
+      await vm.run('100ms');
+      const startNs = vm.time.ns;
+      device.send(1);
+      if (mode === 'fixed') {
+        expect((await vm.crash({ within: '1s' })).message).toBe('a packet too many');
+        const reportedMs = (vm.time.ns - startNs) / 1e6;
+        note('reported after, ms', reportedMs);
+        // Within one look.
+        expect(reportedMs).toBeLessThanOrEqual(10);
+        return;
+      }
+      // Longer than the bounded wait of 100 s; the machine would have ended.
+      await vm.run('120s');
+      expect(vm.console.text).toContain('panic: a packet too many\ncpuid = 3\n');
     },
-    excerpt: (facts) => facts.lines,
-    lookFor: 'a guest that hangs in its panic for good, against one that reports within 10 ms.',
-  });
+  );
 }

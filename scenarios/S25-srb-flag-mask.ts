@@ -3,74 +3,36 @@
  * A driver that compares the whole byte takes a success with a flag for an unknown failure, and
  * gives the disk up (freebsd-bis.md 4, S25).
  */
-import { ScsiDisk } from '../src/devices/scsi/disk.ts';
-import type { LogicalUnit } from '../src/devices/scsi/logical-unit.ts';
-import { SRB_AUTOSENSE_VALID, SRB_QUEUE_FROZEN } from '../src/devices/scsi/spec.ts';
-import type { ScsiTask } from '../src/devices/scsi/task.ts';
-import type { Switches } from '../src/guest/switches.ts';
-import { show } from './support/report.ts';
-import { emptyDisk, legacy, Run } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { diskNames, inside, legacy } from './support/machines.ts';
 
-const FLAGS = [0, SRB_AUTOSENSE_VALID, SRB_QUEUE_FROZEN, SRB_AUTOSENSE_VALID | SRB_QUEUE_FROZEN];
 const READ_OPERATIONS: ReadonlySet<number> = new Set([0x08, 0x28, 0x88]);
 
-export interface Facts {
-  /** For each SRB status that the reads end with: "0x41 gone". */
-  readonly outcomes: readonly string[];
-  readonly lines: readonly string[];
-}
-
-/** A disk whose host sets flags in the SRB status of every read, once it is told to. */
-class FlaggedDisk implements LogicalUnit {
-  readonly name = 'flagged';
-  readonly deviceType = 0;
-  flags = 0;
-  readonly #disk = new ScsiDisk(emptyDisk('flagged'));
-
-  get faults(): LogicalUnit['faults'] {
-    return this.#disk.faults;
-  }
-
-  execute(task: ScsiTask): void {
-    this.#disk.execute(task);
-    if (READ_OPERATIONS.has(task.operation)) task.srbStatus |= this.flags;
-  }
-}
-
-function read(storvscMode: Switches['storvscMode']): Facts {
-  const outcomes = [];
-  const lines = [];
-  for (const flags of FLAGS) {
-    const unit = new FlaggedDisk();
-    const run = new Run({ ...legacy, host: 'ws2016', switches: { storvscMode } });
-    run.boot().login();
-    run.board.scsi.attach({ target: 0, lun: 0 }, unit);
-    run.forSeconds(1);
-    unit.flags = flags;
-    const output = run.type('hd -n 512 /dev/da1');
-    const isRead = output.includes('00000200');
+for (const [mode, storvscMode] of [
+  ['broken', 'd7521'],
+  ['fixed', 'r309726'],
+] as const) {
+  for (const flags of [0, 0x80, 0x40, 0xc0]) {
     const status = `0x${(1 | flags).toString(16).padStart(2, '0')}`;
-    const isThere = run.machine.storage.cam!.disks.some(({ name }) => name === 'da1');
-    outcomes.push(`${status} ${isRead ? 'read' : 'failed'}${isThere ? '' : ', disk gone'}`);
-    lines.push(
-      ...output.split('\n').filter((line) => line.includes('SRB') || line.startsWith('hd:')),
+    scenario(
+      `S25 ${mode}: reads that end with SRB status ${status}`,
+      { ...legacy, host: 'ws2016', set: { storvscMode } },
+      async ({ vm, expect }) => {
+        await vm.console.login();
+        const { lun } = await vm.addDisk({ size: '1M' }, { lun: 0 });
+        await vm.run('1s');
+        // A host that sets flags in the SRB status of every read from now on.
+        const unit = inside(vm).board.scsi.unitAt({ target: 0, lun: lun! })!;
+        const execute = unit.execute.bind(unit);
+        unit.execute = (task) => {
+          execute(task);
+          if (READ_OPERATIONS.has(task.operation)) task.srbStatus |= flags;
+        };
+        const output = await vm.console.run('hd -n 512 /dev/da1');
+        const isFine = mode === 'fixed' || flags === 0;
+        expect(output.includes('00000200')).toBe(isFine);
+        expect(diskNames(vm).includes('da1')).toBe(isFine);
+      },
     );
   }
-  return { outcomes, lines };
-}
-
-export const broken = (): Facts => read('d7521');
-export const fixed = (): Facts => read('r309726');
-
-if (import.meta.main) {
-  show({
-    title: 'S25 Reads that succeed, with flags in their SRB status',
-    broken,
-    fixed,
-    rows: Object.fromEntries(
-      FLAGS.map((_, index) => [`read ${index + 1}`, (facts: Facts) => facts.outcomes[index]!]),
-    ),
-    excerpt: (facts) => facts.lines,
-    lookFor: 'a disk that is lost to 0x41, 0x81 or 0xc1, which all say success.',
-  });
 }

@@ -3,64 +3,38 @@
  * a READ that failed is a success to it, and the program gets what was in the buffer before
  * (freebsd-bis.md 4, S37).
  */
-import { ScsiDisk } from '../src/devices/scsi/disk.ts';
-import { Sense } from '../src/devices/scsi/spec.ts';
-import type { Switches } from '../src/guest/switches.ts';
-import { show } from './support/report.ts';
-import { emptyDisk, legacy, Run } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { plugIn } from './support/host-disk.ts';
+import { legacy } from './support/machines.ts';
 
 const SECTOR_BYTES = 512;
+const DISK_BYTES = 1024 * 1024;
 const BAD_LBA = 100;
-const GOOD_TEXT = 'sector 99';
-const BAD_TEXT = 'sector 100';
+const UNRECOVERED_READ_ERROR = 0x03_11_00;
 
-export interface Facts {
-  /** Whether the program was told of an error. */
-  readonly error: string;
-  /** How often the sector before was read: twice means that the bad one showed its bytes. */
-  readonly staleReads: number;
-  readonly lines: readonly string[];
-}
-
-/** Reads two sectors one after the other through one buffer; the medium has lost the second. */
-function read(storvscMode: Switches['storvscMode']): Facts {
-  const block = emptyDisk('damaged');
-  for (const [lba, text] of [
-    [BAD_LBA - 1, GOOD_TEXT],
-    [BAD_LBA, BAD_TEXT],
-  ] as const) {
-    const sector = new Uint8Array(SECTOR_BYTES);
-    sector.set(new TextEncoder().encode(text));
-    block.write(lba * SECTOR_BYTES, sector, 0, SECTOR_BYTES);
-  }
-  const disk = new ScsiDisk(block);
-  disk.faults.inject({ access: 'read', firstLba: BAD_LBA, sense: Sense.unrecoveredReadError });
-  const run = new Run({ ...legacy, host: 'ws2012r2', switches: { storvscMode } });
-  run.boot().login();
-  run.board.scsi.attach({ target: 0, lun: 0 }, disk);
-  run.forSeconds(1);
-  const start = (BAD_LBA - 1) * SECTOR_BYTES;
-  const output = run.type(`hd -s ${start} -n ${2 * SECTOR_BYTES} /dev/da1`);
-  return {
-    error: /^hd: .*: (.+)$/m.exec(output)?.[1] ?? 'none',
-    staleReads: output.split(`|${GOOD_TEXT}.`).length - 1,
-    lines: output.split('\n').slice(1, -1),
-  };
-}
-
-export const broken = (): Facts => read('legacy');
-export const fixed = (): Facts => read('en1616');
-
-if (import.meta.main) {
-  show({
-    title: 'S37 A sector that cannot be read (CHECK CONDITION 3/11/00)',
-    broken,
-    fixed,
-    rows: {
-      error: (facts) => facts.error,
-      'times sector 99 was seen': (facts) => facts.staleReads,
+for (const [mode, storvscMode, staleReads, expected] of [
+  ['broken', 'legacy', 2, 'none'],
+  ['fixed', 'en1616', 1, 'Input/output error'],
+] as const) {
+  scenario(
+    `S37 ${mode}: two sectors through one buffer, the second of which is lost`,
+    { ...legacy, host: 'ws2012r2', set: { storvscMode } },
+    async ({ vm, expect, note }) => {
+      await vm.console.login();
+      const bytes = new Uint8Array(DISK_BYTES);
+      const start = (BAD_LBA - 1) * SECTOR_BYTES;
+      bytes.set(new TextEncoder().encode('sector 99'), start);
+      bytes.set(new TextEncoder().encode('sector 100'), start + SECTOR_BYTES);
+      const unit = plugIn(vm, 0, bytes);
+      unit.faults.inject({ access: 'read', firstLba: BAD_LBA, sense: UNRECOVERED_READ_ERROR });
+      await vm.run('1s');
+      const output = await vm.console.run(`hd -s ${start} -n ${2 * SECTOR_BYTES} /dev/da1`);
+      const error = /^hd: .*: (.+)$/m.exec(output)?.[1] ?? 'none';
+      // Twice means that the bad sector showed the good one's bytes.
+      const reads = output.split('|sector 99.').length - 1;
+      note('the program is told', error);
+      expect({ error, reads }).toEqual({ error: expected, reads: staleReads });
+      if (mode === 'fixed') expect(vm.console.text).toContain('MEDIUM ERROR asc:11,0');
     },
-    excerpt: (facts) => facts.lines,
-    lookFor: 'sector 99 once more where sector 100 should be, and no error.',
-  });
+  );
 }

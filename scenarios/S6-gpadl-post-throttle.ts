@@ -3,84 +3,58 @@
  * short of message buffers refuses them. 10.2 tries each eight times and gives up; the last try
  * comes 11.3 ms after the first. Backing off, it would have got through (freebsd-bis.md 4, S6).
  */
-import { NS_PER_MS, NS_PER_SECOND } from '../src/core/clock.ts';
-import { HvStatus } from '../src/hypervisor/spec/hypercalls.ts';
-import { messagePosted } from '../src/hypervisor/trace.ts';
-import { legacy, Run } from './support/run.ts';
-import { show } from './support/report.ts';
+import { scenario } from 'synthvm';
+import { inside, legacy } from './support/machines.ts';
 
-const MEMORY_BYTES = 128 * 1024 * 1024;
 /** As many messages may wait at the host; fewer than the receive buffer alone needs. */
 const BUFFERS = 128;
-/** What the host needs for one of them. */
-const SLOW_HOST_MS = 20;
-const PATIENCE_SECONDS = 60;
-const END_OF_ATTACH = /hn0: (?:Ethernet address|\w+ GPADL connect failed|.*attach returned)/;
+const MESSAGES = 285;
+const INSUFFICIENT_BUFFERS = 0x13;
+const STATUS = 4;
+const END_OF_ATTACH = /hn0: (?:Ethernet address|\w+ GPADL connect failed|.*attach returned).*\n/;
 
-export interface Facts {
-  readonly isAttached: boolean;
-  /** From the first refusal to the end of the attach, in seconds. */
-  readonly seconds: number;
-  /** Posts that met "insufficient buffers". */
-  readonly refused: number;
-  /** Of these, the most in a row. */
-  readonly mostInARow: number;
-  /** From the first of a row to its last, at most. */
-  readonly longestRowMs: number;
-  readonly lines: readonly string[];
-}
-
-/** @param hostMs how long the host needs for a message */
-export function attach(postBackoff: boolean, hostMs = SLOW_HOST_MS): Facts {
-  const run = new Run({
-    ...legacy,
-    switches: { postBackoff },
-    hostProfile: { messageRate: { buffers: BUFFERS, perMessageNs: hostMs * NS_PER_MS } },
-    networkAdapters: 1,
-    memoryBytes: MEMORY_BYTES,
-  });
-  let [refused, tries, mostInARow, firstNs, tryNs, longestNs] = [0, 0, 0, -1, 0, 0];
-  run.machine.trace.subscribe((nowNs, type, values) => {
-    if (type !== messagePosted || END_OF_ATTACH.test(run.text)) return;
-    if (values[4] !== HvStatus.is.insufficientBuffers) {
-      tries = 0;
-      return;
-    }
-    refused += 1;
-    tries += 1;
-    if (tries === 1) tryNs = nowNs;
-    if (firstNs < 0) firstNs = nowNs;
-    mostInARow = Math.max(mostInARow, tries);
-    longestNs = Math.max(longestNs, nowNs - tryNs);
-  });
-  run.powerOn();
-  run.until(() => END_OF_ATTACH.test(run.text), PATIENCE_SECONDS);
-  return {
-    isAttached: run.text.includes('hn0: Ethernet address'),
-    seconds: firstNs < 0 ? 0 : (run.nowNs - firstNs) / NS_PER_SECOND,
-    refused,
-    mostInARow,
-    longestRowMs: longestNs / NS_PER_MS,
-    lines: run.linesWith('hn0'),
-  };
-}
-
-export const broken = (): Facts => attach(false);
-export const fixed = (): Facts => attach(true);
-
-if (import.meta.main) {
-  show({
-    title: `S6 A host with ${BUFFERS} message buffers that needs ${SLOW_HOST_MS} ms for a message`,
-    broken,
-    fixed,
-    rows: {
-      'adapter attached': (facts) => facts.isAttached,
-      'seconds after the first refusal': (facts) => facts.seconds.toFixed(3),
-      'posts refused': (facts) => facts.refused,
-      'most in a row': (facts) => facts.mostInARow,
-      'first to last of a row, ms': (facts) => facts.longestRowMs.toFixed(1),
+for (const [mode, postBackoff, hostMs, isAttached] of [
+  ['broken', false, 20, false],
+  ['fixed', true, 20, true],
+  ['broken, within its last try', false, 11, true],
+  ['broken, behind its last try', false, 12, false],
+] as const) {
+  scenario(
+    `S6 ${mode}: a host that needs ${hostMs} ms for a message`,
+    { ...legacy, memory: '128M', nics: 1, set: { postBackoff } },
+    async ({ vm, expect, note }) => {
+      vm.vmbus.credits({ buffers: BUFFERS, perMessage: `${hostMs}ms` });
+      let [refused, tries, mostInARow, firstNs, tryNs, longestNs] = [0, 0, 0, -1, 0, 0];
+      const stop = inside(vm).machine.trace.subscribe((nowNs, type, values) => {
+        if (type.category !== 'hypervisor' || type.name !== 'post-message') return;
+        if (values[STATUS] !== INSUFFICIENT_BUFFERS) {
+          tries = 0;
+          return;
+        }
+        refused += 1;
+        tries += 1;
+        if (tries === 1) tryNs = nowNs;
+        if (firstNs < 0) firstNs = nowNs;
+        mostInARow = Math.max(mostInARow, tries);
+        longestNs = Math.max(longestNs, nowNs - tryNs);
+      });
+      await vm.console.wait(END_OF_ATTACH, { within: '60s' });
+      stop();
+      const seconds = firstNs < 0 ? 0 : (vm.time.ns - firstNs) / 1e9;
+      note('refused', refused);
+      note('from the first refusal to the end, s', seconds);
+      expect(vm.console.text.includes('hn0: Ethernet address')).toBe(isAttached);
+      if (mode === 'broken') {
+        expect(mostInARow).toBe(8);
+        expect(longestNs / 1e6).toBeCloseTo(11.3, 1);
+        expect(seconds).toBeLessThan(0.05);
+        expect(vm.console.text).toContain('hn0: rxbuf GPADL connect failed');
+      } else if (mode === 'fixed') {
+        // All messages but for those that the buffers take, 20 ms each.
+        expect(refused).toBeGreaterThan(MESSAGES);
+        expect(seconds).toBeGreaterThan((MESSAGES - BUFFERS) * 0.02);
+        expect(seconds).toBeLessThan(4);
+      }
     },
-    excerpt: (facts) => facts.lines,
-    lookFor: 'eight tries within 11.3 ms; a host that frees a buffer every 20 ms is never in time.',
-  });
+  );
 }

@@ -3,35 +3,23 @@
  * an absent LUN 0 with version 0, so a disk at LUN 9 alone is never found, until the driver mends
  * that answer and CAM asks for REPORT LUNS (freebsd-bis.md 4, S7).
  */
-import { ScsiDisk } from '../src/devices/scsi/disk.ts';
-import type { Switches } from '../src/guest/switches.ts';
-import { show } from './support/report.ts';
-import { emptyDisk, legacy, Run } from './support/run.ts';
+import { scenario } from 'synthvm';
+import { legacy } from './support/machines.ts';
 
-const LUN = 9;
-
-export interface Facts {
-  /** Disks on the SCSI controller: "da1 at storvsc1 bus 0 scbus3 target 0 lun 9". */
-  readonly found: readonly string[];
-}
-
-function boot(storvscMode: Switches['storvscMode']): Facts {
-  const run = new Run({ ...legacy, host: 'ws2012r2', switches: { storvscMode } });
-  run.board.scsi.attach({ target: 0, lun: LUN }, new ScsiDisk(emptyDisk('high')));
-  run.powerOn().untilText('Trying to mount root');
-  return { found: run.lines.filter((line) => / at storvsc\d+ bus 0 /.test(line)) };
-}
-
-export const broken = (): Facts => boot('d7521');
-export const fixed = (): Facts => boot('r309726');
-
-if (import.meta.main) {
-  show({
-    title: 'S7 The only disk of a controller is at LUN 9, Windows Server 2012 R2',
-    broken,
-    fixed,
-    rows: { 'disks found on it': (facts) => facts.found.length },
-    excerpt: (facts) => facts.found,
-    lookFor: 'one disk at lun 9.',
-  });
+for (const [mode, storvscMode] of [
+  ['broken', 'd7521'],
+  ['fixed', 'r309726'],
+] as const) {
+  scenario(
+    `S7 ${mode}: the only SCSI disk is at LUN 9`,
+    { ...legacy, host: 'ws2012r2', set: { storvscMode } },
+    async ({ vm, expect }) => {
+      await vm.addDisk({ size: '1M' }, { lun: 9 });
+      await vm.console.wait('Trying to mount root', { within: '60s' });
+      const found = vm.console.lines(/ at storvsc\d+ bus 0 /);
+      expect(found).toEqual(
+        mode === 'broken' ? [] : [expect.stringMatching(/ target 0 lun 9$/) as string],
+      );
+    },
+  );
 }

@@ -54,7 +54,8 @@ function protect(argv: readonly string[], options: readonly Option[]): string[] 
     seen.add(option);
     if (option.value === undefined) {
       if (equals >= 0) throw usage(flag, 'takes no value');
-      result.push(`--${option.name}`);
+      // With a value of its own it takes no operand for one; cac does not know "skip-check" for a switch.
+      result.push(`--${option.name}=${MARK}`);
       continue;
     }
     let value = equals < 0 ? argv[(index += 1)] : word.slice(equals + 1);

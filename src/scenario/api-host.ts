@@ -258,6 +258,8 @@ export interface TestDeviceOptions {
   readonly handler?: Duration;
   /** Between the driver's last look at the ring and its return. */
   readonly afterDrain?: Duration;
+  /** On a packet the driver panics with this message. */
+  readonly panics?: string;
   /** Puts the channel on this processor. */
   readonly processor?: number;
   /** The driver opens sub-channels in the thread that brings their offers. */
@@ -286,7 +288,7 @@ export interface TestDevice {
   readonly driver: {
     /** Virtual time at which the handling of each packet was over. */
     readonly handledNs: readonly number[];
-    /** The most handlers that ran at the same time. */
+    /** The most handlers of the machine's test devices that ran at the same time. */
     readonly mostAtOnce: number;
     /** Attaches that have ended: errno, 0 for success, and virtual time. */
     readonly attached: readonly { readonly status: number; readonly atNs: number }[];

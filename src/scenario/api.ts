@@ -124,6 +124,11 @@ export interface VmConfig {
   readonly generation?: 1 | 2;
   /** The Windows version to be; default ws2022, or what `--host` says. */
   readonly host?: HostName;
+  /**
+   * What this host does otherwise than others of its name, by the names of its profile; for the
+   * history of bugs, and no part of the API.
+   */
+  readonly hostProfile?: Readonly<Record<string, unknown>>;
   /** The model guest. */
   readonly guest?: PresetName;
   /** Switches of the model guest, as `--set` changes them. */
@@ -368,7 +373,7 @@ export interface SingleTest extends Tools {
 export interface TopologyTest<Name extends string = string> extends Tools {
   readonly vms: Readonly<Record<Name, Vm>>;
   /** Lets virtual time pass for all machines. */
-  run(time: Duration): Promise<void>;
+  readonly run: (time: Duration) => Promise<void>;
 }
 
 /** What `scenario` returns; the runner finds every one that a script declares. */

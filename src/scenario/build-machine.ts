@@ -7,7 +7,13 @@ import { openHostImage } from '../machine/images.ts';
 import type { MachineConfig } from '../machine/machine.ts';
 import type { MachineSettings } from '../machine/config.ts';
 import type { AdapterConfig } from '../machine/network.ts';
-import { DEFAULT_HOST, HOST_NAMES, type HostName } from '../machine/profiles.ts';
+import {
+  DEFAULT_HOST,
+  HOST_NAMES,
+  HOST_PROFILES,
+  type HostName,
+  type HostProfile,
+} from '../machine/profiles.ts';
 import type { VirtualSwitch } from '../net/switch.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type { AdapterSpec, DiskSpec, DvdSpec, Size, VmConfig, VmSettings } from './api.ts';
@@ -71,6 +77,7 @@ function check(name: string, config: VmConfig): void {
 const KEYS: readonly (keyof VmConfig)[] = [
   'generation',
   'host',
+  'hostProfile',
   'guest',
   'set',
   'memory',
@@ -179,6 +186,21 @@ export function buildSettings(
   };
 }
 
+/** Parts of a profile are given by their own fields: `{ netvsc: { rxCsumPpi: 'off' } }`. */
+function mergedProfile(
+  host: HostName,
+  changes: Readonly<Record<string, unknown>>,
+): Partial<HostProfile> {
+  const base = HOST_PROFILES[host] as unknown as Readonly<Record<string, unknown>>;
+  const isPart = (value: unknown): value is object =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const merged = Object.entries(changes).map(([name, value]): [string, unknown] => {
+    const before = base[name];
+    return [name, isPart(value) && isPart(before) ? { ...before, ...value } : value];
+  });
+  return Object.fromEntries(merged);
+}
+
 /** Opens the images and makes the configuration; throws InputError for what cannot be. */
 export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfig {
   const { name, overrides, seed, warn } = options;
@@ -208,6 +230,9 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
   return {
     generation,
     host,
+    ...(config.hostProfile === undefined
+      ? {}
+      : { hostProfile: mergedProfile(host, config.hostProfile) }),
     memoryBytes,
     processors: config.cpus ?? 1,
     seed,

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { InputError } from '../core/errors.ts';
 
 const SCRIPT = /\.[cm]?ts$/;
+/** Declarations, and what belongs to a test runner. */
+const OTHERS = /\.(?:d|test|spec)\.[cm]?ts$/;
 const IMPORT = /\bfrom\s*['"]synthvm['"]/;
 /** A file without it is a helper of others. */
 const DECLARATION = /\bscenario\s*[(<]/;
 
 function isScript(path: string): boolean {
-  if (!SCRIPT.test(path) || path.endsWith('.d.ts')) return false;
+  if (!SCRIPT.test(path) || OTHERS.test(path)) return false;
   const text = readFileSync(path, 'utf8');
   return IMPORT.test(text) && DECLARATION.test(text);
 }

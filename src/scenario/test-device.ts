@@ -16,13 +16,18 @@ const ORDER_BIAS = 0x1000;
 const DEFAULT_PAGES = 4;
 const LATENCY_UNIT_NS = 100;
 
+/** Handlers of a machine's test devices that run now, and the most that did. */
+class Concurrency {
+  running = 0;
+  most = 0;
+}
+
 /** What the guest's driver saw of one device. */
 class DriverRecord {
   readonly handledNs: number[] = [];
   readonly attached: { readonly status: number; readonly atNs: number }[] = [];
-  mostAtOnce = 0;
   detached = 0;
-  running = 0;
+  concurrency = new Concurrency();
   readonly handlerNs: number;
   readonly afterDrainNs: number;
   readonly options: TestDeviceOptions;
@@ -31,6 +36,10 @@ class DriverRecord {
     this.options = options;
     this.handlerNs = durationNs('handler', options.handler ?? '0ns');
     this.afterDrainNs = durationNs('afterDrain', options.afterDrain ?? '0ns');
+  }
+
+  get mostAtOnce(): number {
+    return this.concurrency.most;
   }
 }
 
@@ -189,8 +198,10 @@ export class TestDeviceHandle implements TestDevice {
 export class TestDriver implements GuestDriver {
   readonly name = 'test';
   readonly #records = new Map<string, DriverRecord>();
+  readonly #concurrency = new Concurrency();
 
   add({ device, driver }: TestDeviceHandle): void {
+    driver.concurrency = this.#concurrency;
     this.#records.set(device.offer.instanceId, driver);
   }
 
@@ -233,13 +244,15 @@ export class TestDriver implements GuestDriver {
 
   *#drain(channel: GuestChannel): Task {
     const record = this.#recordOf(channel);
-    record.running += 1;
-    record.mostAtOnce = Math.max(record.mostAtOnce, record.running);
+    const { concurrency, options } = record;
+    concurrency.running += 1;
+    concurrency.most = Math.max(concurrency.most, concurrency.running);
     while (channel.receive()) {
       if (record.handlerNs > 0) yield record.handlerNs;
+      if (options.panics !== undefined) channel.device!.kernel.panic(options.panics);
       record.handledNs.push(channel.device!.kernel.hardware.clock.nowNs);
     }
     if (record.afterDrainNs > 0) yield record.afterDrainNs;
-    record.running -= 1;
+    concurrency.running -= 1;
   }
 }

@@ -34,6 +34,13 @@ describe('the command line', () => {
     expect(parseCommandLine(['boot', '--', '-odd-name']).operands).toEqual(['-odd-name']);
   });
 
+  it('gives a switch no operand for its value', () => {
+    const { operands, values } = parseCommandLine(['test', '--skip-check', 'a.ts', 'b.ts', '-q']);
+    expect(operands).toEqual(['a.ts', 'b.ts']);
+    expect([...values.keys()]).toEqual(['skip-check', 'quiet']);
+    expect(parseCommandLine(['boot', '--verbose-boot', 'a.img']).operands).toEqual(['a.img']);
+  });
+
   it('repeats only what may repeat', () => {
     expect(parseCommandLine(['boot', '--dvd', 'a', '--dvd=b']).values.get('dvd')).toEqual([
       'a',
@@ -48,7 +55,7 @@ describe('the command line', () => {
     [['bot'], '2 bot: unknown command; did you mean boot?'],
     [
       ['frobnicate'],
-      '2 frobnicate: unknown command; the commands are boot, run, test, types, replay, disk, hosts, help',
+      '2 frobnicate: unknown command; the commands are boot, run, test, explore, compile, types, replay, disk, hosts, help',
     ],
     [['boot', '--seed'], '2 --seed: needs a value: --seed N'],
     [['boot', '--seed='], '2 --seed: needs a value: --seed N'],

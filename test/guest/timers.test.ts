@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Run } from '../../scenarios/support/run.ts';
+import { Run } from '../support/run.ts';
 import { TestMachine } from './support/machine.ts';
 import type { TestOptions } from './support/machine.ts';
 

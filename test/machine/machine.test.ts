@@ -4,7 +4,7 @@ import { ScsiDisk } from '../../src/devices/scsi/disk.ts';
 import { HOST_PROFILES } from '../../src/machine/profiles.ts';
 import type { GuestDriver } from '../../src/guest/vmbus/api.ts';
 import { DeviceClass } from '../../src/vmbus/spec/guids.ts';
-import { Run } from '../../scenarios/support/run.ts';
+import { Run } from '../support/run.ts';
 import { ArrayDisk } from '../support/array-disk.ts';
 
 describe('a host profile with changes', () => {

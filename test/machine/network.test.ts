@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Run } from '../../scenarios/support/run.ts';
+import { Run } from '../support/run.ts';
 import { hasTool } from '../support/tools.ts';
 
 const MEMORY_BYTES = 128 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NatTopology } from '../../scenarios/support/nat.ts';
+import { NatTopology } from '../support/nat.ts';
 
 function run(seed: number): { readonly digest: string; readonly ping: string } {
   const network = new NatTopology({ preset: 'bis:modern', seed }).boot();

@@ -1,7 +1,7 @@
 /** Emulated IDE under the kernel's drivers: who gets the disks and the DVD drives of Gen-1. */
 import { describe, expect, it } from 'vitest';
 import { createDefaultDisk } from '../../../src/boot/default-disk.ts';
-import { legacy, Run } from '../../../scenarios/support/run.ts';
+import { legacy, Run } from '../../support/run.ts';
 import { ArrayDisk } from '../../support/array-disk.ts';
 import { MemoryDisk } from '../../devices/support/memory-disk.ts';
 

@@ -1,4 +1,4 @@
-/** What scenarios share: a machine with a console to read and type at. */
+/** A machine with a console to read and type at, for tests and benchmarks. */
 import { NS_PER_SECOND } from '../../src/core/clock.ts';
 import { createDefaultDisk } from '../../src/boot/default-disk.ts';
 import type { Kernel } from '../../src/guest/kernel/kernel.ts';
