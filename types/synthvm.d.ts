@@ -183,6 +183,11 @@ declare module 'synthvm' {
     readonly generation?: 1 | 2;
     /** The Windows version to be; default ws2022, or what `--host` says. */
     readonly host?: HostName;
+    /**
+     * What this host does otherwise than others of its name, by the names of its profile; for the
+     * history of bugs, and no part of the API.
+     */
+    readonly hostProfile?: Readonly<Record<string, unknown>>;
     /** The model guest. */
     readonly guest?: PresetName;
     /** Switches of the model guest, as `--set` changes them. */
@@ -427,7 +432,7 @@ declare module 'synthvm' {
   export interface TopologyTest<Name extends string = string> extends Tools {
     readonly vms: Readonly<Record<Name, Vm>>;
     /** Lets virtual time pass for all machines. */
-    run(time: Duration): Promise<void>;
+    readonly run: (time: Duration) => Promise<void>;
   }
 
   /** What `scenario` returns; the runner finds every one that a script declares. */
@@ -707,6 +712,8 @@ declare module 'synthvm' {
     readonly handler?: Duration;
     /** Between the driver's last look at the ring and its return. */
     readonly afterDrain?: Duration;
+    /** On a packet the driver panics with this message. */
+    readonly panics?: string;
     /** Puts the channel on this processor. */
     readonly processor?: number;
     /** The driver opens sub-channels in the thread that brings their offers. */
@@ -735,7 +742,7 @@ declare module 'synthvm' {
     readonly driver: {
       /** Virtual time at which the handling of each packet was over. */
       readonly handledNs: readonly number[];
-      /** The most handlers that ran at the same time. */
+      /** The most handlers of the machine's test devices that ran at the same time. */
       readonly mostAtOnce: number;
       /** Attaches that have ended: errno, 0 for success, and virtual time. */
       readonly attached: readonly { readonly status: number; readonly atNs: number }[];

@@ -54,7 +54,7 @@ function protect(argv: readonly string[], options: readonly Option[]): string[] 
     seen.add(option);
     if (option.value === undefined) {
       if (equals >= 0) throw usage(flag, 'takes no value');
-      // With a value of its own it takes no operand for one; cac does not know "skip-check" for a switch.
+      // With a value of its own it takes no operand for one, as cac has it for names with a hyphen.
       result.push(`--${option.name}=${MARK}`);
       continue;
     }
@@ -92,10 +92,7 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   const { command, rest } = findCommand(argv);
   const options = [...command.options, ...GLOBAL_OPTIONS];
   const parser = cac('synthvm');
-  for (const option of options) {
-    const value = option.value === undefined ? '' : ' <value>';
-    parser.option(`--${option.name}${value}`, option.help);
-  }
+  for (const { name, help } of options) parser.option(`--${name} <value>`, help);
   const parsed = parser.parse(['', 'synthvm', ...protect(rest, options)], { run: false });
   const values = new Map<string, readonly string[]>();
   for (const option of options) {
