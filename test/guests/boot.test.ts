@@ -12,7 +12,9 @@ import {
 /** What Linux says on Hyper-V itself, by messages of warning level. */
 const USUAL: readonly RegExp[] = [
   // A Generation 2 machine has no PCI.
-  /PCI: Fatal: No config space access function found/,
+  /PCI: Fatal: No config space access function found|PCI: System does not support PCI/,
+  // A Generation 1 machine has the PIIX4, of a revision whose timer had to be read three times.
+  /\* Found PM-Timer Bug on the chipset|\* this clock source is slow/,
   // Not part of this CPU model.
   /no PMU driver, software events only/,
   /unsupported p6 CPU model/,
