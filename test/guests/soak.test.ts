@@ -9,9 +9,9 @@ import { WORKLOAD, WORKLOAD_MARKER } from '../../tools/guests/scripts.ts';
 import { inFolder, run } from '../support/tools.ts';
 import { alarms, describeGuest, Session } from './support/session.ts';
 
-const ROUNDS = 12;
+const ROUNDS = 6;
 /** Between two rounds, so that they fill half an hour. */
-const PAUSE_SECONDS = 150;
+const PAUSE_SECONDS = 310;
 const LEAST_SECONDS = 1800;
 
 /** What one round prints on this host, by the very same busybox. */
