@@ -15,7 +15,6 @@ import {
   Flags,
   GPR,
   MODE,
-  MODE_SALT,
   MXCSR,
   RIP,
   SEGMENT_BASE,
@@ -93,11 +92,6 @@ export interface CpuHost {
   readonly left: number;
   /** Something outside may have changed what is due next (device, timer, interrupt): look again soon. */
   recheck(): void;
-  /**
-   * A mapping went away or changed: forget what was cached by linear address of code.
-   * @param isAll for global pages too
-   */
-  flushJumpCache(isAll: boolean): void;
   /** Guest code may lie at `length` bytes from this position in the linear memory, about to be written. */
   codeWritten(position: number, length: number): void;
   /** Whether the page at this position in the linear memory has decoded code in it. */
@@ -279,9 +273,6 @@ export class Cpu {
     if ((this.cr4 & Cr4.osfxsr) === 0) mode |= Mode.sseFaults;
     if ((this.u32[MXCSR >> 2]! & ~MXCSR_STICKY) !== MXCSR_DEFAULT) mode |= Mode.simdExact;
     this.u32[MODE >> 2] = mode;
-    // Bits 63:48 of a canonical address are all equal, so these bits keep modes apart.
-    this.u32[MODE_SALT >> 2] = 0;
-    this.u32[(MODE_SALT >> 2) + 1] = (mode << 17) ^ (mode >>> 15);
   }
 
   #isFlat(): boolean {

@@ -16,7 +16,7 @@ import {
   BUDGET,
   FIXED_BYTES,
   FloatTransfer,
-  MODE_SALT,
+  MODE,
   REGISTER_BYTES,
   SegmentState,
   STATE_BYTES,
@@ -38,7 +38,7 @@ const WAITING = Activity.halted | Activity.idle;
 /** Bytes of the registers' block that mean nothing between two turns. */
 const SCRATCH = [
   [BUDGET, XMM],
-  [ACCESS_ADDRESS, MODE_SALT],
+  [ACCESS_ADDRESS, MODE],
   [FloatTransfer.flags, SegmentState.selector],
 ] as const;
 
@@ -85,7 +85,6 @@ class Core {
     this.#u8.copyWithin(this.slot(this.#current), 0, STATE_BYTES);
     this.#u8.copyWithin(0, this.slot(index), this.slot(index) + STATE_BYTES);
     this.#current = index;
-    this.executor.flushJumpCache(true);
   }
 }
 
@@ -117,10 +116,7 @@ class X86Engine implements ProcessorEngine, CpuHost {
   reset(start: ProcessorStart | undefined): void {
     const cpu = this.#cpu;
     this.#core.bring(this.#vp.index, cpu);
-    if (this.#vp.index === 0) {
-      this.#executor.cache.clear();
-      this.#executor.flushJumpCache(true);
-    }
+    if (this.#vp.index === 0) this.#executor.forget();
     resetProcessor(cpu);
     if (start !== undefined) startProcessor(cpu, start);
   }
@@ -141,9 +137,8 @@ class X86Engine implements ProcessorEngine, CpuHost {
     state.part('random', () => this.#random.exchange(state));
     if (!state.isRestoring) return;
     cpu.u8.set(registers, 0);
-    this.#executor.cache.clear();
+    this.#executor.forget();
     flushAll(cpu);
-    this.#executor.flushJumpCache(true);
   }
 
   run(deadlineNs: number): number {
@@ -283,10 +278,6 @@ class X86Engine implements ProcessorEngine, CpuHost {
 
   recheck(): void {
     if (this.#isRunning) this.#executor.ask();
-  }
-
-  flushJumpCache(isAll: boolean): void {
-    this.#executor.flushJumpCache(isAll);
   }
 
   hasCode(position: number): boolean {

@@ -8,7 +8,8 @@ import { ArenaFull, CodeCache } from './compile/code-cache.ts';
 import { endsBlock } from './compile/ends-block.ts';
 import type { Block } from './compile/block.ts';
 import { NEEDS_FUNCTION } from './compile/machine-ir.ts';
-import { HALF_ENTRIES, Site } from './compile/table-index.ts';
+import { jumpCacheOffset } from './compile/jump.ts';
+import { Site } from './compile/table-index.ts';
 import type { Decoder } from './decode/decode.ts';
 import { raise, Vector } from './exception.ts';
 import { currentBank, finishModify, slowRead, slowReadModify, slowWrite } from './mmu/access.ts';
@@ -25,19 +26,12 @@ import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
   JumpCacheEntry,
-  MODE_SALT,
   RIP,
-  TLB,
-  TLB_ENTRIES,
-  TLB_GLOBAL,
   TlbEntry,
 } from './state.ts';
 
 const BUDGET_WORD = BUDGET >> 2;
 const CACHE_WORDS = (JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes) >> 2;
-const HALF_WORDS = CACHE_WORDS >> 1;
-/** Entries that are remembered one by one, so that forgetting them is quick. */
-const MAX_REMEMBERED = 2048;
 
 /** Thrown from a store to decoded code: the instruction is to execute again, alone. */
 const RESTART = { restart: true };
@@ -72,11 +66,6 @@ export class Executor {
   #isAsked = false;
   #isCalling = false;
   #isStepping = false;
-  /** Words where the lower half of the jump cache has entries. */
-  readonly #lower = new Uint32Array(MAX_REMEMBERED);
-  #lowerCount = 0;
-  /** The upper half of the jump cache has entries for pages that are not global. */
-  #hasLocalUpper = false;
 
   constructor(options: ExecutorOptions) {
     const { memory, decoder, threshold, states } = options;
@@ -127,27 +116,11 @@ export class Executor {
     this.#i32[BUDGET_WORD] = 0;
   }
 
-  /** After another processor's state was brought to 0. */
-  switched(cpu: Cpu): void {
-    this.cpu = cpu;
-    this.flushJumpCache(true);
-  }
-
-  /** @param isAll also the entries for global pages */
-  flushJumpCache(isAll: boolean): void {
+  /** Forgets all code. */
+  forget(): void {
+    this.cache.clear();
     const first = JUMP_CACHE >> 2;
-    if (isAll || this.#hasLocalUpper) {
-      this.#u32.fill(0, first + HALF_WORDS, first + CACHE_WORDS);
-      this.#hasLocalUpper = false;
-    }
-    if (this.#lowerCount > MAX_REMEMBERED) this.#u32.fill(0, first, first + HALF_WORDS);
-    else {
-      for (let index = 0; index < this.#lowerCount; index += 1) {
-        const entry = this.#lower[index]!;
-        this.#u32.fill(0, entry, entry + (JumpCacheEntry.bytes >> 2));
-      }
-    }
-    this.#lowerCount = 0;
+    this.#u32.fill(0, first, first + CACHE_WORDS);
   }
 
   hasCode(position: number): boolean {
@@ -260,8 +233,7 @@ export class Executor {
       return act();
     } catch (thrown) {
       if (!(thrown instanceof ArenaFull)) throw thrown;
-      this.cache.clear();
-      this.flushJumpCache(true);
+      this.forget();
       return act();
     }
   }
@@ -304,30 +276,17 @@ export class Executor {
     });
   }
 
-  /** Enters a block into the jump cache. */
+  /**
+   * Enters a block into the jump cache. One that ends in another page stays out: where that page is
+   * must be looked up each time.
+   */
   #remember(block: Block): void {
-    const low = this.#u32[RIP >> 2]!;
-    const high = this.#u32[(RIP >> 2) + 1]!;
-    const isUpper = high >= 0x8000_0000;
-    if (isUpper && !this.#isGlobal()) this.#hasLocalUpper = true;
-    const index = ((low ^ (low >>> 12)) & (HALF_ENTRIES - 1)) + (isUpper ? HALF_ENTRIES : 0);
-    const entry = (JUMP_CACHE + index * JumpCacheEntry.bytes) >> 2;
-    if (!isUpper) {
-      if (this.#lowerCount < MAX_REMEMBERED) this.#lower[this.#lowerCount] = entry;
-      this.#lowerCount += 1;
-    }
-    this.#u32[entry] = low;
-    this.#u32[entry + 1] = high ^ this.#u32[(MODE_SALT >> 2) + 1]!;
+    if (block.second >= 0) return;
+    const entry = jumpCacheOffset(block.position) >> 2;
+    this.#u32[entry] = block.position;
+    this.#u32[entry + 1] = block.mode;
     this.#u32[entry + (JumpCacheEntry.tableIndex >> 2)] = block.tableIndex;
     this.#u32[entry + (JumpCacheEntry.parameter >> 2)] = block.parameter;
-  }
-
-  #isGlobal(): boolean {
-    const linear = this.cpu.rip;
-    const bank = currentBank(this.cpu);
-    if (lookUp(this.cpu, linear, bank, TlbEntry.executeTag) < 0) return false;
-    const number = bank * TLB_ENTRIES + ((linear >>> 12) & (TLB_ENTRIES - 1));
-    return this.#u32[(TLB >> 2) + number * 8 + (TlbEntry.page >> 2)]! >= TLB_GLOBAL;
   }
 
   /** Executes the instruction at RIP, which has a meaning, by its function. */

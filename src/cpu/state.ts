@@ -58,8 +58,6 @@ export const X87 = {
 export const ACCESS_ADDRESS = 0x2a0;
 /** 16 bytes, then 16 more for an access that crosses a page. */
 export const ACCESS_VALUE = 0x2b0;
-/** Added to RIP and to the tag of a jump cache entry, so that modes do not share entries: i64. */
-export const MODE_SALT = 0x2d0;
 /** Selects the block variant that fits the present mode: i32, see mode.ts. */
 export const MODE = 0x2d8;
 /** `InterruptShadow` bits and others of {@link Activity}: u32. */
@@ -186,13 +184,16 @@ export const TLB_INVALID = -1n;
 /** Bytes that change hands when another processor runs. */
 export const STATE_BYTES = TLB + 2 * TLB_BANK_BYTES;
 
-/** Jump cache: entries of 16 bytes by bits of RIP: i64 tag, i32 table index, i32 parameter. */
+/**
+ * Jump cache: entries of 16 bytes by bits of the code's position in the linear memory. The tag is that
+ * position and, above it, the mode word.
+ */
 export const JUMP_CACHE = 0x1_2000;
-export const JUMP_CACHE_ENTRIES = 32_768;
+export const JUMP_CACHE_ENTRIES = 16_384;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = 0x9_2000;
+export const CODE_ARENA = 0x5_2000;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

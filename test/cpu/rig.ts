@@ -83,9 +83,6 @@ export function cpuRig(): Rig {
     recheck: () => {
       calls.recheck += 1;
     },
-    flushJumpCache: () => {
-      calls.flush += 1;
-    },
     codeWritten: (position, length) => {
       codeWrites.push([position - first, length]);
     },

@@ -59,10 +59,6 @@ class TierSteps implements Steps {
         if (outer.hasCode(position)) outer.codeWritten(position, length);
         executor.codeWritten(position, length);
       },
-      flushJumpCache(isAll) {
-        outer.flushJumpCache(isAll);
-        executor.flushJumpCache(isAll);
-      },
       recheck() {
         outer.recheck();
         executor.ask();

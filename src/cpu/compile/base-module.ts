@@ -14,16 +14,19 @@ import {
   EXIT_REASON,
   Exit,
   Flags,
-  JUMP_CACHE,
-  JumpCacheEntry,
-  MODE_SALT,
+  MODE,
   RIP,
+  SEGMENT_BASE,
+  SegmentIndex,
+  TLB_BANK_BYTES,
 } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
 import { type FunctionBody, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
-import { HALF_ENTRIES, HALF_SHIFT, TableIndex } from './table-index.ts';
+import { TableIndex } from './table-index.ts';
+import { emitJump, tailCall } from './jump.ts';
+import { Mode } from '../mode.ts';
 
 const SIZES: readonly Size[] = [1, 2, 4, 8];
 const FLAG_FUNCTIONS = kindWord(FlagKind.given, 8) + 1;
@@ -50,12 +53,6 @@ function body(
   return { type, locals, code: out.bytes.slice(0, out.length) };
 }
 
-function tailCall(out: CodeBuffer): void {
-  out.byte(Op.returnCallIndirect);
-  out.u32(FunctionType.block);
-  out.u32(0);
-}
-
 function leave(out: CodeBuffer, reason: number): void {
   out.i32Const(0);
   out.i32Const(reason);
@@ -78,46 +75,53 @@ function flagsOf(): FunctionBody {
   });
 }
 
-/** As the inline form in lower.ts, with the salt of the present mode. */
+/** To the block at RIP, whatever the mode. */
 function dispatch(): FunctionBody {
-  return body(FunctionType.block, [ValueType.i64, ValueType.i32], (out) => {
-    const [rip, entry] = [1, 2];
+  const { i32, i64 } = ValueType;
+  return body(FunctionType.block, [i64, i32, i32, i32], (out) => {
+    const [linear, entry, position, cache] = [1, 2, 3, 4];
+    const pushMode = (): void => {
+      out.i32Const(0);
+      out.memory(Op.i32Load, MODE);
+    };
+    // The base of CS counts outside 64-bit mode.
     out.i32Const(0);
     out.memory(Op.i64Load, RIP);
-    out.tee(rip);
-    out.byte(Op.i32WrapI64);
-    out.tee(entry);
-    out.get(entry);
-    out.i32Const(12);
-    out.byte(Op.i32ShrU);
-    out.byte(Op.i32Xor);
-    out.i32Const(HALF_ENTRIES - 1);
-    out.byte(Op.i32And);
-    out.i32Const(4);
-    out.byte(Op.i32Shl);
-    out.get(rip);
-    out.i64Const(HALF_SHIFT, 0);
-    out.byte(Op.i64ShrU);
-    out.byte(Op.i32WrapI64);
-    out.i32Const(HALF_ENTRIES * JumpCacheEntry.bytes);
-    out.byte(Op.i32And);
-    out.byte(Op.i32Or);
-    out.tee(entry);
-    out.memory(Op.i64Load, JUMP_CACHE + JumpCacheEntry.tag);
-    out.get(rip);
     out.i32Const(0);
-    out.memory(Op.i64Load, MODE_SALT);
-    out.byte(Op.i64Xor);
-    out.byte(Op.i64Eq);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
-    out.get(entry);
-    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
-    out.get(entry);
-    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
-    tailCall(out);
-    out.byte(Op.end);
-    leave(out, Exit.lookup);
+    out.memory(Op.i64Load, RIP);
+    out.i32Const(0);
+    out.memory(Op.i64Load, SEGMENT_BASE + 8 * SegmentIndex.cs);
+    out.byte(Op.i64Add);
+    out.i64Const(-1, 0);
+    out.byte(Op.i64And);
+    pushMode();
+    out.i32Const(Mode.code64);
+    out.byte(Op.i32And);
+    out.byte(Op.select);
+    out.set(linear);
+    emitJump(out, {
+      pushLinear: () => out.get(linear),
+      pushMode: () => {
+        pushMode();
+        out.byte(Op.i64ExtendI32U);
+        out.i64Const(32, 0);
+        out.byte(Op.i64Shl);
+      },
+      bank: 0,
+      addBank: () => {
+        pushMode();
+        out.i32Const(Mode.cplMask);
+        out.byte(Op.i32And);
+        out.i32Const(Mode.cplMask);
+        out.byte(Op.i32Eq);
+        out.i32Const(31 - Math.clz32(TLB_BANK_BYTES));
+        out.byte(Op.i32Shl);
+        out.byte(Op.i32Or);
+      },
+      entry,
+      position,
+      cache,
+    });
   });
 }
 
@@ -207,7 +211,7 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
     const locals = new Lowering(out).lower(builder, undefined, {
       instructions: 0,
       isUser: false,
-      saltHigh: 0,
+      mode: 0,
       allocateSlot: () => 0,
     });
     functions.push({ type: FunctionType.block, locals, code: out.bytes.slice(0, out.length) });

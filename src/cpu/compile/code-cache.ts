@@ -302,7 +302,7 @@ export class CodeCache {
     const locals = this.#lowering.lower(builder, undefined, {
       instructions: 0,
       isUser: cplOf(bound.mode) === 3,
-      saltHigh: 0,
+      mode: bound.mode,
       allocateSlot: () => 0,
     });
     this.#pendingHandlers.push({
@@ -407,7 +407,7 @@ export class CodeCache {
     const locals = this.#lowering.lower(builder, builder, {
       instructions: count,
       isUser: cplOf(mode) === 3,
-      saltHigh: saltHighOf(mode),
+      mode,
       allocateSlot: (distance) => {
         const slot = this.#allocate(SLOT_BYTES);
         slots.push({ slot, block, distance });
@@ -512,9 +512,4 @@ function isSelfLoop({ instructions, distances, calls }: Block): boolean {
   const { insn, row } = instructions[last]!;
   if (row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return false;
   return distances[last]! + insn.length + insn.immediate === 0;
-}
-
-/** The high half of `Cpu.updateMode`'s salt. */
-export function saltHighOf(mode: number): number {
-  return (mode << 17) ^ (mode >>> 15);
 }

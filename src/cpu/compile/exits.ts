@@ -1,13 +1,13 @@
 /** Ways in and out of a block. */
 import { RECORD_BYTES } from '../interpret/record.ts';
-import { BUDGET, Exit as ExitReason, GPR, JUMP_CACHE, JumpCacheEntry, RIP } from '../state.ts';
-import { FunctionType } from '../wasm/module.ts';
+import { BUDGET, Exit as ExitReason, GPR, RIP, TLB_BANK_BYTES } from '../state.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { AccessLowering } from './access.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
 import { NONE } from './ir.ts';
+import { emitJump, tailCall } from './jump.ts';
 import { type Sync } from './machine-ir.ts';
-import { HALF_ENTRIES, HALF_SHIFT, TableIndex } from './table-index.ts';
+import { TableIndex } from './table-index.ts';
 
 const REGISTERS = 16;
 
@@ -169,47 +169,20 @@ export abstract class ExitLowering extends AccessLowering {
   }
 
   protected tailCall(): void {
-    this.out.byte(Op.returnCallIndirect);
-    this.out.u32(FunctionType.block);
-    this.out.u32(0);
+    tailCall(this.out);
   }
 
   protected jump(target: number): void {
-    const out = this.out;
-    const entry = this.scratch(ValueType.i32);
-    this.push(target);
-    out.byte(Op.i32WrapI64);
-    out.tee(entry);
-    out.get(entry);
-    out.i32Const(12);
-    out.byte(Op.i32ShrU);
-    out.byte(Op.i32Xor);
-    out.i32Const(HALF_ENTRIES - 1);
-    out.byte(Op.i32And);
-    out.i32Const(4);
-    out.byte(Op.i32Shl);
-    this.push(target);
-    out.i64Const(HALF_SHIFT, 0);
-    out.byte(Op.i64ShrU);
-    out.byte(Op.i32WrapI64);
-    out.i32Const(HALF_ENTRIES * JumpCacheEntry.bytes);
-    out.byte(Op.i32And);
-    out.byte(Op.i32Or);
-    out.tee(entry);
-    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
-    // One way out, whatever is found: what is not there leads to `miss`.
-    out.get(entry);
-    out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
-    out.i32Const(TableIndex.miss);
-    out.get(entry);
-    out.memory(Op.i64Load, JUMP_CACHE + JumpCacheEntry.tag);
-    this.push(target);
-    out.i64Const(0, this.options.saltHigh);
-    out.byte(Op.i64Xor);
-    out.byte(Op.i64Eq);
-    out.byte(Op.select);
-    this.tailCall();
-    this.giveBack(ValueType.i32, entry);
+    const [entry, position, cache] = [0, 1, 2].map(() => this.scratch(ValueType.i32));
+    emitJump(this.out, {
+      pushLinear: () => this.push(target),
+      pushMode: () => this.out.i64Const(0, this.options.mode),
+      bank: this.options.isUser ? TLB_BANK_BYTES : 0,
+      entry: entry!,
+      position: position!,
+      cache: cache!,
+    });
+    for (const local of [entry, position, cache]) this.giveBack(ValueType.i32, local!);
   }
 
   /** @param to 0: the record that follows, 1: the block at RIP */

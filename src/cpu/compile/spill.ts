@@ -12,8 +12,7 @@ export interface LowerOptions {
   /** Instructions of the block; 0: a tier 0 handler. */
   readonly instructions: number;
   readonly isUser: boolean;
-  /** Halves of the word that a jump cache tag is mixed with. */
-  readonly saltHigh: number;
+  readonly mode: number;
   /** A link slot for an exit to a distance from the block's start. */
   readonly allocateSlot: (distance: number) => number;
 }

@@ -15,10 +15,5 @@ export const TableIndex = {
   first: 16,
 } as const;
 
-/** Entries of one half of the jump cache; the upper half of the address space has the other. */
-export const HALF_ENTRIES = 16_384;
-/** Shift that brings bit 63 of an address to where its half begins. */
-export const HALF_SHIFT = 63 - 18;
-
 /** Where in a block a slow path is: instructions left from there on, and RIP's distance in tier 1. */
 export const Site = { shift: 16, tier1: 0x8000, distanceMask: 0x7fff } as const;

@@ -105,7 +105,6 @@ export function fill(cpu: Cpu, linear: number, bank: number, position: number): 
 /** After CR0.PG, CR0.WP, CR4.PGE and whatever else changes the meaning of every entry. */
 export function flushAll(cpu: Cpu): void {
   cpu.u32.fill(INVALID_HALF, FIRST_WORD, END_WORD);
-  cpu.host.flushJumpCache(true);
 }
 
 /** After MOV to CR3: global pages stay. */
@@ -116,7 +115,6 @@ export function flushNonGlobal(cpu: Cpu): void {
     if (u32[entry + (TlbEntry.page >> 2)]! >= TLB_GLOBAL) continue;
     drop(cpu, entry);
   }
-  cpu.host.flushJumpCache(false);
 }
 
 /** INVLPG: the page that the guest's tables give the address, global or not, whatever its size. */
@@ -127,7 +125,6 @@ export function flushPage(cpu: Cpu, linear: number): void {
     if (u32[entry] === (linear & ~0xfff) >>> 0) drop(cpu, entry);
   }
   if (isGigabyteUsed || largeRegions[regionOf(linear)] !== 0) dropLarge(cpu, linear);
-  cpu.host.flushJumpCache(true);
 }
 
 /** All entries of the large page that an address is in. */

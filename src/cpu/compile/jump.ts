@@ -1,0 +1,83 @@
+/**
+ * The way from an address to its block: the TLB tells where in the linear memory the address lies, and
+ * the jump cache, by that position and the mode, which function runs it. So it needs no flush when
+ * translations change, and serves every address space and processor.
+ */
+import { JUMP_CACHE, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB, TlbEntry } from '../state.ts';
+import type { CodeBuffer } from '../wasm/code.ts';
+import { FunctionType } from '../wasm/module.ts';
+import { Op } from '../wasm/opcodes.ts';
+import { TableIndex } from './table-index.ts';
+
+export interface JumpCode {
+  /** Pushes the linear address, i64. */
+  readonly pushLinear: () => void;
+  /** Pushes the mode word in bits 63:32, i64. */
+  readonly pushMode: () => void;
+  /** Offset of the TLB's bank; what is known only at run time, `addBank` adds to the i32 on the stack. */
+  readonly bank: number;
+  readonly addBank?: () => void;
+  /** Three i32 locals. */
+  readonly entry: number;
+  readonly position: number;
+  readonly cache: number;
+}
+
+/** Where in the jump cache a position has its entry, as generated code finds it. */
+export function jumpCacheOffset(position: number): number {
+  const index = (position ^ (position >>> 12)) & (JUMP_CACHE_ENTRIES - 1);
+  return JUMP_CACHE + index * JumpCacheEntry.bytes;
+}
+
+export function tailCall(out: CodeBuffer): void {
+  out.byte(Op.returnCallIndirect);
+  out.u32(FunctionType.block);
+  out.u32(0);
+}
+
+/** Emits a tail call of the function for an address; what is not there leads to `miss`. */
+export function emitJump(out: CodeBuffer, code: JumpCode): void {
+  const { entry, position, cache, bank } = code;
+  code.pushLinear();
+  out.byte(Op.i32WrapI64);
+  out.tee(position);
+  out.get(position);
+  out.i32Const(7);
+  out.byte(Op.i32ShrU);
+  out.i32Const(0x7fe0);
+  out.byte(Op.i32And);
+  code.addBank?.();
+  out.tee(entry);
+  out.memory(Op.i32Load, TLB + bank + TlbEntry.addend);
+  out.byte(Op.i32Add);
+  out.tee(position);
+  out.get(position);
+  out.i32Const(12);
+  out.byte(Op.i32ShrU);
+  out.byte(Op.i32Xor);
+  out.i32Const(JUMP_CACHE_ENTRIES - 1);
+  out.byte(Op.i32And);
+  out.i32Const(4);
+  out.byte(Op.i32Shl);
+  out.tee(cache);
+  out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
+  out.get(cache);
+  out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
+  out.i32Const(TableIndex.miss);
+  out.get(entry);
+  out.memory(Op.i64Load, TLB + bank + TlbEntry.executeTag);
+  code.pushLinear();
+  out.i64Const(-4096, -1);
+  out.byte(Op.i64And);
+  out.byte(Op.i64Eq);
+  out.get(cache);
+  out.memory(Op.i64Load, JUMP_CACHE + JumpCacheEntry.tag);
+  out.get(position);
+  out.byte(Op.i64ExtendI32U);
+  code.pushMode();
+  out.byte(Op.i64Or);
+  out.byte(Op.i64Eq);
+  out.byte(Op.i32And);
+  out.byte(Op.select);
+  tailCall(out);
+}
