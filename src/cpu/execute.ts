@@ -177,7 +177,7 @@ export class Executor {
       const reason = this.#u32[EXIT_REASON >> 2]!;
       if (reason === Exit.state) break;
       if (reason === Exit.budget) block = this.#rest(left);
-      else this.#find(reason);
+      else block = this.#find(reason);
     }
     return count - this.#i32[BUDGET_WORD]!;
   }
@@ -247,8 +247,7 @@ export class Executor {
     return this.#withRoom(() => {
       const block = this.cache.find(this.cpu, false);
       if (block.instructions.length > left) return this.cache.decodeExactly(this.cpu, left);
-      this.#remember(block);
-      return undefined;
+      return this.#remember(block) ? undefined : block;
     });
   }
 
@@ -263,30 +262,33 @@ export class Executor {
     this.#isStepping = false;
   }
 
-  #find(reason: number): void {
+  /** Finds the block at RIP. @returns it where the jump cache does not lead to it */
+  #find(reason: number): Block | undefined {
     const argument = this.#u32[EXIT_ARGUMENT >> 2]!;
-    this.#withRoom(() => {
+    return this.#withRoom(() => {
       if (reason === Exit.hot) {
         const hot = this.cache.byRecord(argument);
         if (hot !== undefined) this.cache.heat(hot);
       }
       const block = this.cache.find(this.cpu, false);
       if (reason === Exit.link) this.cache.link(argument, block);
-      this.#remember(block);
+      return this.#remember(block) ? undefined : block;
     });
   }
 
   /**
    * Enters a block into the jump cache. One that ends in another page stays out: where that page is
    * must be looked up each time.
+   * @returns whether it went in
    */
-  #remember(block: Block): void {
-    if (block.second >= 0) return;
+  #remember(block: Block): boolean {
+    if (block.second >= 0) return false;
     const entry = jumpCacheOffset(block.position) >> 2;
     this.#u32[entry] = block.position;
     this.#u32[entry + 1] = block.mode;
     this.#u32[entry + (JumpCacheEntry.tableIndex >> 2)] = block.tableIndex;
     this.#u32[entry + (JumpCacheEntry.parameter >> 2)] = block.parameter;
+    return true;
   }
 
   /** Executes the instruction at RIP, which has a meaning, by its function. */
