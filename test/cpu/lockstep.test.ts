@@ -26,12 +26,13 @@ import {
 } from '../../tools/record-vectors/state.ts';
 import { Vector, VectorFile } from '../../tools/record-vectors/vectors.ts';
 import type { Rig } from './rig.ts';
-import { CODE_GPA, DATA_GPA, loadVector, userModeRig } from './user-mode.ts';
+import { CODE_GPA, DATA_GPA, DATA_TABLE, loadVector, PRESENT, userModeRig } from './user-mode.ts';
 
 const path = join(import.meta.dirname, 'vectors/user-mode.bin.zst');
 const BLOCKS = Number(process.env['SYNTHVM_BLOCKS'] ?? 250);
 const MAX_INSTRUCTIONS = 10;
 const STEPS = 48;
+const SECOND_GPA = 0x13_0000;
 const CODE_16 = 0x00fb;
 const DATA_16 = 0x00f3;
 const rows = encodings();
@@ -101,6 +102,13 @@ function reread({ form }: Piece, mode: CodeSize): Piece | undefined {
   return { row, form: { mode: 32, flags, bytes: form.bytes.slice(0, length) } };
 }
 
+/** Within the first page of data, across its end, or beyond the end of the second, where nothing is. */
+function place(random: Random): number {
+  const choice = random.below(8);
+  if (choice > 1) return 0x400;
+  return (choice + 1) * PAGE_BYTES - 32 + random.below(32);
+}
+
 /** A conditional jump over nothing, or over what follows: a block ends, and flags outlive it. */
 function branch(random: Random, next: readonly number[]): number[] {
   const over = random.below(2) === 0 || next.length > 100 ? 0 : next.length;
@@ -129,7 +137,7 @@ function assemble(random: Random, fitting: readonly Piece[], mode: CodeSize): nu
     const { form, row } = from[random.below(from.length)]!;
     const piece: number[] = [];
     if ((form.flags & FormFlag.memory) !== 0 || (row.traits & REPEATED) !== 0) {
-      piece.push(...point(DI, data + 0x400, mode), ...point(SI, data + 0x600, mode));
+      piece.push(...point(DI, data + place(random), mode), ...point(SI, data + 0x600, mode));
     }
     if ((row.traits & REPEATED) !== 0) piece.push(...point(CX, random.below(40), mode));
     if (row.implicit.includes('sp') || random.below(8) === 0) {
@@ -155,17 +163,20 @@ class Machine {
   constructor(name: string) {
     this.name = name;
     this.#steps = EXECUTORS[name]!(this.rig);
+    // A second page of data, elsewhere in memory.
+    this.rig.put(DATA_TABLE + 8, 8, SECOND_GPA + PRESENT);
   }
 
   load(vector: Vector, mode: CodeSize): void {
     const { cpu } = this.rig;
     loadVector(this.rig, vector);
+    cpu.u8.fill(0x5a, this.rig.at(SECOND_GPA), this.rig.at(SECOND_GPA) + DATA_BYTES);
     // Repeated instructions do all they can at once.
     cpu.eflags &= ~Eflags.tf;
     if (mode === 16) {
       setSegment(cpu, SegmentIndex.cs, 0x23, CODE_ADDRESS, 0xffff, CODE_16);
       for (const segment of [SegmentIndex.es, SegmentIndex.ss, SegmentIndex.ds]) {
-        setSegment(cpu, segment, 0x2b, DATA_ADDRESS, 0xfdf, DATA_16);
+        setSegment(cpu, segment, 0x2b, DATA_ADDRESS, 0x1fdf, DATA_16);
       }
       cpu.rip = 0;
       cpu.updateMode(3);
@@ -198,9 +209,11 @@ class Machine {
     for (let index = 0; index < 8; index += 1)
       lines.push(`st${index} ${part(X87.st + 16 * index, 12)}`);
     lines.push(`x87 ${part(X87.control, 12)}`);
-    const data = this.rig.at(DATA_GPA);
-    for (let at = 0; at < DATA_BYTES; at += 64) {
-      lines.push(`memory ${at.toString(16)} ${part(data + at, 64)}`);
+    for (const page of [DATA_GPA, SECOND_GPA]) {
+      const data = this.rig.at(page);
+      for (let at = 0; at < DATA_BYTES; at += 64) {
+        lines.push(`memory ${(page + at).toString(16)} ${part(data + at, 64)}`);
+      }
     }
     return lines;
   }

@@ -23,7 +23,9 @@ import { cpuRig, LONG_MODE, type Rig, setControl } from './rig.ts';
 export const CODE_GPA = 0x10_0000;
 export const DATA_GPA = 0x11_0000;
 const ROOT = 0x1000;
-const PRESENT = 7;
+/** The page table of the data page. */
+export const DATA_TABLE = 0x5000;
+export const PRESENT = 7;
 const DATA = 0xcff3;
 const CODE_64 = 0xaffb;
 const CODE_32 = 0xcffb;
@@ -36,8 +38,8 @@ export function userModeRig(): Rig {
   rig.put(0x2000, 8, 0x3000 + PRESENT);
   rig.put(0x3000 + 8 * ((CODE_ADDRESS >>> 21) & 0x1ff), 8, 0x4000 + PRESENT);
   rig.put(0x4000, 8, CODE_GPA + PRESENT);
-  rig.put(0x3000 + 8 * ((DATA_ADDRESS >>> 21) & 0x1ff), 8, 0x5000 + PRESENT);
-  rig.put(0x5000, 8, DATA_GPA + PRESENT);
+  rig.put(0x3000 + 8 * ((DATA_ADDRESS >>> 21) & 0x1ff), 8, DATA_TABLE + PRESENT);
+  rig.put(DATA_TABLE, 8, DATA_GPA + PRESENT);
   // The kernel's 2 MiB, with a TSS that has no port bitmap.
   rig.put(0x3000, 8, 0x83);
   rig.put(0x6066, 2, 0x68);
