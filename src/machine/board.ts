@@ -351,7 +351,13 @@ export class Board {
       perform: (_work, _channelId, run) => {
         const delayNs = perturbation.delayNs('work');
         if (delayNs === 0) run();
-        else events.after(delayNs, run);
+        else {
+          events.after(delayNs, () => {
+            run();
+            // The channel that was opened late may be the first that the monitor page is for.
+            this.#monitorIntervalNs = this.vmbus.monitorIntervalNs;
+          });
+        }
       },
     };
   }
