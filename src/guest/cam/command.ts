@@ -102,10 +102,20 @@ export class CommandBlock {
     this.#fill(ScsiOperation.synchronizeCache10, 10, Direction.none, 0, 0);
   }
 
-  /** The shortest READ or WRITE that reaches, as scsi_read_write chooses it. */
-  transfer(isWrite: boolean, lba: number, blocks: number, gpa: number, length: number): void {
+  /**
+   * The shortest READ or WRITE that reaches, as scsi_read_write chooses it.
+   * @param shortest bytes of a command: cd(4) asks for no READ(6)
+   */
+  transfer(
+    isWrite: boolean,
+    lba: number,
+    blocks: number,
+    gpa: number,
+    length: number,
+    shortest: 6 | 10 = 6,
+  ): void {
     const direction = isWrite ? Direction.out : Direction.in;
-    if (lba <= 0x1f_ffff && blocks <= 0xff) {
+    if (shortest === 6 && lba <= 0x1f_ffff && blocks <= 0xff) {
       const operation = isWrite ? ScsiOperation.write6 : ScsiOperation.read6;
       this.#fill(operation, 6, direction, gpa, length);
       this.cdb[1] = lba >> 16;

@@ -111,7 +111,8 @@ export class Disk implements Peripheral, BlockDisk {
       }
       const sectors = Math.min(most, count - done);
       const bytes = sectors * this.sectorBytes;
-      block.transfer(isWrite, lba + done, sectors, gpa + done * this.sectorBytes, bytes);
+      const at = gpa + done * this.sectorBytes;
+      block.transfer(isWrite, lba + done, sectors, at, bytes, this.driver === 'cd' ? 10 : 6);
       error = yield* this.#run(block);
       if (error === 0 && block.residual > 0) error = PeripheralErrno.EIO;
       done += sectors;

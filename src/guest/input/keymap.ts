@@ -28,6 +28,11 @@ const GREY: Readonly<Record<number, string>> = {
   0x52: 'L',
 };
 
+const KEYPAD_FIRST = 0x47;
+/** The numeric keypad under shift; by itself its keys do as the grey ones. Num Lock does nothing. */
+const KEYPAD_SHIFTED = '789-456+1230.';
+const KEYPAD_PLAIN = '   -   +     ';
+
 /** By scan code from 1 on; a space stands for keys that type nothing, and for the space bar. */
 const PLAIN = "\u001b1234567890-=\b\tqwertyuiop[]\r asdfghjkl;'` \\zxcvbnm,./ *  ";
 const SHIFTED = '\u001b!@#$%^&*()_+\b\tQWERTYUIOP{}\r ASDFGHJKL:"~ |ZXCVBNM<>? *  ';
@@ -60,8 +65,21 @@ export class Keymap {
       const letter = GREY[code];
       return letter === undefined ? NOTHING : ESCAPE_SEQUENCE + letter;
     }
+    const onKeypad = code - KEYPAD_FIRST;
+    if (!isExtended && onKeypad >= 0 && onKeypad < KEYPAD_SHIFTED.length) {
+      return this.#keypad(code);
+    }
     const character = this.#character(code, isExtended);
     return character < 0 ? NOTHING : String.fromCharCode(character);
+  }
+
+  #keypad(code: number): string {
+    const at = code - KEYPAD_FIRST;
+    if (this.#shifts !== 0) return KEYPAD_SHIFTED[at]!;
+    if (KEYPAD_PLAIN[at] !== ' ') return KEYPAD_PLAIN[at]!;
+    if (code === DELETE) return DELETE_CHARACTER;
+    const letter = GREY[code];
+    return letter === undefined ? NOTHING : ESCAPE_SEQUENCE + letter;
   }
 
   #modify(code: number, isExtended: boolean, isBreak: boolean): boolean {
