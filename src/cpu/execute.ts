@@ -30,6 +30,7 @@ import {
   TlbEntry,
 } from './state.ts';
 
+const NO_OFFSET = -1;
 const BUDGET_WORD = BUDGET >> 2;
 const CACHE_WORDS = (JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes) >> 2;
 
@@ -53,15 +54,15 @@ export class Executor {
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
   readonly #f64: BigUint64Array;
-  readonly #dispatch: (parameter: number) => void;
-  readonly #enterRecord: (record: number) => void;
+  readonly #dispatch: (parameter: number, budget: number) => void;
+  readonly #enterRecord: (record: number, budget: number) => void;
   readonly #flags: () => number;
   /** Budget put aside so that generated code comes out at the next block. */
   #stash = 0;
   /** Instructions from the one in progress to the end of its block. */
   #remaining = 0;
-  /** How far RIP lies before the instruction in progress. */
-  #distance = 0;
+  /** Place in its page of the instruction in progress, where RIP has only the page; or -1. */
+  #offset = NO_OFFSET;
   /** Something asked for a look around: generated code is to come out. */
   #isAsked = false;
   #isCalling = false;
@@ -94,8 +95,8 @@ export class Executor {
       states,
     });
     const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule()), { cpu: imports });
-    this.#dispatch = base.exports['dispatch'] as (parameter: number) => void;
-    this.#enterRecord = base.exports['enterRecord'] as (record: number) => void;
+    this.#dispatch = base.exports['dispatch'] as (parameter: number, budget: number) => void;
+    this.#enterRecord = base.exports['enterRecord'] as (record: number, budget: number) => void;
     this.#flags = base.exports['flags'] as () => number;
   }
 
@@ -159,7 +160,7 @@ export class Executor {
     for (;;) {
       try {
         if (needsFunction) this.#callAlone();
-        else if (block === undefined) this.#dispatch(0);
+        else if (block === undefined) this.#dispatch(0, this.#i32[BUDGET_WORD]!);
         else this.#enterAlone(block);
       } catch (thrown) {
         this.#undo();
@@ -204,7 +205,7 @@ export class Executor {
     this.#i32[BUDGET_WORD] = count;
     this.#stash = 0;
     this.#remaining = 0;
-    this.#distance = 0;
+    this.#offset = NO_OFFSET;
     this.#isAsked = false;
     this.#isCalling = false;
   }
@@ -213,7 +214,7 @@ export class Executor {
     this.#i32[BUDGET_WORD]! += this.#stash;
     this.#stash = 0;
     this.#remaining = 0;
-    this.#distance = 0;
+    this.#offset = NO_OFFSET;
   }
 
   /** The instruction in progress did not happen: budget and RIP are as before it. */
@@ -221,10 +222,16 @@ export class Executor {
     this.#i32[BUDGET_WORD]! += this.#stash + this.#remaining;
     this.#stash = 0;
     this.#remaining = 0;
-    if (this.#distance !== 0) this.cpu.rip += this.#distance;
-    this.#distance = 0;
+    this.#placeRip();
     this.#isCalling = false;
     this.#isStepping = false;
+  }
+
+  #placeRip(): void {
+    if (this.#offset === NO_OFFSET) return;
+    const word = RIP >> 2;
+    this.#u32[word] = (this.#u32[word]! & ~0xfff) | this.#offset;
+    this.#offset = NO_OFFSET;
   }
 
   /** Whatever finds or decodes may find the arena full: everything goes, once. */
@@ -258,7 +265,7 @@ export class Executor {
       this.#stash += this.#i32[BUDGET_WORD]! - 1;
       this.#i32[BUDGET_WORD] = 1;
     }
-    this.#enterRecord(block.record);
+    this.#enterRecord(block.record, this.#i32[BUDGET_WORD]!);
     this.#isStepping = false;
   }
 
@@ -306,12 +313,12 @@ export class Executor {
 
   #at(site: number): void {
     this.#remaining = site >>> Site.shift;
-    this.#distance = site & Site.distanceMask;
+    this.#offset = (site & Site.tier1) === 0 ? NO_OFFSET : site & Site.offsetMask;
   }
 
   #done(): void {
     this.#remaining = 0;
-    this.#distance = 0;
+    this.#offset = NO_OFFSET;
   }
 
   #slowLoad(site: number, bytes: number): number {
@@ -389,9 +396,8 @@ export class Executor {
     const isTier1 = (site & Site.tier1) !== 0;
     const startLow = this.#u32[RIP >> 2]!;
     const startHigh = this.#u32[(RIP >> 2) + 1]!;
-    if (this.#distance !== 0) cpu.rip += this.#distance;
     // A fault finds RIP where it belongs.
-    this.#distance = 0;
+    this.#placeRip();
     this.#isCalling = true;
     const bound = this.cache.calls[number]!;
     const { mode } = cpu;

@@ -63,7 +63,7 @@ export abstract class AccessLowering extends SpillLowering {
     out.byte(Op.if);
     out.byte(ValueType.i32);
     this.storeAccess(ACCESS_ADDRESS, linear);
-    this.spill(sync);
+    this.spillAll(sync);
     this.site(sync);
     out.i32Const(bytes);
     this.call(isUpdate ? 'slowUpdate' : 'slowLoad');
@@ -119,7 +119,7 @@ export abstract class AccessLowering extends SpillLowering {
     out.i32Const(0);
     this.push(value);
     this.storeOp(bytes, ACCESS_VALUE);
-    this.spill(sync);
+    this.spillAll(sync);
     this.site(sync);
     out.i32Const(bytes);
     this.call('slowStore');
@@ -174,7 +174,7 @@ export abstract class AccessLowering extends SpillLowering {
     out.byte(Op.i32Eq);
     out.byte(Op.if);
     out.byte(ValueType.void);
-    this.spill(sync);
+    this.spillAll(sync);
     this.site(sync);
     out.i32Const(bytes);
     this.call('finishUpdate');
@@ -211,7 +211,7 @@ export abstract class AccessLowering extends SpillLowering {
     out.byte(Op.if);
     out.byte(ValueType.void);
     this.storeAccess(ACCESS_ADDRESS, offset);
-    this.spill(sync);
+    this.spillAll(sync);
     this.site(sync);
     out.i32Const(packed);
     this.call('checkSegment');

@@ -24,8 +24,8 @@ import { CodeBuffer } from '../wasm/code.ts';
 import { type FunctionBody, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
-import { TableIndex } from './table-index.ts';
-import { emitJump, tailCall } from './jump.ts';
+import { LinkSlot, TableIndex } from './table-index.ts';
+import { BUDGET_PARAMETER, emitJump, tailCall } from './jump.ts';
 import { Mode } from '../mode.ts';
 
 const SIZES: readonly Size[] = [1, 2, 4, 8];
@@ -53,7 +53,11 @@ function body(
   return { type, locals, code: out.bytes.slice(0, out.length) };
 }
 
+/** Back to the run loop: the budget goes where it is looked for. */
 function leave(out: CodeBuffer, reason: number): void {
+  out.i32Const(0);
+  out.get(BUDGET_PARAMETER);
+  out.memory(Op.i32Store, BUDGET);
   out.i32Const(0);
   out.i32Const(reason);
   out.memory(Op.i32Store, EXIT_REASON);
@@ -62,6 +66,7 @@ function leave(out: CodeBuffer, reason: number): void {
 
 function flagsOf(): FunctionBody {
   return body(FunctionType.query, [], (out) => {
+    out.i32Const(0);
     out.i32Const(0);
     out.i32Const(0);
     out.memory(Op.i32Load, Flags.kind);
@@ -79,7 +84,7 @@ function flagsOf(): FunctionBody {
 function dispatch(): FunctionBody {
   const { i32, i64 } = ValueType;
   return body(FunctionType.block, [i64, i32, i32, i32], (out) => {
-    const [linear, entry, position, cache] = [1, 2, 3, 4];
+    const [linear, entry, position, cache] = [2, 3, 4, 5];
     const pushMode = (): void => {
       out.i32Const(0);
       out.memory(Op.i32Load, MODE);
@@ -127,9 +132,8 @@ function dispatch(): FunctionBody {
 
 function enterRecord(): FunctionBody {
   return body(FunctionType.block, [ValueType.i32, ValueType.i32], (out) => {
-    const [head, left, count] = [0, 1, 2];
-    out.i32Const(0);
-    out.memory(Op.i32Load, BUDGET);
+    const [head, left, count] = [0, 2, 3];
+    out.get(BUDGET_PARAMETER);
     out.get(head);
     out.memory(Op.i32Load, HeadField.instructions);
     out.byte(Op.i32Sub);
@@ -159,26 +163,48 @@ function enterRecord(): FunctionBody {
     leave(out, Exit.hot);
     out.byte(Op.end);
     out.i32Const(0);
-    out.get(left);
-    out.memory(Op.i32Store, BUDGET);
-    out.i32Const(0);
     out.get(head);
     out.memory(Op.i32Store, BLOCK_RECORD);
     out.get(head);
     out.i32Const(RECORD_BYTES);
     out.byte(Op.i32Add);
+    out.get(left);
     out.get(head);
     out.memory(Op.i32Load, RECORD_BYTES);
     tailCall(out);
   });
 }
 
+/** RIP becomes where a link leads, whose slot is the parameter. */
+function storeTarget(out: CodeBuffer): void {
+  out.i32Const(0);
+  out.i32Const(0);
+  out.memory(Op.i64Load, RIP);
+  out.i64Const(-4096, -1);
+  out.byte(Op.i64And);
+  out.get(0);
+  out.memory(Op.i64Load32U, LinkSlot.offset);
+  out.byte(Op.i64Or);
+  out.memory(Op.i64Store, RIP);
+}
+
 function unlinked(): FunctionBody {
   return body(FunctionType.block, [], (out) => {
+    storeTarget(out);
     out.i32Const(0);
     out.get(0);
     out.memory(Op.i32Store, EXIT_ARGUMENT);
     leave(out, Exit.link);
+  });
+}
+
+function throughCache(): FunctionBody {
+  return body(FunctionType.block, [], (out) => {
+    storeTarget(out);
+    out.i32Const(0);
+    out.get(BUDGET_PARAMETER);
+    out.i32Const(TableIndex.dispatch);
+    tailCall(out);
   });
 }
 
@@ -198,6 +224,7 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
   functions[TableIndex.dispatch] = dispatch();
   functions[TableIndex.enterRecord] = enterRecord();
   functions[TableIndex.unlinked] = unlinked();
+  functions[TableIndex.throughCache] = throughCache();
   while (functions.length < FLAG_TABLE) functions.push(miss());
   const builder = new FlagsBuilder();
   for (let word = 0; word < FLAG_FUNCTIONS; word += 1) {
@@ -212,6 +239,7 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
       instructions: 0,
       isUser: false,
       mode: 0,
+      pageOffset: 0,
       allocateSlot: () => 0,
     });
     functions.push({ type: FunctionType.block, locals, code: out.bytes.slice(0, out.length) });

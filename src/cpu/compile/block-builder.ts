@@ -37,7 +37,7 @@ export class BlockBuilder extends MachineIr {
   isFlagsWritten = false;
   readonly #full = new Int32Array(REGISTERS);
   readonly #low = new Int32Array(REGISTERS);
-  #entryRip = NONE;
+  #pageBase = NONE;
   #distance = 0;
   #remaining = 0;
   #pageOffset = 0;
@@ -58,7 +58,7 @@ export class BlockBuilder extends MachineIr {
     this.isLoop = isLoop;
     this.isFlagsWritten = false;
     this.#hasEnded = false;
-    this.#entryRip = NONE;
+    this.#pageBase = NONE;
     if (isLoop) this.flagPlace = 'loop';
   }
 
@@ -79,7 +79,7 @@ export class BlockBuilder extends MachineIr {
   }
 
   protected override site(): number {
-    return (this.#remaining << Site.shift) | Site.tier1 | this.#distance;
+    return (this.#remaining << Site.shift) | Site.tier1 | (this.#pageOffset + this.#distance);
   }
 
   protected override registerSnapshot(): readonly number[] | undefined {
@@ -203,8 +203,11 @@ export class BlockBuilder extends MachineIr {
   }
 
   #ripPlus(distance: number): number {
-    if (this.#entryRip === NONE) this.#entryRip = this.stateLoad(8, RIP);
-    return this.add(8, this.#entryRip, this.constant(8, distance, distance >> 31));
+    if (this.#pageBase === NONE) {
+      this.#pageBase = this.and(8, this.stateLoad(8, RIP), this.constant(8, -4096, -1));
+    }
+    const offset = this.#pageOffset + distance;
+    return this.add(8, this.#pageBase, this.constant(8, offset, offset >> 31));
   }
 
   override nextRip(size: Size): number {

@@ -20,7 +20,7 @@ import { FIRST_FREE_INDEX } from './base-module.ts';
 import { type Block, CodePage } from './block.ts';
 import { BlockBuilder } from './block-builder.ts';
 import { Lowering } from './lower.ts';
-import { TableIndex } from './table-index.ts';
+import { LinkSlot, TableIndex } from './table-index.ts';
 import { endsBlock } from './ends-block.ts';
 
 const PAGE_BYTES = 4096;
@@ -33,7 +33,6 @@ const MAX_BATCH = 192;
 const MIN_BATCH = 32;
 /** Further entries after which a block waits no longer. */
 const PATIENCE = 500;
-const SLOT_BYTES = 8;
 /** All function instructions share one handler. */
 const CALL_KEY = -1;
 const TABLE_GROWTH = 4096;
@@ -63,7 +62,7 @@ export class CodeCache {
   readonly #options: CodeCacheOptions;
   readonly #pages = new Map<number, CodePage>();
   readonly #byRecord = new Map<number, Block>();
-  readonly #bySlot = new Map<number, { block: Block; distance: number }>();
+  readonly #bySlot = new Map<number, Block>();
   readonly #handlers = new Map<number, number>();
   /**
    * Instructions that are functions, by the number in their records. The first numbers are for blocks
@@ -303,6 +302,7 @@ export class CodeCache {
       instructions: 0,
       isUser: cplOf(bound.mode) === 3,
       mode: bound.mode,
+      pageOffset: 0,
       allocateSlot: () => 0,
     });
     this.#pendingHandlers.push({
@@ -371,7 +371,7 @@ export class CodeCache {
 
   #compile(batch: readonly Block[]): void {
     const bodies: FunctionBody[] = [];
-    const slots: { slot: number; block: Block; distance: number }[] = [];
+    const slots: { slot: number; block: Block }[] = [];
     for (const block of batch) bodies.push(this.#compileOne(block, slots));
     const first = this.#takeIndices(batch.length);
     this.#instantiate(bodies, first);
@@ -383,13 +383,10 @@ export class CodeCache {
       this.compiledBlocks += 1;
       for (const slot of block.incoming) this.#setSlot(slot, block.tableIndex, 0);
     }
-    for (const { slot, block, distance } of slots) this.#bySlot.set(slot, { block, distance });
+    for (const { slot, block } of slots) this.#bySlot.set(slot, block);
   }
 
-  #compileOne(
-    block: Block,
-    slots: { slot: number; block: Block; distance: number }[],
-  ): FunctionBody {
+  #compileOne(block: Block, slots: { slot: number; block: Block }[]): FunctionBody {
     const builder = this.#blockBuilder;
     const { instructions, distances, calls } = block;
     const count = instructions.length;
@@ -408,9 +405,11 @@ export class CodeCache {
       instructions: count,
       isUser: cplOf(mode) === 3,
       mode,
-      allocateSlot: (distance) => {
-        const slot = this.#allocate(SLOT_BYTES);
-        slots.push({ slot, block, distance });
+      pageOffset: block.position & 0xfff,
+      allocateSlot: (offset) => {
+        const slot = this.#allocate(LinkSlot.bytes);
+        slots.push({ slot, block });
+        this.#view.setUint32(slot + LinkSlot.offset, offset, true);
         this.#setSlot(slot, TableIndex.unlinked, slot);
         return slot;
       },
@@ -423,20 +422,22 @@ export class CodeCache {
   }
 
   #setSlot(slot: number, tableIndex: number, parameter: number): void {
-    this.#view.setUint32(slot, tableIndex, true);
-    this.#view.setUint32(slot + 4, parameter, true);
+    this.#view.setUint32(slot + LinkSlot.tableIndex, tableIndex, true);
+    this.#view.setUint32(slot + LinkSlot.parameter, parameter, true);
   }
 
   /** Makes an exit lead straight to a block in the same page. */
   link(slot: number, target: Block): void {
     const source = this.#bySlot.get(slot);
-    if (source === undefined || source.block.isDead || target.isDead) return;
-    const isSamePage = source.block.position >>> 12 === target.position >>> 12;
-    if (!isSamePage || target.second >= 0 || target.mode !== source.block.mode) {
-      this.#setSlot(slot, TableIndex.dispatch, 0);
+    if (source === undefined || source.isDead || target.isDead) return;
+    const isSamePage = source.position >>> 12 === target.position >>> 12;
+    if (!isSamePage || target.second >= 0 || target.mode !== source.mode) {
+      this.#setSlot(slot, TableIndex.throughCache, slot);
       return;
     }
-    this.#setSlot(slot, target.tableIndex, target.parameter);
+    if (target.tableIndex === TableIndex.enterRecord) {
+      this.#setSlot(slot, TableIndex.throughCache, slot);
+    } else this.#setSlot(slot, target.tableIndex, 0);
     target.incoming.push(slot);
   }
 

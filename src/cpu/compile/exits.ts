@@ -1,13 +1,13 @@
 /** Ways in and out of a block. */
 import { RECORD_BYTES } from '../interpret/record.ts';
-import { BUDGET, Exit as ExitReason, GPR, RIP, TLB_BANK_BYTES } from '../state.ts';
+import { Exit as ExitReason, GPR, RIP, TLB_BANK_BYTES } from '../state.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { AccessLowering } from './access.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
 import { NONE } from './ir.ts';
-import { emitJump, tailCall } from './jump.ts';
+import { BUDGET_PARAMETER, emitJump, tailCall } from './jump.ts';
 import { type Sync } from './machine-ir.ts';
-import { TableIndex } from './table-index.ts';
+import { LinkSlot, TableIndex } from './table-index.ts';
 
 const REGISTERS = 16;
 
@@ -15,75 +15,64 @@ export abstract class ExitLowering extends AccessLowering {
   // --- entry, leaving, and what slow paths need
 
   protected prologue(instructions: number): void {
-    const out = this.out;
     const block = this.block!;
     if (block.isLoop) {
       this.loopPrologue(block, instructions);
       return;
     }
-    const left = this.scratch(ValueType.i32);
-    out.i32Const(0);
-    out.memory(Op.i32Load, BUDGET);
+    this.takeBudget(instructions, () => undefined);
+  }
+
+  /** Takes a block's instructions from the budget, or leaves with nothing done. */
+  protected takeBudget(instructions: number, spill: () => void): void {
+    const out = this.out;
+    out.get(BUDGET_PARAMETER);
     out.i32Const(instructions);
     out.byte(Op.i32Sub);
-    out.tee(left);
+    out.tee(BUDGET_PARAMETER);
     out.i32Const(0);
     out.byte(Op.i32LtS);
     out.byte(Op.if);
     out.byte(ValueType.void);
+    out.get(BUDGET_PARAMETER);
+    out.i32Const(instructions);
+    out.byte(Op.i32Add);
+    out.set(BUDGET_PARAMETER);
+    spill();
+    this.storeBudget();
+    this.storeRip(this.options.pageOffset);
     this.exitReason(ExitReason.budget);
     out.byte(Op.return);
     out.byte(Op.end);
-    out.i32Const(0);
-    out.get(left);
-    out.memory(Op.i32Store, BUDGET);
-    this.giveBack(ValueType.i32, left);
   }
 
   protected loopPrologue(block: BlockBuilder, instructions: number): void {
     const out = this.out;
     for (let register = 0; register < REGISTERS; register += 1) {
       if (block.heads[register] === NONE && block.written[register] === 0) continue;
-      const local = this.types.push(ValueType.i64);
+      const local = this.addLocal(ValueType.i64);
       this.pinned[register] = local;
       out.i32Const(0);
       out.memory(Op.i64Load, GPR + 8 * register);
       out.set(local);
     }
-    const kind = this.types.push(ValueType.i32);
-    const result = this.types.push(ValueType.i64);
-    const source = this.types.push(ValueType.i64);
+    const kind = this.addLocal(ValueType.i32);
+    const result = this.addLocal(ValueType.i64);
+    const source = this.addLocal(ValueType.i64);
     this.flagLocals = [kind, result, source];
     this.reloadFlags();
-    this.budget = this.types.push(ValueType.i32);
-    out.i32Const(0);
-    out.memory(Op.i32Load, BUDGET);
-    out.set(this.budget);
     out.byte(Op.loop);
     out.byte(ValueType.void);
-    out.get(this.budget);
-    out.i32Const(instructions);
-    out.byte(Op.i32Sub);
-    out.tee(this.budget);
-    out.i32Const(0);
-    out.byte(Op.i32LtS);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
-    out.get(this.budget);
-    out.i32Const(instructions);
-    out.byte(Op.i32Add);
-    out.set(this.budget);
-    this.spill({
-      site: 0,
-      flags: 'loop',
-      kind: 0,
-      result: NONE,
-      source: NONE,
-      registers: Array.from({ length: REGISTERS }, () => NONE),
+    this.takeBudget(instructions, () => {
+      this.spill({
+        site: 0,
+        flags: 'loop',
+        kind: 0,
+        result: NONE,
+        source: NONE,
+        registers: Array.from({ length: REGISTERS }, () => NONE),
+      });
     });
-    this.exitReason(ExitReason.budget);
-    out.byte(Op.return);
-    out.byte(Op.end);
   }
 
   // --- exits
@@ -126,23 +115,19 @@ export abstract class ExitLowering extends AccessLowering {
       return;
     }
     this.spill(sync);
-    out.i32Const(0);
     if (exit.kind === 'jump') {
+      out.i32Const(0);
       this.push(exit.target);
       out.memory(Op.i64Store, RIP);
       this.jump(exit.target);
       return;
     }
+    const slot = this.options.allocateSlot(this.options.pageOffset + exit.distance);
     out.i32Const(0);
-    out.memory(Op.i64Load, RIP);
-    out.i64Const(exit.distance, exit.distance >> 31);
-    out.byte(Op.i64Add);
-    out.memory(Op.i64Store, RIP);
-    const slot = this.options.allocateSlot(exit.distance);
+    out.memory(Op.i32Load, slot + LinkSlot.parameter);
+    out.get(BUDGET_PARAMETER);
     out.i32Const(0);
-    out.memory(Op.i32Load, slot + 4);
-    out.i32Const(0);
-    out.memory(Op.i32Load, slot);
+    out.memory(Op.i32Load, slot + LinkSlot.tableIndex);
     this.tailCall();
   }
 
@@ -190,11 +175,13 @@ export abstract class ExitLowering extends AccessLowering {
     const out = this.out;
     if (to === 1) {
       out.i32Const(0);
+      out.get(BUDGET_PARAMETER);
       out.i32Const(TableIndex.dispatch);
     } else {
       out.get(0);
       out.i32Const(RECORD_BYTES);
       out.byte(Op.i32Add);
+      out.get(BUDGET_PARAMETER);
       out.get(0);
       out.memory(Op.i32Load, RECORD_BYTES);
     }

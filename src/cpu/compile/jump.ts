@@ -23,6 +23,9 @@ export interface JumpCode {
   readonly cache: number;
 }
 
+/** The second parameter of every block. */
+export const BUDGET_PARAMETER = 1;
+
 /** Where in the jump cache a position has its entry, as generated code finds it. */
 export function jumpCacheOffset(position: number): number {
   const index = (position ^ (position >>> 12)) & (JUMP_CACHE_ENTRIES - 1);
@@ -61,6 +64,7 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.byte(Op.i32Shl);
   out.tee(cache);
   out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
+  out.get(BUDGET_PARAMETER);
   out.get(cache);
   out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
   out.i32Const(TableIndex.miss);

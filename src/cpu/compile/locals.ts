@@ -5,6 +5,8 @@ import { NONE, Node } from './ir.ts';
 import { type MachineIr } from './machine-ir.ts';
 
 const REGISTERS = 16;
+/** Of a block's function: the first is a record, the second the budget. */
+const PARAMETERS = 2;
 
 export abstract class ValueLowering {
   protected readonly out: CodeBuffer;
@@ -21,10 +23,15 @@ export abstract class ValueLowering {
     this.out = out;
   }
 
+  /** A new local, after the parameters. */
+  protected addLocal(type: number): number {
+    return PARAMETERS - 1 + this.types.push(type);
+  }
+
   protected newLocal(type: number): number {
     const free = this.free.get(type);
     if (free !== undefined && free.length > 0) return free.pop()!;
-    return this.types.push(type);
+    return this.addLocal(type);
   }
 
   protected release(index: number): void {

@@ -22,7 +22,6 @@ export class Lowering extends ExitLowering {
     this.options = options;
     this.types = [];
     this.free.clear();
-    this.budget = NONE;
     if (this.local.length < ir.op.length) {
       this.local = new Int32Array(ir.op.length);
       this.uses = new Int32Array(ir.op.length);
@@ -161,7 +160,7 @@ export class Lowering extends ExitLowering {
     this.storeAccess(ACCESS_VALUE, low);
     this.storeAccess(ACCESS_VALUE + 8, high);
     this.storeAccess(ACCESS_ADDRESS, divisor);
-    this.spill(sync);
+    this.spillAll(sync);
     this.site(sync);
     out.i32Const(isSigned ? 1 : 0);
     this.call('divideWide');
@@ -229,7 +228,7 @@ export class Lowering extends ExitLowering {
     this.value(this.ir.a[index]!);
     out.byte(Op.if);
     out.byte(ValueType.void);
-    this.spill(sync);
+    this.spillAll(sync);
     this.site(sync);
     out.i32Const(this.ir.imm[index]!);
     this.call('raise');
@@ -241,7 +240,7 @@ export class Lowering extends ExitLowering {
     const out = this.out;
     const sync = this.syncOf(index);
     this.prepare(sync);
-    this.spill(sync);
+    this.spillAll(sync);
     this.settle(sync);
     this.site(sync);
     if (this.options.instructions > 0) out.i32Const(this.ir.imm[index]!);

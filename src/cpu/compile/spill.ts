@@ -1,10 +1,11 @@
 /** What leaves a block's locals: the state that slow paths and exits need. */
 import { RecordField } from '../interpret/record.ts';
-import { BUDGET, EXIT_REASON, Flags, GPR } from '../state.ts';
+import { BUDGET, EXIT_REASON, Flags, GPR, RIP } from '../state.ts';
 import { ImportIndex } from '../wasm/module.ts';
 import { Op } from '../wasm/opcodes.ts';
 import { type BlockBuilder } from './block-builder.ts';
 import { NONE, Node } from './ir.ts';
+import { BUDGET_PARAMETER } from './jump.ts';
 import { ValueLowering } from './locals.ts';
 import { type Sync } from './machine-ir.ts';
 
@@ -13,8 +14,10 @@ export interface LowerOptions {
   readonly instructions: number;
   readonly isUser: boolean;
   readonly mode: number;
-  /** A link slot for an exit to a distance from the block's start. */
-  readonly allocateSlot: (distance: number) => number;
+  /** Of the block's first byte in its page. */
+  readonly pageOffset: number;
+  /** A link slot for an exit to a place in the block's page. */
+  readonly allocateSlot: (offset: number) => number;
 }
 
 const REGISTERS = 16;
@@ -23,7 +26,6 @@ export abstract class SpillLowering extends ValueLowering {
   protected block: BlockBuilder | undefined;
   protected options!: LowerOptions;
   protected flagLocals: readonly [number, number, number] = [0, 0, 0];
-  protected budget = NONE;
 
   // --- uses and locals
 
@@ -162,8 +164,18 @@ export abstract class SpillLowering extends ValueLowering {
       this.loopRegister(sync.registers[register]!, register);
       out.memory(Op.i64Store, GPR + 8 * register);
     }
+  }
+
+  /** The same, and the budget: for whoever is called, or left for. */
+  protected spillAll(sync: Sync): void {
+    this.spill(sync);
+    this.storeBudget();
+  }
+
+  protected storeBudget(): void {
+    const out = this.out;
     out.i32Const(0);
-    out.get(this.budget);
+    out.get(BUDGET_PARAMETER);
     out.memory(Op.i32Store, BUDGET);
   }
 
@@ -209,12 +221,24 @@ export abstract class SpillLowering extends ValueLowering {
     out.byte(Op.i32Shl);
   }
 
+  /** RIP is kept by its page in compiled code; here it gets its place in the page too. */
+  protected storeRip(offset: number): void {
+    const out = this.out;
+    out.i32Const(0);
+    out.i32Const(0);
+    out.memory(Op.i64Load, RIP);
+    out.i64Const(-4096, -1);
+    out.byte(Op.i64And);
+    out.i64Const(offset, 0);
+    out.byte(Op.i64Or);
+    out.memory(Op.i64Store, RIP);
+  }
+
   /** After a slow path: a request to leave has taken the budget away. */
   protected reloadBudget(): void {
-    if (this.block?.isLoop !== true) return;
     this.out.i32Const(0);
     this.out.memory(Op.i32Load, BUDGET);
-    this.out.set(this.budget);
+    this.out.set(BUDGET_PARAMETER);
   }
 
   protected call(name: keyof typeof ImportIndex): void {

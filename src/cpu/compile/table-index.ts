@@ -12,8 +12,13 @@ export const TableIndex = {
   enterRecord: 3,
   /** A link that leads nowhere yet; the parameter is the slot. */
   unlinked: 4,
+  /** A link to what is not compiled: the jump cache leads there; the parameter is the slot. */
+  throughCache: 5,
   first: 16,
 } as const;
 
-/** Where in a block a slow path is: instructions left from there on, and RIP's distance in tier 1. */
-export const Site = { shift: 16, tier1: 0x8000, distanceMask: 0x7fff } as const;
+/** Fields of a link slot: where an exit goes, and the target's place in the page. */
+export const LinkSlot = { tableIndex: 0, parameter: 4, offset: 8, bytes: 16 } as const;
+
+/** Where in a block a slow path is: instructions left from there on, and in tier 1 the place in the page. */
+export const Site = { shift: 16, tier1: 0x8000, offsetMask: 0xfff } as const;

@@ -4,7 +4,10 @@ import { ValueType } from './opcodes.ts';
 
 /** The function types that all modules declare, in this order. */
 export const FunctionType = {
-  /** A block or handler: its parameter is a tier 0 record, or a link slot for stubs. */
+  /**
+   * A block or handler. Parameters: a tier 0 record, or a link slot for stubs; and the budget, which
+   * goes from hand to hand and into the state block only where somebody outside needs it.
+   */
   block: 0,
   /** (site, size) to nothing: slow store, finish. */
   slowStore: 1,
@@ -16,7 +19,7 @@ export const FunctionType = {
 
 const I32 = ValueType.i32;
 const TYPES: readonly (readonly [parameters: readonly number[], results: readonly number[]])[] = [
-  [[I32], []],
+  [[I32, I32], []],
   [[I32, I32], []],
   [[I32, I32], [I32]],
   [[], [I32]],
