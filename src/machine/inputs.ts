@@ -22,6 +22,7 @@ export type HostInput =
   | { readonly kind: 'key-text'; readonly text: string }
   /** Scan codes of keys that are pressed together. */
   | { readonly kind: 'key-press'; readonly codes: readonly number[] }
+  | { readonly kind: 'key'; readonly code: number; readonly isDown: boolean }
   | {
       readonly kind: 'mouse-move';
       readonly x: number;
@@ -34,12 +35,17 @@ export type HostInput =
   /** Asks the guest's system to end itself, once its driver is there. */
   | { readonly kind: 'shutdown'; readonly request: ShutdownRequest }
   | { readonly kind: 'reset' }
+  | { readonly kind: 'turn-off' }
+  | { readonly kind: 'pause'; readonly isPaused: boolean }
+  | { readonly kind: 'nmi'; readonly processor: number }
   | { readonly kind: 'link'; readonly adapter: number; readonly isUp: boolean }
   | { readonly kind: 'clock-jump'; readonly byNs: number };
 
 export interface RecordedInput {
   readonly at: RunPosition;
   readonly input: HostInput;
+  /** Somebody is told what came of it, which takes the machine a turn. */
+  readonly isAwaited?: true;
 }
 
 /** Hears what became of an input, where that shows later. */
@@ -59,9 +65,10 @@ function told(done: InputDone | undefined): (() => void) | undefined {
 }
 
 const ACTIONS: Actions = {
-  console: (machine, { text }) => machine.console.type(latin1(text)),
+  console: (machine, { text }, done) => machine.console.type(latin1(text), told(done)),
   'key-text': (machine, { text }, done) => machine.board.keyboard.type(text, told(done)),
   'key-press': (machine, { codes }, done) => machine.board.keyboard.press(codes, told(done)),
+  key: (machine, { code, isDown }, done) => machine.board.keyboard.key(code, isDown, told(done)),
   'mouse-move': (machine, { x, y, width, height }, done) =>
     machine.board.mouse.moveTo(x, y, width, height, told(done)),
   'mouse-button': (machine, { button, isDown }, done) =>
@@ -74,6 +81,11 @@ const ACTIONS: Actions = {
   reset: (machine) => {
     machine.reset();
   },
+  'turn-off': (machine) => machine.turnOff(),
+  pause: (machine, { isPaused }) => {
+    machine.isPaused = isPaused;
+  },
+  nmi: (machine, { processor }) => machine.injectNmi(processor),
   link: (machine, { adapter, isUp }) => machine.network.ports[adapter]?.setLink(isUp),
   'clock-jump': (machine, { byNs }) => {
     machine.board.integration.timeSync.hostOffsetNs += byNs;
@@ -107,7 +119,11 @@ export class InputLog {
 
   /** Stamps an input and lets it in. */
   enter(machine: Machine, input: HostInput, done?: InputDone): void {
-    const entry = { at: positionOf(machine), input };
+    const entry: RecordedInput = {
+      at: positionOf(machine),
+      input,
+      ...(done && { isAwaited: true }),
+    };
     this.#entries.push(entry);
     for (const listener of this.#listeners) listener(entry);
     const act = ACTIONS[input.kind] as (
@@ -133,6 +149,8 @@ export function showPosition({ timeNs, turn }: RunPosition): string {
   return `${timeNs} ns, turn ${turn}`;
 }
 
+const NOBODY = (): void => undefined;
+
 /** Turns that are taken at once on the way to a point. */
 const STEPS = 100_000;
 
@@ -147,13 +165,16 @@ export function runTo(machine: Machine, to: RunPosition): void {
       `the run does not come to ${showPosition(to)}: it is at ${showPosition(positionOf(machine))}`,
     );
   };
-  while (clock.nowNs < to.timeNs - 1) {
-    const ending = machine.run(to.timeNs - 1, STEPS);
-    if (ending !== undefined && clock.nowNs < to.timeNs - 1) diverged();
-  }
+  const pass = (timeNs: number, steps: number): void => {
+    const ending = machine.run(timeNs, steps);
+    // Where nothing is left to happen, the host lets time pass.
+    const isIdle = ending !== undefined && ending.kind !== 'virtual-time';
+    if (isIdle && clock.nowNs < timeNs) clock.set(timeNs);
+  };
+  while (clock.nowNs < to.timeNs - 1) pass(to.timeNs - 1, STEPS);
   while (clock.nowNs < to.timeNs || (clock.nowNs === to.timeNs && machine.turns < to.turn)) {
     const before = positionOf(machine);
-    machine.run(to.timeNs, 1);
+    pass(to.timeNs, 1);
     const after = positionOf(machine);
     if (after.timeNs === before.timeNs && after.turn === before.turn) diverged();
   }
@@ -162,8 +183,8 @@ export function runTo(machine: Machine, to: RunPosition): void {
 
 /** Lets inputs in again, each at its point. The machine is on, and before the first of them. */
 export function repeatInputs(machine: Machine, inputs: readonly RecordedInput[]): void {
-  for (const { at, input } of inputs) {
+  for (const { at, input, isAwaited } of inputs) {
     runTo(machine, at);
-    machine.enter(input);
+    machine.enter(input, isAwaited && NOBODY);
   }
 }

@@ -104,6 +104,15 @@ export interface VmExport {
   readonly checkpoints: readonly string[];
 }
 
+/** A machine as it was between two of its turns. */
+export interface VmSnapshot {
+  /** Virtual time. */
+  readonly ns: number;
+  readonly digest: string;
+  /** Another machine that goes on from there, beside the first, with a clock of its own. */
+  fork(): Promise<Vm>;
+}
+
 /** On whose behalf the host is asked. Whoever is no administrator sees no machine. */
 export type Caller = 'administrator' | 'user';
 
@@ -320,6 +329,13 @@ export interface Vm {
    * @param options.host the machine has been moved to a host of this Windows version
    */
   wake(options?: { readonly after?: Duration; readonly host?: HostName }): Promise<void>;
+  /**
+   * Keeps everything of this machine, which is on, as it is now. Not after a script has done to it what
+   * cannot be done again: rules on messages, faults, disks and devices that were added.
+   */
+  snapshot(): Promise<VmSnapshot>;
+  /** Another machine that goes on from where this one is. */
+  fork(): Promise<Vm>;
   /** Names of what `checkpoint` has kept, the oldest first. */
   readonly checkpoints: readonly string[];
   /** Keeps the disks of a machine that is off as they are now. */

@@ -1,4 +1,4 @@
-import type { ConsoleLine } from '../machine/console.ts';
+import type { Machine } from '../machine/machine.ts';
 import type { Console, Pattern, WaitOptions } from './api.ts';
 import type { Pump } from './pump.ts';
 import { showPattern, toRegExp, withinNs } from './values.ts';
@@ -23,7 +23,7 @@ interface Watcher {
 
 /** COM1 as a script sees it: everything that was printed, and a place up to which waits have read. */
 export class ConsoleHandle implements Console {
-  readonly #line: ConsoleLine;
+  readonly #machine: Machine;
   readonly #pump: Pump;
   readonly #vm: string;
   readonly #whole: string[] = [];
@@ -34,11 +34,11 @@ export class ConsoleHandle implements Console {
   readonly #byteWatchers = new Set<() => void>();
   readonly #forbidden = new Set<{ readonly expression: RegExp; readonly found: () => void }>();
 
-  constructor(line: ConsoleLine, pump: Pump, vm: string) {
-    this.#line = line;
+  constructor(machine: Machine, pump: Pump, vm: string) {
+    this.#machine = machine;
     this.#pump = pump;
     this.#vm = vm;
-    line.listen((byte) => this.#byte(byte));
+    machine.console.listen((byte) => this.#byte(byte));
   }
 
   get text(): string {
@@ -112,6 +112,15 @@ export class ConsoleHandle implements Console {
     return () => this.#forbidden.delete(entry);
   }
 
+  /** What waits may still pass, for a machine that goes on from this one's present. */
+  get unread(): string {
+    return this.#unread;
+  }
+
+  set unread(unread: string) {
+    this.#unread = unread;
+  }
+
   /** A new power cycle begins on a new line, and with nothing that waits could still pass. */
   powerCycled(): void {
     if (this.#current !== '') this.#whole.push(`${this.#current}\n`);
@@ -126,7 +135,8 @@ export class ConsoleHandle implements Console {
         vm: this.#vm,
         withinNs: withinNs(undefined),
         start: (settle) => {
-          this.#line.type(new TextEncoder().encode(text), () => settle());
+          const bytes = Buffer.from(text, 'utf8').toString('latin1');
+          this.#machine.enter({ kind: 'console', text: bytes }, () => settle());
           return undefined;
         },
       },

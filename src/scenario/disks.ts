@@ -26,6 +26,8 @@ export interface DiskOptions {
   readonly warn: (message: string) => void;
   /** Closed at the end of the run. */
   readonly opened: BlockDevice[];
+  /** Images without a name are numbered in this series; default "disk". */
+  readonly series?: string;
 }
 
 const builtInDisks = new Map<1 | 2, BlockDevice>();
@@ -41,7 +43,8 @@ export function besideScript(file: string, path: string): string {
   return embeddedImage(path) ?? (isAbsolute(path) ? path : join(dirname(file), path));
 }
 
-let imageCount = 0;
+/** By the machine's options: another machine with the same options has the same names. */
+const imageCounts = new WeakMap<DiskOptions, number>();
 
 /** An image in memory, as New-VHD makes one in a file. */
 function newImage(spec: NewImage, options: DiskOptions): BlockDevice {
@@ -51,9 +54,10 @@ function newImage(spec: NewImage, options: DiskOptions): BlockDevice {
     const store = new MemoryStore(name ?? 'blank disk', sizeBytes('size', size));
     return openRaw(store, { readOnly: false, warn: options.warn });
   }
-  imageCount += 1;
+  const count = (imageCounts.get(options) ?? 0) + 1;
+  imageCounts.set(options, count);
   const extension = format.startsWith('vhdx') ? 'vhdx' : 'vhd';
-  const storeName = `${name ?? `disk ${imageCount}`}.${extension}`;
+  const storeName = `${name ?? `${options.series ?? 'disk'} ${count}`}.${extension}`;
   const stores = new Map<string, MemoryStore>();
   const [store] = makeStores(storeName, spec, options, stores);
   const openParent = (candidates: readonly string[]): MemoryStore | undefined =>

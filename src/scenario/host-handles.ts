@@ -70,6 +70,7 @@ export class DiskControl implements DiskHandle {
   }
 
   fault(fault: DiskFault): Disposable {
+    this.#owner.machine.inputs.passBy('a fault of a disk');
     const { lba, delay, answer: _answer, ...rest } = fault;
     const injected: InjectedFault = {
       ...rest,
@@ -89,6 +90,7 @@ export class DiskControl implements DiskHandle {
   remove(): Promise<void> {
     const { lun } = this;
     if (lun === undefined) throw new InputError('disk', 'is not on the synthetic SCSI controller');
+    this.#owner.machine.inputs.passBy('the removal of a disk');
     this.#owner.machine.board.scsi.detach({ target: 0, lun });
     this.onRemove?.();
     return Promise.resolve();
@@ -115,6 +117,7 @@ export class DiskControl implements DiskHandle {
       );
     }
     const bytes = sizeBytes('size', size);
+    machine.inputs.passBy('a new size of a disk');
     if (!('resize' in block && typeof block.resize === 'function')) {
       throw new InputError(block.name, 'is no image that can be resized');
     }
@@ -164,6 +167,7 @@ export class HostDisksHandle implements HostDisks {
 export class AdapterControl implements NetworkAdapter {
   readonly mac: string;
   readonly #owner: Owner;
+  readonly #index: number;
   readonly #port: SwitchPort;
   readonly #random: Random;
   readonly #watchers = new Set<(packet: Packet) => void>();
@@ -173,13 +177,15 @@ export class AdapterControl implements NetworkAdapter {
 
   constructor(
     owner: Owner,
-    port: SwitchPort,
-    mac: Uint8Array,
+    index: number,
     random: Random,
     switches: ReadonlyMap<string, VirtualSwitch>,
   ) {
+    const { ports, macs } = owner.machine.network;
+    const mac = macs[index]!;
     this.#owner = owner;
-    this.#port = port;
+    this.#index = index;
+    this.#port = ports[index]!;
     this.#random = random;
     this.#macBytes = mac;
     this.#switches = switches;
@@ -187,7 +193,7 @@ export class AdapterControl implements NetworkAdapter {
   }
 
   link(isUp: boolean): void {
-    this.#port.setLink(isUp);
+    this.#owner.machine.enter({ kind: 'link', adapter: this.#index, isUp });
   }
 
   connect(on: string): void {
@@ -196,10 +202,12 @@ export class AdapterControl implements NetworkAdapter {
       const all = [...this.#switches.keys()].join(', ') || 'none';
       throw new InputError(this.mac, `no switch is called "${on}"; the scenario declares ${all}`);
     }
+    this.#owner.machine.inputs.passBy('another switch for an adapter');
     to.take(this.#port);
   }
 
   macSpoofing(isAllowed: boolean): void {
+    this.#owner.machine.inputs.passBy('another rule on MAC addresses');
     this.#port.onlyMac = isAllowed ? undefined : this.#macBytes;
   }
 
@@ -208,6 +216,7 @@ export class AdapterControl implements NetworkAdapter {
   }
 
   faults(fault?: LinkFault): void {
+    this.#owner.machine.inputs.passBy('faults of a link');
     if (fault === undefined) {
       this.#port.faults = undefined;
       return;
@@ -331,6 +340,7 @@ export class IntegrationHandle implements Integration {
   };
 
   enable(service: ServiceName, isEnabled: boolean): void {
+    this.#owner.machine.inputs.passBy('a change of the integration services');
     const { vmbus, integration } = this.#owner.machine.board;
     const device = integration[service];
     const offered = vmbus.plugged.find((entry) => entry.device === device);
@@ -349,25 +359,27 @@ export class IntegrationHandle implements Integration {
 
   readonly timeSync: Integration['timeSync'] = {
     jump: (time) => {
-      this.#devices.timeSync.hostOffsetNs += durationNs('time', time);
+      this.#owner.machine.enter({ kind: 'clock-jump', byNs: durationNs('time', time) });
     },
-    send: (kind, options) =>
-      this.#devices.timeSync.sendTime(
+    send: (kind, options) => {
+      this.#owner.machine.inputs.passBy('a message with the time');
+      return this.#devices.timeSync.sendTime(
         kind,
         options?.age === undefined ? {} : { ageNs: durationNs('age', options.age) },
-      ),
+      );
+    },
   };
 
   shutdown(
     type: 'powerOff' | 'restart' | 'hibernate' = 'powerOff',
     options: WaitOptions & { readonly force?: boolean } = {},
   ): Promise<Answer> {
-    const { shutdown } = this.#devices;
-    return this.#ask(
+    const request = { type, isForced: options.force === true };
+    return this.#await<Answer>(
       'an answer to the shutdown request',
       (done) =>
-        shutdown.askWhenReady({ type, isForced: options.force === true }, (outcome, status) =>
-          done({ outcome, status }),
+        this.#owner.machine.enter({ kind: 'shutdown', request }, (outcome, status) =>
+          done({ outcome: outcome as Answer['outcome'], status }),
         ),
       options,
     );
@@ -379,7 +391,12 @@ export class IntegrationHandle implements Integration {
     );
   }
 
-  #ask<T>(
+  #ask<T>(what: string, send: (done: (answer: T) => void) => void): Promise<T> {
+    this.#owner.machine.inputs.passBy(`a request for ${what}`);
+    return this.#await(what, send);
+  }
+
+  #await<T>(
     what: string,
     send: (done: (answer: T) => void) => void,
     options: WaitOptions = ANSWER_WITHIN,

@@ -66,7 +66,7 @@ export class KeyboardHandle implements Keyboard {
   type(text: string, options?: WaitOptions): Promise<void> {
     const what = `the guest to read the keys ${JSON.stringify(text)}`;
     return delivered(this.#owner, what, options, (done) =>
-      this.#owner.machine.board.keyboard.type(text, done),
+      this.#owner.machine.enter({ kind: 'key-text', text }, done),
     );
   }
 
@@ -76,8 +76,8 @@ export class KeyboardHandle implements Keyboard {
     return delivered(this.#owner, what, undefined, (done) => {
       for (const [index, code] of joined.entries()) {
         const isLast = index === joined.length - 1;
-        const { keyboard } = this.#owner.machine.board;
-        keyboard.key(code & ~BREAK, (code & BREAK) === 0, isLast ? done : undefined);
+        const key = { kind: 'key', code: code & ~BREAK, isDown: (code & BREAK) === 0 } as const;
+        this.#owner.machine.enter(key, isLast ? done : undefined);
       }
     });
   }
@@ -86,7 +86,7 @@ export class KeyboardHandle implements Keyboard {
     const what = `the guest to read the keys ${keys.join('+')}`;
     const codes = keys.map((name) => scanCode(name));
     return delivered(this.#owner, what, undefined, (done) =>
-      this.#owner.machine.board.keyboard.press(codes, done),
+      this.#owner.machine.enter({ kind: 'key-press', codes }, done),
     );
   }
 }
@@ -119,21 +119,22 @@ export class MouseHandle implements Mouse {
   move(x: number, y: number): Promise<void> {
     const { width, height } = this.#owner.machine.screen.capture();
     return delivered(this.#owner, 'the guest to read the mouse', undefined, (done) =>
-      this.#owner.machine.board.mouse.moveTo(x, y, width, height, done),
+      this.#owner.machine.enter({ kind: 'mouse-move', x, y, width, height }, done),
     );
   }
 
   click(button: 'left' | 'right' | 'middle' = 'left'): Promise<void> {
     return delivered(this.#owner, 'the guest to read the mouse', undefined, (done) => {
-      const { mouse } = this.#owner.machine.board;
-      mouse.button(MouseButton[button], true);
-      mouse.button(MouseButton[button], false, done);
+      const { machine } = this.#owner;
+      const pressed = { kind: 'mouse-button', button: MouseButton[button] } as const;
+      machine.enter({ ...pressed, isDown: true });
+      machine.enter({ ...pressed, isDown: false }, done);
     });
   }
 
   scroll(notches: number): Promise<void> {
     return delivered(this.#owner, 'the guest to read the mouse', undefined, (done) =>
-      this.#owner.machine.board.mouse.scroll(notches, done),
+      this.#owner.machine.enter({ kind: 'mouse-scroll', notches }, done),
     );
   }
 }

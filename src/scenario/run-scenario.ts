@@ -4,6 +4,7 @@ import { describeEnding } from '../machine/endings.ts';
 import { Machine } from '../machine/machine.ts';
 import { type Decisions, Perturbation } from '../machine/perturbation.ts';
 import type { HostName } from '../machine/profiles.ts';
+import { restoreSnapshot, type SnapshotPoint } from '../machine/snapshot/restore.ts';
 import { Topology } from '../machine/topology.ts';
 import type { VirtualSwitch } from '../net/switch.ts';
 import type { BlockDevice } from '../storage/block.ts';
@@ -25,7 +26,7 @@ import type { AwaitRecord, FailureRecord, NoteRecord, RunRecord, StepRecord } fr
 import type { ScenarioEntry } from './registry.ts';
 import { TestDriver } from './test-device.ts';
 import { durationNs } from './values.ts';
-import { VmHandle } from './vm-handle.ts';
+import { VmHandle, type VmOptions } from './vm-handle.ts';
 import { type PumpWorld, SingleWorld, TopologyWorld, type WorldMachine } from './world.ts';
 
 const DEFAULT_SEED = 1n;
@@ -117,6 +118,8 @@ class ScenarioRun {
   #vms: VmHandle[] = [];
   #world: PumpWorld | undefined;
   #pump: Pump | undefined;
+  /** The first, and one for each fork. */
+  readonly #pumps: Pump[] = [];
 
   constructor(entry: ScenarioEntry, options: RunOptions) {
     this.#entry = entry;
@@ -169,13 +172,26 @@ class ScenarioRun {
     return async () => entry.body(test);
   }
 
-  #single(config: VmConfig): VmHandle {
+  /** @param name of the machine; forks have others */
+  #single(config: VmConfig, name = SINGLE_NAME): VmHandle {
     const built = this.#config(SINGLE_NAME, config, this.#seed, new Map());
     const driver = new TestDriver();
     const machine = new Machine({ ...built, drivers: [driver], perturbation: this.#perturbation });
-    const entry = this.#worldMachine(SINGLE_NAME, machine, config);
-    this.#pump = this.#newPump(new SingleWorld(entry));
-    return this.#handle(entry, built, driver, new Map());
+    const entry = this.#worldMachine(name, machine, config);
+    const pump = this.#newPump(new SingleWorld(entry));
+    const fork: VmOptions['fork'] = (point, unread) => this.#fork(config, point, unread);
+    return this.#handle({ entry, built, testDriver: driver, switches: new Map(), pump, fork });
+  }
+
+  #fork(config: VmConfig, point: SnapshotPoint, unread: string): VmHandle {
+    // Its handle hears what went before, as that of the first did.
+    const vm = this.#single(
+      { ...config, autoStart: false },
+      `${SINGLE_NAME}-${this.#vms.length + 1}`,
+    );
+    restoreSnapshot(vm.machine, point, vm.name);
+    vm.console.unread = unread;
+    return vm;
   }
 
   #several(
@@ -200,8 +216,13 @@ class ScenarioRun {
       return { entry: this.#worldMachine(name, machine, config), built, driver };
     });
     const entries = made.map(({ entry }) => entry);
-    this.#pump = this.#newPump(new TopologyWorld(topology, entries));
-    for (const { entry, built, driver } of made) this.#handle(entry, built, driver, switches);
+    const pump = this.#newPump(new TopologyWorld(topology, entries));
+    const fork: VmOptions['fork'] = () => {
+      throw new Error('no snapshot is taken of one of several machines');
+    };
+    for (const { entry, built, driver } of made) {
+      this.#handle({ entry, built, testDriver: driver, switches, pump, fork });
+    }
     return this.#vms;
   }
 
@@ -227,29 +248,29 @@ class ScenarioRun {
   }
 
   #handle(
-    entry: WorldMachine,
-    built: BuiltConfig,
-    testDriver: TestDriver,
-    switches: ReadonlyMap<string, VirtualSwitch>,
+    parts: Pick<VmOptions, 'entry' | 'testDriver' | 'switches' | 'pump' | 'fork'> & {
+      readonly built: BuiltConfig;
+    },
   ): VmHandle {
+    const { built, ...options } = parts;
+    const { entry, switches } = options;
+    const owner = this.#entry.kind === 'single' ? SINGLE_NAME : entry.name;
     const diskOptions = {
       file: this.#options.file,
-      owner: entry.name,
+      owner,
       seed: built.seed,
       warn: (message: string): void => this.#options.warn?.(message),
       opened: this.#opened,
+      series: 'added disk',
     };
     const vm = new VmHandle({
-      entry,
+      ...options,
       host: built.host,
       guest: built.preset,
-      pump: this.#pump!,
-      testDriver,
-      random: new Random(built.seed, `host ${entry.name}`),
+      random: new Random(built.seed, `host ${owner}`),
       openDisk: (spec) => openDisk(spec, built.generation, diskOptions),
       buildSettings: (settings) =>
         buildSettings(settings, built.generation, { ...diskOptions, switches }),
-      switches,
       seed: built.seed,
     });
     this.#vms.push(vm);
@@ -257,8 +278,8 @@ class ScenarioRun {
   }
 
   #newPump(world: PumpWorld): Pump {
-    this.#world = world;
-    return new Pump({
+    this.#world ??= world;
+    const pump = new Pump({
       world,
       onWait: ({ what, vm, startNs, deadlineNs, site }) => {
         const wait = { what, vm, startNs, deadlineNs };
@@ -267,6 +288,9 @@ class ScenarioRun {
       },
       watchHost: () => this.#hostFailure(),
     });
+    this.#pump ??= pump;
+    this.#pumps.push(pump);
+    return pump;
   }
 
   #hostFailure(): WaitFailure | undefined {
@@ -319,7 +343,7 @@ class ScenarioRun {
         }
         const message = hostMessage(failure, this.#wallLimitMs);
         // Waits have the first word: they know what they waited for.
-        this.#pump!.fail(failure, message);
+        for (const pump of this.#pumps) pump.fail(failure, message);
         setImmediate(() => reject(new WaitError(message, failure)));
       };
       check();
@@ -339,12 +363,12 @@ class ScenarioRun {
 
   /** What a body that came to its end may have missed. */
   #afterBody(): FailureRecord | undefined {
-    const [left] = this.#pump!.pending;
+    const [left] = this.#pumps.flatMap(({ pending }) => pending);
     if (left !== undefined) {
       const message = `the script ended while it had begun to wait for ${left.what}; is an await missing?`;
       return this.#failure(new WaitError(message, { kind: 'idle' }, left.what, left.site));
     }
-    const ended = this.#pump!.unexpectedEnding;
+    const ended = this.#pumps.map((pump) => pump.unexpectedEnding).find((found) => found);
     if (ended === undefined) return undefined;
     const failure: WaitFailure = { kind: 'ended', vm: ended.name, ending: ended.ending };
     const message = `${describeEnding(ended.ending)}, and the script did not wait for that`;

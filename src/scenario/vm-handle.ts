@@ -4,6 +4,7 @@ import { describeEnding, type Ending } from '../machine/endings.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSettings } from '../machine/config.ts';
 import type { HostName } from '../machine/profiles.ts';
+import { takePoint, type SnapshotPoint } from '../machine/snapshot/restore.ts';
 import { BootWatch, type Phase, PHASES } from '../machine/watch.ts';
 import type { VirtualSwitch } from '../net/switch.ts';
 import type { BlockDevice } from '../storage/block.ts';
@@ -22,6 +23,7 @@ import type {
   Vm,
   VmExport,
   VmSettings,
+  VmSnapshot,
   VmState,
   WaitOptions,
 } from './api.ts';
@@ -50,6 +52,8 @@ export interface VmOptions {
   /** The scenario's switches, by name. */
   readonly switches: ReadonlyMap<string, VirtualSwitch>;
   readonly seed: bigint;
+  /** Makes a machine of the same configuration and takes it there. */
+  readonly fork: (point: SnapshotPoint, unread: string) => Vm;
 }
 
 /** A machine as its script sees it. */
@@ -85,7 +89,7 @@ export class VmHandle implements Vm {
     this.host = options.host;
     this.machine = machine;
     const owner = { machine, pump, vm: name };
-    this.console = new ConsoleHandle(machine.console, pump, name);
+    this.console = new ConsoleHandle(machine, pump, name);
     this.screen = new ScreenHandle(owner, (screenshot) => this.#screenshots.push(screenshot));
     this.keyboard = new KeyboardHandle(owner);
     this.mouse = new MouseHandle(owner);
@@ -115,14 +119,7 @@ export class VmHandle implements Vm {
       this.#disks.push(new DiskControl(owner, () => machine.board.disks[index]));
     }
     this.#nics = machine.network.ports.map(
-      (port, index) =>
-        new AdapterControl(
-          owner,
-          port,
-          machine.network.macs[index]!,
-          random.split(`link ${index}`),
-          switches,
-        ),
+      (_, index) => new AdapterControl(owner, index, random.split(`link ${index}`), switches),
     );
   }
 
@@ -148,6 +145,7 @@ export class VmHandle implements Vm {
   }
 
   #reconfigure(change: () => void): void {
+    this.machine.inputs.passBy('a change of its settings');
     change();
     this.#seeHardware();
   }
@@ -186,6 +184,7 @@ export class VmHandle implements Vm {
 
   save(): Promise<void> {
     if (this.state !== 'running') throw new InputError(this.name, `is ${this.state}: not saved`);
+    this.machine.inputs.passBy('it was saved');
     this.machine.suspend();
     return Promise.resolve();
   }
@@ -198,6 +197,24 @@ export class VmHandle implements Vm {
     for (const replug of this.#replugs) replug();
     for (const disk of this.#disks) disk.powerCycled();
     return Promise.resolve();
+  }
+
+  snapshot(): Promise<VmSnapshot> {
+    const { state } = this;
+    if (state !== 'running' && state !== 'paused') {
+      throw new InputError(this.name, `is ${state}: a snapshot is of a machine that is on`);
+    }
+    const point = takePoint(this.machine);
+    const { unread } = this.console;
+    return Promise.resolve({
+      ns: point.position.timeNs,
+      digest: point.digest,
+      fork: async () => this.#options.fork(point, unread),
+    });
+  }
+
+  async fork(): Promise<Vm> {
+    return (await this.snapshot()).fork();
   }
 
   get generation(): 1 | 2 {
@@ -220,8 +237,10 @@ export class VmHandle implements Vm {
     if (this.machine.isOn) throw new InputError(this.name, 'is on already');
     this.#options.entry.startsByItself = false;
     // A machine that was on before begins a new power cycle.
-    if (this.machine.ending === undefined) this.machine.powerOn();
-    else this.machine.reset();
+    if (this.machine.ending === undefined) {
+      if (this.machine.clock.nowNs > 0) this.machine.inputs.passBy('a late power-on');
+      this.machine.powerOn();
+    } else this.machine.enter({ kind: 'reset' });
     return Promise.resolve();
   }
 
@@ -231,6 +250,7 @@ export class VmHandle implements Vm {
   }
 
   after(time: Duration, action: () => void): void {
+    this.machine.inputs.passBy('an action of the script');
     this.machine.after(durationNs('time', time), action);
   }
 
@@ -300,22 +320,22 @@ export class VmHandle implements Vm {
 
   reset(): Promise<void> {
     this.#options.entry.startsByItself = false;
-    this.machine.reset();
+    this.machine.enter({ kind: 'reset' });
     return Promise.resolve();
   }
 
   powerOff(): Promise<void> {
-    this.machine.turnOff();
+    this.machine.enter({ kind: 'turn-off' });
     return Promise.resolve();
   }
 
   pause(): Promise<void> {
-    this.machine.isPaused = true;
+    this.machine.enter({ kind: 'pause', isPaused: true });
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
-    this.machine.isPaused = false;
+    this.machine.enter({ kind: 'pause', isPaused: false });
     return Promise.resolve();
   }
 
@@ -328,12 +348,13 @@ export class VmHandle implements Vm {
     if (!(Number.isInteger(cpu) && cpu >= 0 && cpu < count)) {
       throw new InputError(this.name, `has no processor ${cpu}, but 0 to ${count - 1}`);
     }
-    this.machine.injectNmi(cpu);
+    this.machine.enter({ kind: 'nmi', processor: cpu });
     return Promise.resolve();
   }
 
   addDisk(spec: DiskSpec, options: { readonly lun?: number } = {}): Promise<DiskHandle> {
     const { machine } = this;
+    machine.inputs.passBy('a disk that was added');
     const lun = options.lun ?? this.#freeLun();
     const block = this.#options.openDisk(spec);
     this.#added.set(lun, block);
@@ -353,6 +374,7 @@ export class VmHandle implements Vm {
 
   addTestDevice(options: TestDeviceOptions = {}): TestDevice {
     const { order = this.#testDevices.length, offered = true } = options;
+    this.machine.inputs.passBy('a test device');
     const handle = new TestDeviceHandle(order, options, () => this.machine.board.vmbus);
     this.#testDevices.push(handle);
     this.#options.testDriver.add(handle);

@@ -145,6 +145,7 @@ export class VmbusHandle implements VmbusControl {
     );
     const found = named[index];
     if (found === undefined) throw this.#unknown(name, index, named.length);
+    this.#machine.inputs.passBy('a device that was withdrawn');
     this.#withdrawn.push(found.device);
     found.bus.rescind();
   }
@@ -222,6 +223,7 @@ export class VmbusHandle implements VmbusControl {
   }
 
   credits(limit?: { readonly buffers: number; readonly perMessage: Duration }): void {
+    this.#machine.inputs.passBy('a limit on messages');
     this.#machine.board.limitMessages(
       limit && {
         buffers: limit.buffers,
@@ -231,6 +233,7 @@ export class VmbusHandle implements VmbusControl {
   }
 
   #add(rule: MessageRule, take: (message: OutgoingMessage) => void): Disposable {
+    this.#machine.inputs.passBy('a rule on messages');
     const names = rule.type === undefined ? undefined : [rule.type].flat();
     const types = names?.map((name) => messageType(name));
     const active: ActiveRule = { types, rule, left: rule.times ?? Infinity, take };

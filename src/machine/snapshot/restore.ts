@@ -6,18 +6,25 @@ import type { Machine } from '../machine.ts';
 import type { Snapshot } from './file.ts';
 import { firstDifference } from './sections.ts';
 
+/** A snapshot in memory, of a machine that its owner can describe. */
+export type SnapshotPoint = Omit<Snapshot, 'description'>;
+
 /**
  * Takes a snapshot of a machine between two turns.
  * @throws InputError when something of it cannot be saved
  */
 export function takeSnapshot(machine: Machine, description: MachineDescription): Snapshot {
+  return { description, ...takePoint(machine) };
+}
+
+/** As `takeSnapshot` does. */
+export function takePoint(machine: Machine): SnapshotPoint {
   const { unrepeatable, entries } = machine.inputs;
   if (unrepeatable !== undefined) {
     throw new InputError('snapshot', `cannot be taken after ${unrepeatable}`);
   }
   try {
     return {
-      description,
       position: positionOf(machine),
       inputs: [...entries],
       digest: machine.trace.digest,
@@ -37,7 +44,7 @@ export function takeSnapshot(machine: Machine, description: MachineDescription):
  * @param where the snapshot's file, for messages
  * @throws InputError when the machine comes to be another
  */
-export function restoreSnapshot(machine: Machine, snapshot: Snapshot, where: string): void {
+export function restoreSnapshot(machine: Machine, snapshot: SnapshotPoint, where: string): void {
   try {
     if (machine.isGuestSaved) {
       machine.restore(snapshot.sections);
