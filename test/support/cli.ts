@@ -24,7 +24,7 @@ function start(command: string, first: readonly string[]): Program['run'] {
     const { status, signal, stdout, stderr, error } = spawnSync(command, [...first, ...argv], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 60_000,
+      timeout: 300_000,
       maxBuffer: 1 << 28,
       env: { ...process.env, NO_COLOR: '1' },
     });

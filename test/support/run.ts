@@ -2,13 +2,11 @@
 import { NS_PER_SECOND } from '../../src/core/clock.ts';
 import { createDefaultDisk } from '../../src/boot/default-disk.ts';
 import type { Kernel } from '../../src/guest/kernel/kernel.ts';
-import type { PresetName, Switches } from '../../src/guest/switches.ts';
+import type { PresetName } from '../../src/guest/switches.ts';
 import type { VmBus } from '../../src/guest/vmbus/bus.ts';
 import type { Board } from '../../src/machine/board.ts';
 import type { Ending } from '../../src/machine/endings.ts';
 import { Machine, type MachineConfig } from '../../src/machine/machine.ts';
-import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { openRaw } from '../../src/storage/raw.ts';
 import type { BlockDevice } from '../../src/storage/block.ts';
 import { OverlayDevice } from '../../src/storage/overlay.ts';
 
@@ -18,14 +16,6 @@ const BOOT_SECONDS = 30;
 const COMMAND_SECONDS = 30;
 
 export type Setup = Partial<Omit<MachineConfig, 'seed'>> & { readonly seed?: number };
-
-/** What lets a 2015 kernel boot Generation 2, so that its disks can all be synthetic. */
-export const gen2Switches = {
-  efiLoader: 'fixed',
-  earlyTimecounter: true,
-  vmbusAcpi: true,
-  hvKbd: true,
-} as const satisfies Partial<Switches>;
 
 /** 10.2 as it was released, on the generation that it was made for. */
 export const legacy = { preset: 'bis:10.2' satisfies PresetName, generation: 1 } as const;
@@ -153,9 +143,4 @@ export class Run {
     this.untilText(prompt, COMMAND_SECONDS, from);
     return this.text.slice(from);
   }
-}
-
-/** An empty disk in memory. */
-export function emptyDisk(name: string, sizeBytes = MIB): BlockDevice {
-  return openRaw(new MemoryStore(name, sizeBytes), { readOnly: false, warn: () => undefined });
 }
