@@ -6,7 +6,7 @@ import type { Cpu } from '../cpu.ts';
 import { raise, Vector } from '../exception.ts';
 import { Mode } from '../mode.ts';
 import { ACCESS_ADDRESS, ACCESS_VALUE, TlbEntry } from '../state.ts';
-import { Bank, fill, lookUp } from './tlb.ts';
+import { Bank, fill, isAlignmentChecked, lookUp } from './tlb.ts';
 import { Access, found, isCanonical, walk } from './walk.ts';
 import { isWatching, noteAccess } from './watch.ts';
 
@@ -52,6 +52,14 @@ function mustBeCanonical(cpu: Cpu, linear: number, size: number, isStack = false
   if (isStack) raise(Vector.stackFault, 0);
   refusal.isPending = true;
   raise(Vector.generalProtection, 0);
+}
+
+/** With CR0.AM and EFLAGS.AC, explicit accesses at CPL 3 must be aligned: the user bank has no tags then. */
+function checkAlignment(cpu: Cpu, linear: number, size: number, bank: number): void {
+  if (bank !== Bank.user || !isAlignmentChecked(cpu)) return;
+  const mask = size === 10 ? 7 : size - 1;
+  if ((size & (size - 1)) !== 0 && size !== 10) return;
+  if (size <= 10 && (linear & mask) !== 0) raise(Vector.alignmentCheck, 0);
 }
 
 function pieceOf(left: number): number {
@@ -107,6 +115,7 @@ function store(cpu: Cpu, position: number, gpa: number, size: number, from: numb
  * put together from two pages or from a device.
  */
 function readPosition(cpu: Cpu, linear: number, size: number, bank: number): number {
+  checkAlignment(cpu, linear, size, bank);
   const offset = linear & OFFSET_MASK;
   const first = PAGE_BYTES - offset;
   const position = readable(cpu, linear, bank);
@@ -127,6 +136,7 @@ function readPosition(cpu: Cpu, linear: number, size: number, bank: number): num
 
 /** Stores `size` bytes from ACCESS_VALUE. */
 function writeFrom(cpu: Cpu, linear: number, size: number, bank: number): void {
+  checkAlignment(cpu, linear, size, bank);
   const offset = linear & OFFSET_MASK;
   const first = PAGE_BYTES - offset;
   const position = writable(cpu, linear, bank);
@@ -171,6 +181,7 @@ export function slowReadModify(cpu: Cpu, size: number, isStack = false): number 
   const linear = cpu.signed(ACCESS_ADDRESS);
   mustBeCanonical(cpu, linear, size, isStack);
   const bank = currentBank(cpu);
+  checkAlignment(cpu, linear, size, bank);
   const offset = linear & OFFSET_MASK;
   const first = PAGE_BYTES - offset;
   const position = writable(cpu, linear, bank);

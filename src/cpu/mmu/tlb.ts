@@ -2,7 +2,7 @@
  * The software TLB: state.ts says what an entry means, this fills and flushes it. Generated code
  * looks it up by itself; everything else comes through access.ts.
  */
-import { type Cpu, Cr0, Cr4 } from '../cpu.ts';
+import { type Cpu, Cr0, Cr4, Eflags } from '../cpu.ts';
 import {
   TLB,
   TLB_BANK_BYTES,
@@ -73,6 +73,17 @@ function drop(cpu: Cpu, entry: number): void {
   cpu.u32.fill(INVALID_HALF, entry, entry + 6);
 }
 
+/** Whether accesses at CPL 3 must be aligned now. */
+export function isAlignmentChecked(cpu: Cpu): boolean {
+  return (cpu.systemFlags & Eflags.ac) !== 0 && (cpu.cr0 & Cr0.am) !== 0 && cpu.cpl === 3;
+}
+
+/** After EFLAGS.AC or the privilege level changed: no access of user code may pass unseen. */
+export function applyAlignmentCheck(cpu: Cpu): void {
+  if (!isAlignmentChecked(cpu)) return;
+  cpu.u32.fill(INVALID_HALF, FIRST_WORD + (TLB_BANK_BYTES >> 2) * Bank.user, END_WORD);
+}
+
 /**
  * Enters the page of the last walk.
  * @param position of the page in the linear memory, or -1 where there is no RAM
@@ -83,7 +94,8 @@ export function fill(cpu: Cpu, linear: number, bank: number, position: number): 
   const high = Math.floor(linear / TWO_32);
   const { rights } = found;
   const isUser = bank === Bank.user;
-  if (position < 0 || isWatched(cpu, high * TWO_32 + low)) {
+  const isUnseen = isUser && isAlignmentChecked(cpu);
+  if (position < 0 || isUnseen || isWatched(cpu, high * TWO_32 + low)) {
     if (cpu.u32[entry] === low && cpu.i32[entry + 1] === high) drop(cpu, entry);
     return;
   }

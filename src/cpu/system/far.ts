@@ -2,7 +2,7 @@
 import type { Cpu } from '../cpu.ts';
 import { raise, Vector } from '../exception.ts';
 import { checkRead, readField, readMemory, readWide } from '../mmu/access.ts';
-import { Bank } from '../mmu/tlb.ts';
+import { applyAlignmentCheck, Bank } from '../mmu/tlb.ts';
 import { isCanonical } from '../mmu/walk.ts';
 import { GPR, SegmentIndex } from '../state.ts';
 import {
@@ -405,4 +405,5 @@ function returnOuter(
   if (operandSize !== 8) setStackPointer(cpu, narrow);
   if (release !== 0) setStackPointer(cpu, stackPointer(cpu) + release);
   dropPrivilegedSegments(cpu, cpu.cpl);
+  applyAlignmentCheck(cpu);
 }

@@ -2,6 +2,7 @@
 import { type Cpu, Cr4, Efer, Eflags } from '../cpu.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { raise, Vector } from '../exception.ts';
+import { applyAlignmentCheck } from '../mmu/tlb.ts';
 import { isCanonical } from '../mmu/walk.ts';
 import { GPR, SEGMENT_BASE, SegmentIndex, System } from '../state.ts';
 import { pendingDebug } from './debug-state.ts';
@@ -56,6 +57,7 @@ export function sysret(cpu: Cpu, insn: Instruction): void {
   const selector = starSelector(cpu, 16);
   loadFlat(cpu, isLong ? selector + 16 : selector, isLong ? CODE_64 : CODE_32, selector + 8, 3);
   if (((before ^ cpu.systemFlags) & (Eflags.if | Eflags.tf)) !== 0) cpu.host.recheck();
+  applyAlignmentCheck(cpu);
 }
 
 export function sysenter(cpu: Cpu): void {
@@ -81,6 +83,7 @@ export function sysexit(cpu: Cpu, insn: Instruction): void {
   cpu.setSigned(GPR + 8 * SP, stack);
   const code = selector + (isLong ? 32 : 16);
   loadFlat(cpu, code, isLong ? CODE_64 : CODE_32, code + 8, 3);
+  applyAlignmentCheck(cpu);
 }
 
 export function swapgs(cpu: Cpu): void {

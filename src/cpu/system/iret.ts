@@ -2,7 +2,7 @@
 import { type Cpu, Cr0, Eflags } from '../cpu.ts';
 import { raise, Vector } from '../exception.ts';
 import { checkRead, readField, readMemory } from '../mmu/access.ts';
-import { Bank } from '../mmu/tlb.ts';
+import { applyAlignmentCheck, Bank } from '../mmu/tlb.ts';
 import { Activity, GPR, SegmentIndex } from '../state.ts';
 import {
   isLongMode,
@@ -41,6 +41,7 @@ export function writeFlags(cpu: Cpu, value: number, mask: number): void {
   cpu.eflags = (before & ~mask) | (value & mask);
   if ((before & Eflags.if) === 0 && (cpu.systemFlags & Eflags.if) !== 0) cpu.host.recheck();
   if (((before ^ value) & mask & Eflags.tf) !== 0) cpu.host.recheck();
+  applyAlignmentCheck(cpu);
 }
 
 function unblockNmi(cpu: Cpu): void {
@@ -85,6 +86,7 @@ function returnToVirtual8086(cpu: Cpu, offset: number, selector: number, flags: 
   for (const [index, segment] of order.entries()) setReal(cpu, segment, selectors[index]!);
   cpu.rip = offset & 0xffff;
   cpu.updateMode(3);
+  applyAlignmentCheck(cpu);
   cpu.host.recheck();
 }
 

@@ -2,7 +2,7 @@
 import { type Cpu, Cr0, Cr4, Eflags } from '../cpu.ts';
 import { raise, Vector } from '../exception.ts';
 import { checkWrite, readMemory, writeMemory } from '../mmu/access.ts';
-import { Bank, flushNonGlobal } from '../mmu/tlb.ts';
+import { applyAlignmentCheck, Bank, flushNonGlobal } from '../mmu/tlb.ts';
 import { loadPdptes } from '../mmu/walk.ts';
 import { SegmentIndex, SegmentState, System } from '../state.ts';
 import {
@@ -180,6 +180,7 @@ function enterTask(cpu: Cpu, state: TaskState): void {
   }
   setNull(cpu, SegmentIndex.ldtr, state.ldt);
   cpu.updateMode(state.selectors[SegmentIndex.cs]! & 3);
+  applyAlignmentCheck(cpu);
 }
 
 /** The checks of the new task's segments (SDM volume 3, Table 8-1). */

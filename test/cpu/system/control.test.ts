@@ -13,7 +13,7 @@ import {
 } from '../../../src/cpu/state.ts';
 import { setRandomSource } from '../../../src/cpu/system/identity.ts';
 import { Msr } from '../../../src/hypervisor/spec/msrs.ts';
-import { cpuRig, type Rig } from '../rig.ts';
+import { cpuRig, faultOf, type Rig } from '../rig.ts';
 import { buildWorld, CODE, enterRing, execute, GDT, Sel, where } from './world.ts';
 
 const [AX, CX, DX, BX] = [0, 1, 2, 3];
@@ -284,6 +284,32 @@ describe('descriptor tables', () => {
     enterRing(rig, 3);
     expect([verify(0xe0, Sel.data0), verify(0xe0, Sel.conforming)]).toEqual([false, true]);
     expect(look(0x02, Sel.data0)).toBeUndefined();
+  });
+});
+
+describe('alignment checks', () => {
+  it('hold at CPL 3 with CR0.AM and EFLAGS.AC, from the instruction that sets them', () => {
+    buildWorld(rig, true);
+    const { cpu } = rig;
+    expect(toCr(0, (cpu.cr0 | Cr0.am) >>> 0)).toBeUndefined();
+    enterRing(rig, 3);
+    readMemory(cpu, 0x7001, 4);
+    expect(lookUp(cpu, 0x7000, 1, TlbEntry.readTag)).not.toBe(-1);
+    rig.put(0x8000, 8, 0x4_0202);
+    expect(execute(rig, 0x9d)).toBeUndefined();
+    expect(lookUp(cpu, 0x7000, 1, TlbEntry.readTag)).toBe(-1);
+    const fault = (size: number, linear: number): string | undefined =>
+      faultOf(() => readMemory(cpu, linear, size));
+    expect([fault(4, 0x7000), fault(2, 0x7002), fault(1, 0x7003)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect([fault(4, 0x7002), fault(2, 0x7001)]).toEqual(['#17(0)', '#17(0)']);
+    expect(faultOf(() => readMemory(cpu, 0x7001, 4, 0))).toBeUndefined();
+    enterRing(rig, 0);
+    cpu.systemFlags |= Eflags.ac;
+    expect(fault(4, 0x7001)).toBeUndefined();
   });
 });
 
