@@ -67,6 +67,8 @@ export class Executor {
   #isAsked = false;
   #isCalling = false;
   #isStepping = false;
+  /** Generated code runs: a store to what it was made from must begin again. */
+  #isInside = false;
 
   constructor(options: ExecutorOptions) {
     const { memory, decoder, threshold, states } = options;
@@ -128,10 +130,13 @@ export class Executor {
     return this.cache.hasCode(position);
   }
 
-  /** A store by an instruction that is a function, or by a device: never by code in the middle of a block. */
+  /**
+   * A store to decoded code: by generated code, which then begins again with that instruction alone, by a
+   * function, or between two instructions by the delivery of an interrupt or a page walk.
+   */
   codeWritten(position: number, length: number): void {
     if (!this.cache.touches(position, length)) return;
-    if (this.#isCalling || this.#isStepping) {
+    if (this.#isCalling || this.#isStepping || !this.#isInside) {
       this.cache.invalidate(position, length);
       this.ask();
       return;
@@ -159,6 +164,7 @@ export class Executor {
     let needsFunction = false;
     for (;;) {
       try {
+        this.#isInside = true;
         if (needsFunction) this.#callAlone();
         else if (block === undefined) this.#dispatch(0, this.#i32[BUDGET_WORD]!);
         else this.#enterAlone(block);
@@ -189,7 +195,11 @@ export class Executor {
     for (let needsFunction = false; ;) {
       try {
         if (needsFunction) this.#callAlone();
-        else this.#enterAlone(this.#single());
+        else {
+          const block = this.#single();
+          this.#isInside = true;
+          this.#enterAlone(block);
+        }
         break;
       } catch (thrown) {
         this.#undo();
@@ -211,6 +221,7 @@ export class Executor {
   }
 
   #settle(): void {
+    this.#isInside = false;
     this.#i32[BUDGET_WORD]! += this.#stash;
     this.#stash = 0;
     this.#remaining = 0;
@@ -225,6 +236,7 @@ export class Executor {
     this.#placeRip();
     this.#isCalling = false;
     this.#isStepping = false;
+    this.#isInside = false;
   }
 
   #placeRip(): void {
@@ -300,6 +312,7 @@ export class Executor {
 
   /** Executes the instruction at RIP, which has a meaning, by its function. */
   #callAlone(): void {
+    this.#isInside = false;
     const bound = this.#single().instructions[0]!;
     this.#i32[BUDGET_WORD]! -= 1;
     this.#remaining = 1;
