@@ -174,6 +174,8 @@ class X86Engine implements ProcessorEngine, CpuHost {
         this.syncClock();
         this.#endShadow(this.#executor.left);
         deliverException(cpu, thrown);
+        // Even a handler that faults at its first instruction, for ever, takes time.
+        clock.set(Math.min(deadlineNs, clock.nowNs + 1));
       } finally {
         this.#isRunning = false;
       }

@@ -11,7 +11,7 @@ import { privateBytes, System } from '../../src/cpu/state.ts';
 import type { Encoding } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
 import { Partition } from '../../src/hypervisor/partition.ts';
-import type { ProcessorStart } from '../../src/hypervisor/processor.ts';
+import type { ProcessorEngine, ProcessorStart } from '../../src/hypervisor/processor.ts';
 import { x86Cpuid } from '../../src/hypervisor/x86-cpuid.ts';
 import { fullProfile } from '../hypervisor/machine.ts';
 import { gate, segment } from './system/world.ts';
@@ -113,9 +113,16 @@ interface Outcome {
   readonly ram: number;
 }
 
-function run(seed: number, cpu: 'jit' | 'interpret'): Outcome {
-  const random = new Random(seed, 'hostile');
-  const mode = MODES[seed % MODES.length]!;
+interface Bench {
+  readonly memory: GuestMemory;
+  /** Position of guest physical address 0. */
+  readonly ram: number;
+  readonly clock: VirtualClock;
+  readonly engine: ProcessorEngine;
+  readonly guest: { isShutdown: boolean };
+}
+
+function bench(seed: number, mode: 'jit' | 'interpret'): Bench {
   const clock = new VirtualClock();
   const memory = new GuestMemory({
     ramBytes: 2 * MIB,
@@ -123,7 +130,7 @@ function run(seed: number, cpu: 'jit' | 'interpret'): Outcome {
     privateBytes: privateBytes(1),
   });
   const guest = { isShutdown: false };
-  const partition = new Partition({
+  const { processors } = new Partition({
     memory,
     clock,
     events: new EventQueue(clock),
@@ -139,7 +146,22 @@ function run(seed: number, cpu: 'jit' | 'interpret'): Outcome {
       guest.isShutdown = true;
     },
   });
-  const ram = memory.resolve(0, 1);
+  const engine = createX86Engines({ processors, memory, seed: new Random(seed), mode })[0]!;
+  return { memory, ram: memory.resolve(0, 1), clock, engine, guest };
+}
+
+function runUntil({ engine, clock, guest }: Bench, endNs: number): void {
+  let wakeNs = 0;
+  while (!guest.isShutdown && wakeNs !== Infinity && clock.nowNs < endNs) {
+    wakeNs = engine.run(clock.nowNs + 2000);
+  }
+}
+
+function run(seed: number, cpu: 'jit' | 'interpret'): Outcome {
+  const random = new Random(seed, 'hostile');
+  const mode = MODES[seed % MODES.length]!;
+  const rig = bench(seed, cpu);
+  const { memory, ram, clock, engine } = rig;
   for (let at = CODE; at < CODE_END;) {
     const bytes = drawInstruction(random, pick(random, rows));
     memory.u8.set(bytes, ram + at);
@@ -150,17 +172,12 @@ function run(seed: number, cpu: 'jit' | 'interpret'): Outcome {
   for (let vector = 0; vector < vectors; vector += 1) {
     memory.view.setUint32(ram + 4 * vector, (CODE << 12) + random.below(0x1_0000), true);
   }
-  const options = { processors: partition.processors, memory, seed: new Random(seed), mode: cpu };
-  const engine = createX86Engines(options)[0]!;
   engine.reset(startOf(mode, random));
   if (mode !== 'real') {
     memory.view.setBigUint64(System.idtrBase, BigInt(IDT), true);
     memory.u32[System.idtrLimit >> 2] = 0xfff;
   }
-  let wakeNs = 0;
-  while (!guest.isShutdown && wakeNs !== Infinity && clock.nowNs < INSTRUCTIONS) {
-    wakeNs = engine.run(clock.nowNs + 2000);
-  }
+  runUntil(rig, INSTRUCTIONS);
   return {
     ns: clock.nowNs,
     registers: engine.describe?.(),
@@ -177,5 +194,31 @@ describe('a guest of random instructions', () => {
       executed += interpreted.ns;
     }
     expect(executed).toBeGreaterThan(5000);
+  });
+
+  it('passes its time where every handler faults at its first instruction', () => {
+    const rig = bench(0, 'interpret');
+    // #UD is answered by an instruction that is none, at 1000:0000.
+    rig.memory.view.setUint32(rig.ram + 4 * 6, 0x1000_0000, true);
+    rig.memory.u8.set([0x0f, 0x0b], rig.ram + CODE);
+    rig.engine.reset({ mode: 'real', segment: 0x1000, ip: 0, drive: 0 });
+    runUntil(rig, 5000);
+    expect(rig.clock.nowNs).toBeGreaterThanOrEqual(5000);
+    expect(rig.guest.isShutdown).toBe(false);
+  });
+
+  it('may have its stack in its code', () => {
+    const rig = bench(0, 'interpret');
+    const { memory, ram } = rig;
+    memory.view.setUint32(ram + 4 * 6, 0x1000_0020, true);
+    // mov ax,1000h; mov ss,ax; mov sp,32h; ud2. The frame lies in the 64 bytes of the code; hlt handles.
+    memory.u8.set([0xb8, 0, 0x10, 0x8e, 0xd0, 0xbc, 0x32, 0, 0x0f, 0x0b], ram + CODE);
+    memory.u8[ram + CODE + 0x20] = 0xf4;
+    rig.engine.reset({ mode: 'real', segment: 0x1000, ip: 0, drive: 0 });
+    runUntil(rig, 5000);
+    // IP, CS and FLAGS of the frame.
+    expect([0x2c, 0x2e].map((at) => memory.view.getUint16(ram + CODE + at, true))).toEqual([
+      8, 0x1000,
+    ]);
   });
 });
