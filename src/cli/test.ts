@@ -39,7 +39,7 @@ export async function testCommand(invocation: Invocation, output: Output): Promi
   for (const failure of wrong) report.hear({ kind: 'load-failed', failure }, failure.file);
   const tasks = files
     .filter((file) => !wrong.some((failure) => failure.file === file))
-    .map((file): Task => ({ ...task, file }));
+    .map((file): Task => ({ ...task, file, mayBeHelper: !operands.includes(file) }));
   const isWhole = await withThreads(
     most,
     (message, { file }) => report.hear(message, file),

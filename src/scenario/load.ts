@@ -116,7 +116,7 @@ export async function loadScript(file: string): Promise<Loaded> {
   const entries = takeDeclared();
   if (entries.length === 0) {
     const message = 'declares no scenario; a call of scenario(name, machine, body) was expected';
-    return failed({ message, place: undefined, exitCode: ExitCode.usage });
+    return failed({ message, place: undefined, exitCode: ExitCode.usage, isEmpty: true });
   }
   loaded.set(path, entries);
   return { kind: 'scenarios', entries };

@@ -8,6 +8,8 @@ import type { AwaitRecord, RunRecord, ScriptPlace, StepRecord } from './record.t
 export interface Task {
   /** As the user wrote it. */
   readonly file: string;
+  /** Found in a folder: when it declares nothing it is a helper of others. */
+  readonly mayBeHelper?: boolean;
   /** Only scenarios whose names hold this. */
   readonly only?: string | undefined;
   /** Only the scenario of this name. */
@@ -42,6 +44,8 @@ export interface LoadFailure {
   readonly message: string;
   readonly place: ScriptPlace | undefined;
   readonly exitCode: number;
+  /** It was loaded, and declares nothing. */
+  readonly isEmpty?: boolean;
 }
 
 /** A run of a matrix that makes no sense, and why. */

@@ -94,6 +94,7 @@ function traceObserver(): RunObserver {
 async function runTask(task: Task): Promise<void> {
   const script = await loadScript(task.file);
   if (script.kind === 'failed') {
+    if (script.failure.isEmpty === true && task.mayBeHelper === true) return;
     post({ kind: 'load-failed', failure: script.failure });
     return;
   }

@@ -31,6 +31,10 @@ write(
   "import { scenario } from 'synthvm';\nscenario('first', { memory: '64M' }, () => undefined);\n",
 );
 write('inner/helper.ts', 'export const helper = 1;\n');
+write(
+  'inner/declares-for-others.ts',
+  "import { scenario } from 'synthvm';\nexport const twice = (): void => void scenario('a', {}, () => undefined);\n",
+);
 
 describe('synthvm test', () => {
   it('finds the scripts of a folder, and tells a line of each scenario', () => {
