@@ -15,6 +15,8 @@ const USUAL: readonly RegExp[] = [
   /PCI: Fatal: No config space access function found|PCI: System does not support PCI/,
   // A Generation 1 machine has the PIIX4, of a revision whose timer had to be read three times.
   /\* Found PM-Timer Bug on the chipset|\* this clock source is slow/,
+  // PCI without the memory-mapped configuration space of PCI Express.
+  /fail to add MMCONFIG information/,
   // Not part of this CPU model.
   /no PMU driver, software events only/,
   /unsupported p6 CPU model/,
