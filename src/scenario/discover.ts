@@ -7,13 +7,16 @@ const SCRIPT = /\.[cm]?ts$/;
 /** Declarations, and what belongs to a test runner. */
 const OTHERS = /\.(?:d|test|spec)\.[cm]?ts$/;
 const IMPORT = /\bfrom\s*['"]synthvm['"]/;
-/** A file without it is a helper of others. */
+/** A file without it is a helper of others, unless a helper declares for it. */
 const DECLARATION = /\bscenario\s*[(<]/;
+/** Folder of helpers, which are no scripts. */
+const HELPERS = 'support';
+const HELPED = /\bfrom\s*['"]\.[^'"]*\/support\//;
 
 function isScript(path: string): boolean {
   if (!SCRIPT.test(path) || OTHERS.test(path)) return false;
   const text = readFileSync(path, 'utf8');
-  return IMPORT.test(text) && DECLARATION.test(text);
+  return IMPORT.test(text) && (DECLARATION.test(text) || HELPED.test(text));
 }
 
 function scriptsBelow(folder: string): string[] {
@@ -21,6 +24,7 @@ function scriptsBelow(folder: string): string[] {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.name === 'node_modules' || entry.name.startsWith('.')) continue;
+    if (entry.name === HELPERS && entry.isDirectory()) continue;
     if (entry.isDirectory()) found.push(...scriptsBelow(path));
     else if (entry.isFile() && isScript(path)) found.push(path);
   }
