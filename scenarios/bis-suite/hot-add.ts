@@ -96,6 +96,8 @@ for (const row of ADDED) {
         await vm.disk(`da${index}`, { within: '30s' });
       }
     });
+    // As long as the suite's way to the guest takes.
+    await vm.run('2s');
     await step('DISK-RW', () => diskReadWrite(vm, row.count));
   });
 }
