@@ -31,8 +31,6 @@ export const BUDGET = 0xf0;
 export const EXIT_REASON = 0xf4;
 /** Argument of the exit: i32. */
 export const EXIT_ARGUMENT = 0xf8;
-/** Address of the record of the tier 0 block that runs. */
-export const BLOCK_RECORD = 0xfc;
 
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 0x100;

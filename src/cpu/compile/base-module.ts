@@ -8,7 +8,6 @@ import type { Size } from '../semantics/emit.ts';
 import { FlagKind, flagsWordOf, kindWord } from '../semantics/flags.ts';
 import {
   ACCESS_VALUE,
-  BLOCK_RECORD,
   BUDGET,
   EXIT_ARGUMENT,
   EXIT_REASON,
@@ -162,9 +161,6 @@ function enterRecord(): FunctionBody {
     out.memory(Op.i32Store, EXIT_ARGUMENT);
     leave(out, Exit.hot);
     out.byte(Op.end);
-    out.i32Const(0);
-    out.get(head);
-    out.memory(Op.i32Store, BLOCK_RECORD);
     out.get(head);
     out.i32Const(RECORD_BYTES);
     out.byte(Op.i32Add);

@@ -52,11 +52,9 @@ export const Node = {
   checkSegment: 0x2010,
   /** Register or flag at the head of a loop: imm: local */
   loopValue: 0x2011,
-  /** a: RIP (i64): leaves through the jump cache. */
+  /** imm: exit, see block-builder.ts */
   exitJump: 0x2012,
-  /** imm: bytes from the start of the block to the target in the same page, imm2: link slot */
-  exitLink: 0x2013,
-  /** a: truth, imm: branch table of exits, see Exits in block-builder.ts */
+  /** a: truth, imm: the first of two exits, see block-builder.ts */
   exitIf: 0x2014,
   /** Tier 0: on to the next record. */
   nextRecord: 0x2015,
