@@ -187,11 +187,11 @@ export const STATE_BYTES = TLB + 2 * TLB_BANK_BYTES;
  * position and, above it, the mode word.
  */
 export const JUMP_CACHE = 0x1_2000;
-export const JUMP_CACHE_ENTRIES = 16_384;
+export const JUMP_CACHE_ENTRIES = 65_536;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = 0x5_2000;
+export const CODE_ARENA = 0x11_2000;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

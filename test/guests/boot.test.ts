@@ -90,8 +90,8 @@ describe.each(['installer', 'installer-i386'] as const)('Debian’s %s', (guest)
         memoryMib: 768,
         commandLine: 'console=ttyS0 rdinit=/bin/sh',
       });
-      // Its shell is process 1, without a terminal of its own.
-      session.waitFor(/# $/, 300);
+      // Its shell is process 1, without a terminal of its own, and asks where the cursor is.
+      session.waitFor(/# (?:.\[6n)?$/, 300);
       session.type('mount -t proc proc /proc; echo $((6 * 7)) done; uname -m\r');
       session.waitFor('42 done');
       session.waitFor(guest === 'installer' ? 'x86_64' : 'i686');
