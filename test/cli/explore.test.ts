@@ -7,12 +7,13 @@ const SCRIPT = 'scenarios/drivers/devices-come-and-go.ts';
 const TEST = 'with the opening of a channel';
 
 describe('synthvm explore', () => {
-  it('finds the one delay that loses an event (S14), and shows it again', () => {
+  it('finds the delays that lose an event (S14), and shows it again', () => {
     const flags = ['--only', TEST, '--seeds', '24', '--skip-check'];
     const { status, stdout } = run('explore', SCRIPT, ...flags, '--set', 'mapBeforeOpen=off');
     expect(status).toBe(1);
     expect(stdout).toMatch(/FAIL packets that come with the opening .*: \d+ of 24 seeds fail/);
-    expect(stdout).toMatch(/cause +1 of \d+ delays: a processor's turn .* late/);
+    // How few are found depends on where the guest's work lies; a turn of a processor is among them.
+    expect(stdout).toMatch(/cause +\d+ of \d+ delays: .*a processor's turn .* late/);
     expect(stdout).toMatch(/difference +\d+ events from the run that passes/);
     // In the run that passes the driver has the device before the host signals.
     expect(stdout).toMatch(/^ +- .* guest\.device .*test0$/m);

@@ -19,7 +19,7 @@ const ACTIONS: readonly ((test: SingleTest) => Promise<unknown>)[] = [
   ({ vm }) => vm.run('7ms'),
   ({ vm }) => vm.console.type('x'),
   ({ vm }) => vm.keyboard.type('Ab'),
-  ({ vm }) => vm.keyboard.press('leftCtrl', 'c'),
+  ({ vm }) => vm.keyboard.press('leftControl', 'c'),
   ({ vm }) => vm.mouse.move(10, 20),
   ({ vm }) => vm.mouse.click(),
   ({ vm }) => vm.pause(),
