@@ -12,8 +12,10 @@ describe('synthvm explore', () => {
     const { status, stdout } = run('explore', SCRIPT, ...flags, '--set', 'mapBeforeOpen=off');
     expect(status).toBe(1);
     expect(stdout).toMatch(/FAIL packets that come with the opening .*: \d+ of 24 seeds fail/);
-    // How few are found depends on where the guest's work lies; a turn of a processor is among them.
-    expect(stdout).toMatch(/cause +\d+ of \d+ delays: .*a processor's turn .* late/);
+    // How few are found depends on where the guest's work lies; none of them can be left out.
+    const cause = /cause +(\d+) of (\d+) delays: .*a processor's turn .* late/.exec(stdout);
+    expect(cause).not.toBeNull();
+    expect(Number(cause![1]) * 10).toBeLessThan(Number(cause![2]));
     expect(stdout).toMatch(/difference +\d+ events from the run that passes/);
     // In the run that passes the driver has the device before the host signals.
     expect(stdout).toMatch(/^ +- .* guest\.device .*test0$/m);
