@@ -1,12 +1,6 @@
 import type { Output } from './output.ts';
-import {
-  BOOT,
-  COMMANDS,
-  EXIT_CODES,
-  GLOBAL_OPTIONS,
-  type Command,
-  type Option,
-} from './options.ts';
+import type { Command, Option } from './flags.ts';
+import { BOOT, COMMANDS, EXIT_CODES, GLOBAL_OPTIONS } from './options.ts';
 
 type Colors = Output['outColors'];
 

@@ -1,33 +1,10 @@
 /**
  * Every command and flag, once: the parser, the checks and `--help` all come from these tables.
  */
+import { type Command, JSON_OPTION, type Option, OUT, quiet, seed } from './flags.ts';
 import { SCENARIO_COMMANDS } from './scenario-options.ts';
 
-export interface Option {
-  /** Without the dashes. */
-  readonly name: string;
-  readonly short?: string;
-  /** What stands after the flag in help; none for a switch. */
-  readonly value?: string;
-  readonly help: string;
-  /** May be given more than once. */
-  readonly many?: boolean;
-}
-
-export interface Command {
-  readonly name: string;
-  readonly operands: string;
-  readonly summary: string;
-  readonly options: readonly Option[];
-  /** Lines of help after the options. */
-  readonly notes?: readonly string[];
-}
-
-const JSON_OPTION: Option = {
-  name: 'json',
-  help: 'write JSON, one object a line, to standard output',
-};
-const QUIET: Option = { name: 'quiet', short: 'q', help: 'no progress on standard error' };
+const QUIET = quiet('no progress on standard error');
 
 export const BOOT: Command = {
   name: 'boot',
@@ -88,7 +65,7 @@ export const BOOT: Command = {
     },
     { name: 'memory', short: 'm', value: 'SIZE', help: 'RAM, 64M to 3840M; default 512M' },
     { name: 'cpus', value: 'N', help: 'virtual processors, 1 to 64; default 1' },
-    { name: 'seed', value: 'N', help: 'the run is a function of this number; default 1' },
+    seed('the run is a function of this number; default 1'),
     { name: 'dvd', value: 'FILE', many: true, help: 'attach an ISO image as a DVD drive' },
     { name: 'write', help: 'keep what the guest writes; without it writes are dropped at the end' },
     {
@@ -111,11 +88,7 @@ export const BOOT: Command = {
       help: 'at the end write what the screen shows, as a .png',
     },
     { name: 'trace', value: 'FILE', help: 'write every event: .ndjson, or .json for Perfetto' },
-    {
-      name: 'out',
-      value: 'DIR',
-      help: 'write a run bundle: events, console, screens, packets, report.html; `replay` runs it again',
-    },
+    OUT,
     { name: 'save', value: 'FILE', help: 'at the end write a snapshot of the machine' },
     {
       name: 'from',
@@ -150,11 +123,7 @@ export const DISK: Command = {
     { name: 'parent', value: 'FILE', help: 'make a differencing disk over this image (create)' },
     { name: 'block', value: 'SIZE', help: 'block size of a dynamic image' },
     { name: 'sector', value: '512|4096', help: 'logical sector size of a VHDX' },
-    {
-      name: 'seed',
-      value: 'N',
-      help: 'the identifiers of a new image come from this number; default 1',
-    },
+    seed('the identifiers of a new image come from this number; default 1'),
     { name: 'force', help: 'overwrite an existing file' },
     { name: 'recursive', short: 'R', help: 'list everything below, with whole paths (ls)' },
     JSON_OPTION,

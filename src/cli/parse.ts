@@ -1,7 +1,8 @@
 import { cac } from 'cac';
 import { ExitCode, InputError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import { BOOT, COMMANDS, GLOBAL_OPTIONS, HELP, type Command, type Option } from './options.ts';
+import type { Command, Option } from './flags.ts';
+import { BOOT, COMMANDS, GLOBAL_OPTIONS, HELP } from './options.ts';
 
 /** A command line, taken apart: every value is text as the user wrote it. */
 export interface Invocation {

@@ -1,5 +1,5 @@
 /** Commands about scenarios, and their flags. */
-import type { Command, Option } from './options.ts';
+import { type Command, type Option, OUT, quiet, seed } from './flags.ts';
 
 const ONLY: Option = {
   name: 'only',
@@ -11,11 +11,7 @@ const HOST: Option = {
   value: 'NAME,...|all',
   help: 'run on these hosts (see `synthvm hosts`), in place of what the script says',
 };
-const SEED: Option = {
-  name: 'seed',
-  value: 'N',
-  help: "the run is a function of this number; default the scenario's own, or 1",
-};
+const SEED = seed("the run is a function of this number; default the scenario's own, or 1");
 const SET: Option = {
   name: 'set',
   value: 'K=V,...',
@@ -32,30 +28,29 @@ const WALL_LIMIT: Option = {
   value: 'TIME',
   help: "most real time for a scenario; default the scenario's own, or 60s",
 };
-const QUIET: Option = { name: 'quiet', short: 'q', help: 'print failures only' };
-
+const JOBS: Option = {
+  name: 'jobs',
+  short: 'j',
+  value: 'N',
+  help: 'threads; default one for each processor',
+};
+const QUIET = quiet('print failures only');
+const SILENT = quiet('say nothing');
 const SKIP_CHECK: Option = {
   name: 'skip-check',
   help: "do not check the scripts' types, which is done where a TypeScript compiler is found",
 };
+/** Which runs there are, and what changes them: the same wherever scripts run. */
+const RUNS: readonly Option[] = [ONLY, HOST, SEED, SET, PERTURB, WALL_LIMIT];
 
 export const RUN: Command = {
   name: 'run',
   operands: '<script.ts>',
   summary: "run a script's scenarios, and show what they do",
   options: [
-    ONLY,
-    HOST,
-    SEED,
-    SET,
-    PERTURB,
-    WALL_LIMIT,
+    ...RUNS,
     { name: 'console', help: "write the guests' consoles to standard output" },
-    {
-      name: 'out',
-      value: 'DIR',
-      help: 'write a run bundle: events, console, screens, packets, report.html; `replay` runs it again',
-    },
+    OUT,
     SKIP_CHECK,
     QUIET,
   ],
@@ -70,18 +65,13 @@ export const TEST: Command = {
   operands: '[files or folders...]',
   summary: 'run the scenarios of many scripts at once, and report',
   options: [
-    ONLY,
-    HOST,
-    SEED,
+    ...RUNS,
     {
       name: 'seeds',
       value: 'N',
       help: 'run each scenario so often, with seeds from --seed or 1 on',
     },
-    SET,
-    PERTURB,
-    WALL_LIMIT,
-    { name: 'jobs', short: 'j', value: 'N', help: 'threads; default one for each processor' },
+    JOBS,
     { name: 'reporter', value: 'NAME', help: 'default, junit or json' },
     {
       name: 'output',
@@ -104,13 +94,8 @@ export const EXPLORE: Command = {
   summary: 'run scenarios over many disturbed seeds, and show how those that fail come about',
   options: [
     { name: 'seeds', value: 'N', help: 'how many, from --seed or 1 on; default 1000' },
-    SEED,
-    ONLY,
-    HOST,
-    SET,
-    PERTURB,
-    WALL_LIMIT,
-    { name: 'jobs', short: 'j', value: 'N', help: 'threads; default one for each processor' },
+    ...RUNS,
+    JOBS,
     SKIP_CHECK,
     QUIET,
   ],
@@ -133,7 +118,7 @@ export const COMPILE: Command = {
       help: "put an image in, by the path with which the script names it (relative to the script's folder)",
     },
     SKIP_CHECK,
-    { name: 'quiet', short: 'q', help: 'say nothing' },
+    SILENT,
   ],
   notes: [
     'The program takes the flags of `synthvm run`. Its images are unpacked to a temporary folder while it runs.',
@@ -144,7 +129,7 @@ export const TYPES: Command = {
   name: 'types',
   operands: '[file]',
   summary: "write the API's declarations for editors; default types/synthvm.d.ts",
-  options: [{ name: 'quiet', short: 'q', help: 'say nothing' }],
+  options: [SILENT],
 };
 
 export const SCENARIO_COMMANDS: readonly Command[] = [RUN, TEST, EXPLORE, COMPILE, TYPES];

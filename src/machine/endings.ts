@@ -32,33 +32,32 @@ export type Ending =
   | { readonly kind: 'wall-time'; readonly limitMs: number }
   | { readonly kind: 'interrupted' };
 
+/** Exit codes of processes, by how their runs ended. */
+export const ENDING_EXIT_CODES: Readonly<Record<Exclude<Ending['kind'], 'debug-exit'>, ExitCode>> =
+  {
+    reached: ExitCode.ok,
+    'power-off': ExitCode.ok,
+    halted: ExitCode.ok,
+    'guest-crash': ExitCode.guestCrashed,
+    'triple-fault': ExitCode.tripleFault,
+    unimplemented: ExitCode.notImplemented,
+    'boot-stopped': ExitCode.noBootDevice,
+    'stage-stopped': ExitCode.failed,
+    idle: ExitCode.failed,
+    'virtual-time': ExitCode.virtualTimeSpent,
+    'wall-time': ExitCode.wallTimeSpent,
+    interrupted: ExitCode.interrupted,
+  };
+
 /** The exit code of a process whose run ended so. */
 export function exitCodeOf(ending: Ending): number {
-  switch (ending.kind) {
-    case 'reached':
-    case 'power-off':
-    case 'halted':
-      return ExitCode.ok;
-    case 'guest-crash':
-      return ExitCode.guestCrashed;
-    case 'triple-fault':
-      return ExitCode.tripleFault;
-    case 'unimplemented':
-      return ExitCode.notImplemented;
-    case 'debug-exit':
-      return ((ending.value << 1) | 1) & EXIT_CODE_MASK;
-    case 'boot-stopped':
-      return ExitCode.noBootDevice;
-    case 'stage-stopped':
-    case 'idle':
-      return ExitCode.failed;
-    case 'virtual-time':
-      return ExitCode.virtualTimeSpent;
-    case 'wall-time':
-      return ExitCode.wallTimeSpent;
-    case 'interrupted':
-      return ExitCode.interrupted;
-  }
+  if (ending.kind === 'debug-exit') return ((ending.value << 1) | 1) & EXIT_CODE_MASK;
+  return ENDING_EXIT_CODES[ending.kind];
+}
+
+/** Whether a machine that ended so has failed, unless somebody said that it would. */
+export function isFailure(ending: Ending): boolean {
+  return exitCodeOf(ending) !== ExitCode.ok;
 }
 
 /** One clause for people: what ended the run. */

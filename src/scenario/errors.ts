@@ -10,9 +10,17 @@ export type WaitFailure =
   | { readonly kind: 'ended'; readonly vm: string; readonly ending: Ending }
   /** The console showed what `never` forbids. */
   | { readonly kind: 'never' }
+  | HostFailure;
+
+/** What ends a scenario from outside. */
+export type HostFailure =
   /** The real time of the scenario is spent. */
-  | { readonly kind: 'wall-time' }
-  | { readonly kind: 'interrupted' };
+  { readonly kind: 'wall-time'; readonly limitMs: number } | { readonly kind: 'interrupted' };
+
+export function describeHostFailure(failure: HostFailure): string {
+  if (failure.kind === 'interrupted') return 'interrupted';
+  return `the script has not ended within ${failure.limitMs / 1000} s of real time`;
+}
 
 /** A wait that failed. `site` has the script's line in its stack. */
 export class WaitError extends Error {

@@ -1,6 +1,6 @@
 /** What went wrong in a script, as one line and its place. */
 import { ExitCode, InputError } from '../core/errors.ts';
-import { exitCodeOf } from '../machine/endings.ts';
+import { ENDING_EXIT_CODES, exitCodeOf } from '../machine/endings.ts';
 import { WaitError, type WaitFailure } from './errors.ts';
 import type { FailureRecord } from './record.ts';
 import { scriptPlace } from './script-place.ts';
@@ -15,19 +15,8 @@ interface Context {
 }
 
 function exitCodeOfWait(failure: WaitFailure): number {
-  switch (failure.kind) {
-    case 'virtual-time':
-      return ExitCode.virtualTimeSpent;
-    case 'wall-time':
-      return ExitCode.wallTimeSpent;
-    case 'interrupted':
-      return ExitCode.interrupted;
-    case 'ended':
-      return exitCodeOf(failure.ending) || ExitCode.failed;
-    case 'idle':
-    case 'never':
-      return ExitCode.failed;
-  }
+  if (failure.kind === 'ended') return exitCodeOf(failure.ending) || ExitCode.failed;
+  return failure.kind === 'never' ? ExitCode.failed : ENDING_EXIT_CODES[failure.kind];
 }
 
 /** @param error whatever the script threw or rejected with */

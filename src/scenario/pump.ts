@@ -1,6 +1,6 @@
-import { describeEnding, type Ending } from '../machine/endings.ts';
+import { describeEnding, type Ending, isFailure } from '../machine/endings.ts';
 import { formatDuration } from '../core/values.ts';
-import { WaitError, type WaitFailure } from './errors.ts';
+import { describeHostFailure, type HostFailure, WaitError, type WaitFailure } from './errors.ts';
 import type { PumpWorld } from './world.ts';
 
 /** Turns of the run loop between two looks at the wall clock and at signals. */
@@ -57,7 +57,7 @@ export interface PumpOptions {
   /** Hears of every wait as it begins. */
   readonly onWait?: (wait: PendingWait) => void;
   /** Looked at between slices; returns why to stop. */
-  readonly watchHost?: () => WaitFailure | undefined;
+  readonly watchHost?: () => HostFailure | undefined;
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -179,7 +179,7 @@ export class Pump {
     const before = this.#waits.size;
     const hostFailure = this.#options.watchHost?.();
     if (hostFailure !== undefined) {
-      this.fail(hostFailure, hostMessage(hostFailure));
+      this.fail(hostFailure, describeHostFailure(hostFailure));
       return;
     }
     this.#world.start();
@@ -264,13 +264,4 @@ export class Pump {
       this.#reject(wait, { kind: 'idle' }, message);
     }
   }
-}
-
-/** Whether a machine that ended so has failed, unless the script said that it would. */
-export function isFailure(ending: Ending): boolean {
-  return ending.kind !== 'power-off' && ending.kind !== 'halted';
-}
-
-function hostMessage(failure: WaitFailure): string {
-  return failure.kind === 'interrupted' ? 'interrupted' : 'the real time of the scenario is spent';
 }

@@ -17,7 +17,13 @@ import {
   type Overrides,
 } from './build-machine.ts';
 import { openDisk } from './disks.ts';
-import { NothingLeft, WaitError, type WaitFailure } from './errors.ts';
+import {
+  describeHostFailure,
+  type HostFailure,
+  NothingLeft,
+  WaitError,
+  type WaitFailure,
+} from './errors.ts';
 import { scriptExpect } from './expect.ts';
 import { failureOf } from './failure.ts';
 import { HostDisksHandle } from './host-handles.ts';
@@ -293,10 +299,11 @@ class ScenarioRun {
     return pump;
   }
 
-  #hostFailure(): WaitFailure | undefined {
+  #hostFailure(): HostFailure | undefined {
     if (this.#options.interrupted?.() === true) return { kind: 'interrupted' };
     const spentMs = performance.now() - this.#startedMs;
-    return spentMs > this.#wallLimitMs ? { kind: 'wall-time' } : undefined;
+    const limitMs = this.#wallLimitMs;
+    return spentMs > limitMs ? { kind: 'wall-time', limitMs } : undefined;
   }
 
   #tools(): Omit<SingleTest, 'vm'> {
@@ -341,7 +348,7 @@ class ScenarioRun {
           timer.unref();
           return;
         }
-        const message = hostMessage(failure, this.#wallLimitMs);
+        const message = describeHostFailure(failure);
         // Waits have the first word: they know what they waited for.
         for (const pump of this.#pumps) pump.fail(failure, message);
         setImmediate(() => reject(new WaitError(message, failure)));
@@ -402,11 +409,6 @@ class ScenarioRun {
       replay: this.#options.replay?.(this.#seed) ?? [],
     };
   }
-}
-
-function hostMessage(failure: WaitFailure, limitMs: number): string {
-  if (failure.kind === 'interrupted') return 'interrupted';
-  return `the script has not ended within ${limitMs / 1000} s of real time`;
 }
 
 /** Runs a scenario once. Never rejects for anything that a script or a guest does. */

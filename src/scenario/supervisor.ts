@@ -1,6 +1,8 @@
 /** Threads that run scripts, and the watch over them. */
 import { Worker } from 'node:worker_threads';
 import { ExitCode } from '../core/errors.ts';
+import { ENDING_EXIT_CODES } from '../machine/endings.ts';
+import type { HostFailure } from './errors.ts';
 import type { FromWorker, Task, ToWorker } from './protocol.ts';
 import type { AwaitRecord, RunRecord, ScriptPlace, StepRecord } from './record.ts';
 
@@ -69,7 +71,7 @@ class Thread {
       `the script has not come back for ${begun.wallLimitMs / 1000} s of real time: ` +
         (begun.place === undefined ? 'it' : 'what follows this wait') +
         ' loops without an await',
-      ExitCode.wallTimeSpent,
+      { kind: 'wall-time', limitMs: begun.wallLimitMs },
     );
     this.#start();
   }
@@ -88,7 +90,7 @@ class Thread {
       if (worker !== this.#worker) return;
       this.#worker = undefined;
       if (this.#task === undefined) return;
-      this.#failed(`the script ended its process with exit code ${code}`, ExitCode.failed);
+      this.#failed(`the script ended its process with exit code ${code}`, { kind: 'error' });
       this.#start();
     });
   }
@@ -128,7 +130,7 @@ class Thread {
   }
 
   /** The record of a run whose thread is gone: what was heard of it. */
-  #failed(message: string, exitCode: ExitCode): void {
+  #failed(message: string, cause: HostFailure | { readonly kind: 'error' }): void {
     const begun = this.#begun;
     const task = this.#task!;
     this.#begun = undefined;
@@ -150,8 +152,8 @@ class Thread {
         place: begun?.place,
         step: begun?.step?.title,
         awaited: undefined,
-        cause: { kind: 'wall-time' },
-        exitCode,
+        cause,
+        exitCode: cause.kind === 'error' ? ExitCode.failed : ENDING_EXIT_CODES[cause.kind],
       },
       steps: begun?.step === undefined ? [] : [begun.step],
       awaits: begun?.wait === undefined ? [] : [begun.wait],

@@ -110,7 +110,7 @@ describe('waits', () => {
 
   it('for what no machine brings end with real time', async () => {
     const { failure } = await runBody(() => new Promise(() => undefined), {}, { wallLimitMs: 50 });
-    expect(failure?.cause).toEqual({ kind: 'wall-time' });
+    expect(failure?.cause).toEqual({ kind: 'wall-time', limitMs: 50 });
     expect(failure?.message).toBe('the script has not ended within 0.05 s of real time');
   });
 });
