@@ -28,7 +28,7 @@ interface Request {
 export function hexdumpCommand(cam: Cam): ShellCommand {
   return {
     name: 'hd',
-    help: 'hd [-s BYTES] [-n BYTES] /dev/daN: what is on a disk',
+    help: '[-s BYTES] [-n BYTES] /dev/daN: what is on a disk',
     *run(words): Task {
       yield 0;
       const request = parse(cam, words);

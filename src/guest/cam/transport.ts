@@ -53,7 +53,7 @@ export class Cam implements Prober {
     this.#nextPathId = options.firstPathId ?? 0;
     kernel.addCommand({
       name: 'camcontrol',
-      help: 'camcontrol devlist | rescan all: SCSI units and their drivers',
+      help: 'devlist | rescan all: SCSI units and their drivers',
       run: (words) => this.#camcontrol(words),
     });
   }

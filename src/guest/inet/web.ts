@@ -80,11 +80,17 @@ function parseUrl(text: string): Url | undefined {
   return address === undefined ? undefined : { address, path };
 }
 
-/** Gets a document. @returns its size, or what went wrong */
+type Take = (bytes: Uint8Array) => Task;
+
+/**
+ * Gets a document.
+ * @param open is asked for what takes it once the server has it
+ * @returns its size, or what went wrong
+ */
 function* get(
   stack: NetStack,
   { address, path }: Url,
-  take: (bytes: Uint8Array) => Task,
+  open: () => Task<Take>,
 ): Task<number | string> {
   const connection = yield* stack.tcp.connect(address, HTTP_PORT);
   if (!connection.isEstablished) {
@@ -99,20 +105,28 @@ function* get(
     connection.close();
     return status.slice(4);
   }
-  let done = reply.rest.length;
-  if (done > 0) yield* take(reply.rest);
-  for (;;) {
-    const bytes = yield* connection.read();
-    if (bytes === undefined) break;
-    done += bytes.length;
-    yield* take(bytes);
+  let done = 0;
+  try {
+    const take = yield* open();
+    let bytes: Uint8Array | undefined = reply.rest;
+    while (bytes !== undefined) {
+      if (bytes.length > 0) yield* take(bytes);
+      done += bytes.length;
+      bytes = yield* connection.read();
+    }
+  } finally {
+    connection.close();
   }
-  connection.close();
   return done === length ? done : `transfer ended after ${done} of ${length} bytes`;
 }
 
 function* drop(): Task {
   yield 1_000;
+}
+
+function* openNothing(): Task<Take> {
+  yield 0;
+  return drop;
 }
 
 export function webCommands(stack: NetStack, print: (text: string) => void): ShellCommand[] {
@@ -146,7 +160,7 @@ export function webCommands(stack: NetStack, print: (text: string) => void): She
         const startNs = kernel.uptimeNs();
         let failed = 0;
         for (let index = 0; index < count; index += 1) {
-          if (typeof (yield* get(stack, url, drop)) === 'string') failed += 1;
+          if (typeof (yield* get(stack, url, openNothing)) === 'string') failed += 1;
         }
         const seconds = (kernel.uptimeNs() - startNs) / 1e9;
         print(`Complete requests: ${count - failed}\nFailed requests: ${failed}\n`);
@@ -172,8 +186,8 @@ function* fetchFile(
     return 1;
   }
   try {
-    const write = output === '/dev/null' ? drop : yield* files.openToWrite(output);
-    const result = yield* get(stack, url, write);
+    const open = output === '/dev/null' ? openNothing : () => files.openToWrite(output);
+    const result = yield* get(stack, url, open);
     if (typeof result === 'number') {
       print(`${output} ${result} B\n`);
       return 0;
@@ -214,9 +228,13 @@ function* fetchTree(
 function* getTree(stack: NetStack, files: FileSpace, url: Url, to: string): Task<number> {
   let listing = '';
   const path = url.path.replace(/\/?$/, '/');
-  const size = yield* get(stack, { ...url, path }, function* (bytes: Uint8Array): Task {
+  function* keep(bytes: Uint8Array): Task {
     listing += String.fromCharCode(...bytes);
     yield 1_000;
+  }
+  const size = yield* get(stack, { ...url, path }, function* (): Task<Take> {
+    yield 0;
+    return keep;
   });
   if (typeof size === 'string') throw new FileError(FileErrno.EIO);
   yield* files.makeDirectory(to);
@@ -228,7 +246,7 @@ function* getTree(stack: NetStack, files: FileSpace, url: Url, to: string): Task
       count += yield* getTree(stack, files, below, target);
       continue;
     }
-    const result = yield* get(stack, below, yield* files.openToWrite(target));
+    const result = yield* get(stack, below, () => files.openToWrite(target));
     if (typeof result === 'string') throw new FileError(FileErrno.EIO);
     count += 1;
   }

@@ -4,6 +4,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 
 /** A program that is not there. */
 const NOT_FOUND = 127;
+/** Room for a program's name in the list of them. */
+const NAME_CHARACTERS = 13;
 
 /** One program of a line, and how it hangs on the one before. */
 export interface Step {
@@ -13,19 +15,53 @@ export interface Step {
   readonly output?: { readonly path: string; readonly appends: boolean };
 }
 
-/** Splits a line at blanks; quotes keep them, `;`, `&&`, `||`, `>` and `>>` stand for themselves. */
-function tokens(line: string): { readonly text: string; readonly isQuoted: boolean }[] {
-  const found: { readonly text: string; readonly isQuoted: boolean }[] = [];
-  const pattern = /"([^"]*)"|'([^']*)'|&&|\|\||>>|[;>]|[^\s;>&|"']+/g;
-  for (const match of line.matchAll(pattern)) {
-    const quoted = match[1] ?? match[2];
-    found.push({ text: quoted ?? match[0], isQuoted: quoted !== undefined });
+interface Token {
+  readonly text: string;
+  /** One of the signs below, not a word. */
+  readonly isSign: boolean;
+}
+
+/** What stands for itself, longer ones first. */
+const SIGNS = ['&&', '||', '>>', ';', '>', '&', '|', '<'] as const;
+/** sh(1) has them, this shell does not. */
+const MISSING: readonly string[] = ['&', '|', '<'];
+const BLANKS = ' \t';
+const QUOTES = '"\'';
+
+/** Splits a line at blanks and signs; quotes keep both. @returns what is wrong, or the parts */
+function tokens(line: string): readonly Token[] | string {
+  const found: Token[] = [];
+  let word: string | undefined;
+  const finish = (): void => {
+    if (word !== undefined) found.push({ text: word, isSign: false });
+    word = undefined;
+  };
+  for (let at = 0; at < line.length;) {
+    const character = line[at]!;
+    const sign = SIGNS.find((candidate) => line.startsWith(candidate, at));
+    if (sign !== undefined) {
+      finish();
+      found.push({ text: sign, isSign: true });
+      at += sign.length;
+    } else if (QUOTES.includes(character)) {
+      const end = line.indexOf(character, at + 1);
+      if (end < 0) return 'Syntax error: Unterminated quoted string';
+      word = (word ?? '') + line.slice(at + 1, end);
+      at = end + 1;
+    } else {
+      if (BLANKS.includes(character)) finish();
+      else word = (word ?? '') + character;
+      at += 1;
+    }
   }
+  finish();
   return found;
 }
 
 /** @returns what is wrong with the line, or its steps */
 export function parseLine(line: string): readonly Step[] | string {
+  const all = tokens(line);
+  if (typeof all === 'string') return all;
   const steps: Step[] = [];
   let words: string[] = [];
   let when: Step['when'] = ';';
@@ -36,22 +72,26 @@ export function parseLine(line: string): readonly Step[] | string {
     words = [];
     output = undefined;
   };
-  const all = tokens(line);
   for (let index = 0; index < all.length; index += 1) {
-    const { text, isQuoted } = all[index]!;
-    if (!isQuoted && (text === ';' || text === '&&' || text === '||')) {
+    const { text, isSign } = all[index]!;
+    if (!isSign) {
+      words.push(text);
+    } else if (MISSING.includes(text)) {
+      return `this shell has no "${text}"`;
+    } else if (text === '>' || text === '>>') {
+      index += 1;
+      const target = all[index];
+      if (target === undefined) return 'Syntax error: newline unexpected';
+      if (target.isSign) return `Syntax error: "${target.text}" unexpected`;
+      output = { path: target.text, appends: text === '>>' };
+    } else {
       if (words.length === 0) return `Syntax error: "${text}" unexpected`;
       finish();
-      when = text;
-    } else if (!isQuoted && (text === '>' || text === '>>')) {
-      index += 1;
-      const path = all[index]?.text;
-      if (path === undefined) return 'Syntax error: newline unexpected';
-      output = { path, appends: text === '>>' };
-    } else {
-      words.push(text);
+      when = text as Step['when'];
     }
   }
+  // sh(1) would go on with the next line.
+  if (words.length === 0 && when !== ';') return 'Syntax error: end of file unexpected';
   finish();
   return steps;
 }
@@ -126,9 +166,13 @@ export class Shell {
 }
 
 function helpText(commands: readonly ShellCommand[]): string {
-  const rows = [...commands, { name: 'exit', help: 'leave the shell' }];
+  const own = [
+    { name: 'exit', help: 'leave the shell' },
+    { name: 'help', help: 'this list' },
+  ];
+  const rows = [...commands, ...own];
   rows.sort((left, right) => (left.name < right.name ? -1 : 1));
-  return rows.map(({ name, help }) => `${name.padEnd(12)} ${help}\n`).join('');
+  return rows.map(({ name, help }) => `${name.padEnd(NAME_CHARACTERS)} ${help}\n`).join('');
 }
 
 /** What programs of the shell print on. */
