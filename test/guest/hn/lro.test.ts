@@ -40,7 +40,7 @@ class Bench {
   /** @returns what the merged packets carry, and the datagrams' lengths by their headers */
   get told(): { readonly data: number[]; readonly length: number }[] {
     return this.delivered.map(({ bytes, start, length }) => ({
-      data: [...bytes.slice(start + HEADERS, start + length)],
+      data: [...bytes.subarray(start + HEADERS, start + length)],
       length: bytes[start + ETHERNET + 2]! * 256 + bytes[start + ETHERNET + 3]!,
     }));
   }
@@ -65,7 +65,7 @@ describe('large receive', () => {
     bench.lro.take(last);
     bench.lro.flush();
     const { bytes } = bench.delivered[0]!;
-    expect([...bytes.slice(tcp + 4, tcp + 16)]).toEqual([
+    expect([...bytes.subarray(tcp + 4, tcp + 16)]).toEqual([
       ...be32(1),
       ...be32(0x1234_5678),
       0x50,
