@@ -24,6 +24,7 @@ const SEEDS_SHOWN = 8;
 const EFFECTS_SHOWN = 3;
 const DIFF_CONTEXT = 2;
 const DIFF_LINES = 24;
+const PROGRESS_INTERVAL_MS = 5_000;
 
 /** What a delay of a kind was. */
 const KINDS: Readonly<Record<DecisionEffect['kind'], string>> = {
@@ -62,7 +63,7 @@ export async function exploreCommand(invocation: Invocation, output: Output): Pr
       report.hear(message);
     },
     async (pool) => {
-      explorer = new Explorer(pool);
+      explorer = new Explorer(pool, (failing) => report.explains(failing));
       const { perturb, ...task } = shared;
       const explored = await explorer.explore(
         { ...task, file, ...(perturb === undefined ? {} : { perturb }) },
@@ -80,6 +81,9 @@ class ExploreReport {
   readonly #flags: readonly string[];
   readonly #told = new Set<string>();
   exitCode: number = ExitCode.ok;
+  #runs = 0;
+  #failed = 0;
+  #nextProgressMs = performance.now() + PROGRESS_INTERVAL_MS;
 
   /** @param flags of the command, for the lines that run something again */
   constructor(output: Output, isQuiet: boolean, flags: readonly string[]) {
@@ -96,11 +100,27 @@ class ExploreReport {
         this.#output.error(`${this.#output.errorColors.red('error:')} ${line}\n`);
       this.#told.add(line);
       this.exitCode = message.failure.exitCode;
-    } else if (message.kind === 'warning') warnTo(this.#output)(message.message);
+    } else if (message.kind === 'record') this.#count(message.record);
+    else if (message.kind === 'warning') warnTo(this.#output)(message.message);
     else if (message.kind === 'fault') {
       this.#output.error(`internal error, a fault of synthvm: ${message.detail}\n`);
       this.exitCode = ExitCode.internal;
     }
+  }
+
+  explains({ seed }: RunRecord): void {
+    // Runs from here on are tries.
+    this.#nextProgressMs = Infinity;
+    this.progress(`looking for the fewest delays with which seed ${seed} fails`);
+  }
+
+  #count({ result }: RunRecord): void {
+    this.#runs += 1;
+    if (result === 'failed') this.#failed += 1;
+    const nowMs = performance.now();
+    if (nowMs < this.#nextProgressMs) return;
+    this.#nextProgressMs = nowMs + PROGRESS_INTERVAL_MS;
+    this.progress(`${this.#runs} runs, of which ${this.#failed} failed`);
   }
 
   progress(text: string): void {
@@ -138,7 +158,7 @@ class ExploreReport {
       this.#line('    cause        the seed alone: no delay is needed');
       this.#line(`    without any  ${this.#command(least)}`);
     } else {
-      this.#line(`    cause        ${describe(least.effects, example.effects.length)}`);
+      this.#line(`    cause        ${describe(least, example.delays)}`);
       this.#line(`    with least   ${this.#command(least)}`);
     }
     if (passing === undefined || diff === undefined) {
@@ -195,12 +215,12 @@ class ExploreReport {
   }
 }
 
-function describe(effects: readonly DecisionEffect[], all: number): string {
+function describe({ effects, delays }: RunRecord, all: number): string {
   const shown = effects
     .slice(0, EFFECTS_SHOWN)
     .map(({ kind, delayNs }) => `${KINDS[kind]} ${formatNs(delayNs)} late`);
-  const more = effects.length > shown.length ? [`${effects.length - shown.length} more`] : [];
-  return `${effects.length} of ${all} delays: ${[...shown, ...more].join(', ')}`;
+  const more = delays > shown.length ? [`${delays - shown.length} more`] : [];
+  return `${delays} of ${all} delays: ${[...shown, ...more].join(', ')}`;
 }
 
 function formatNs(nanoseconds: number): string {

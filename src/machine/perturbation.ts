@@ -71,6 +71,7 @@ export class Perturbation {
   /** The first ones. */
   readonly effects: DecisionEffect[] = [];
   #decisions = 0;
+  #delays = 0;
 
   /** @param decided decisions that take effect; default all */
   constructor(random: Random, decided: Decisions = ALL_DECISIONS) {
@@ -89,6 +90,11 @@ export class Perturbation {
     return this.#decisions;
   }
 
+  /** How many of them delayed something. */
+  get delays(): number {
+    return this.#delays;
+  }
+
   /** @returns nanoseconds of delay; every call is a decision, whether or not it takes effect */
   delayNs(kind: Kind): number {
     const chance = this.#random.u32();
@@ -100,6 +106,7 @@ export class Perturbation {
     if (longestNs === 0 || chance >= threshold) return 0;
     const halvings = (length >>> 16) % HALVINGS;
     const delayNs = Math.floor((longestNs * (1 + (length & 0xffff))) / 0x1_0000 / 2 ** halvings);
+    this.#delays += 1;
     if (this.effects.length < KEPT_EFFECTS) this.effects.push({ decision, kind, delayNs });
     return delayNs;
   }

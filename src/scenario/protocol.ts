@@ -27,7 +27,7 @@ export interface Task {
   readonly stopsAtFailure?: boolean;
   /** Tells every step and wait as it begins. */
   readonly isLive?: boolean;
-  /** Records of runs that passed are without consoles and waits. */
+  /** Records are without single delays, and those of runs that passed without consoles and waits. */
   readonly isBrief?: boolean;
   /** Runs that were done before, by a thread that died of one of them. */
   readonly skipRuns?: number;

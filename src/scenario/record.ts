@@ -77,7 +77,8 @@ export interface RunRecord {
   readonly perturb: Decisions | undefined;
   /** How many decisions there were. */
   readonly decisions: number;
-  /** The first of those that took effect. */
+  /** How many of them delayed something, and the first of these; brief records have none. */
+  readonly delays: number;
   readonly effects: readonly DecisionEffect[];
   readonly result: 'passed' | 'failed';
   readonly failure: FailureRecord | undefined;

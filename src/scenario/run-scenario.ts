@@ -396,6 +396,7 @@ class ScenarioRun {
       seed: this.#seed,
       perturb: this.#options.perturb,
       decisions: this.#perturbation?.decisions ?? 0,
+      delays: this.#perturbation?.delays ?? 0,
       effects: this.#perturbation?.effects ?? [],
       result: failure === undefined ? 'passed' : 'failed',
       failure,

@@ -144,6 +144,7 @@ class Thread {
       seed: begun?.seed ?? 0n,
       perturb: task.perturb,
       decisions: 0,
+      delays: 0,
       effects: [],
       result: 'failed',
       failure: {

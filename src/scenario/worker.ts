@@ -176,7 +176,8 @@ async function runOnce(
   return record.result === 'passed';
 }
 
-function brief(record: RunRecord): RunRecord {
+function brief(full: RunRecord): RunRecord {
+  const record = { ...full, effects: [] };
   if (record.result === 'failed') return record;
   const machines = record.machines.map((machine) => ({
     ...machine,
@@ -184,7 +185,7 @@ function brief(record: RunRecord): RunRecord {
     channels: [],
     screenshots: [],
   }));
-  return { ...record, awaits: [], effects: [], machines };
+  return { ...record, awaits: [], machines };
 }
 
 /** Bodies of promises that nobody awaits, and callbacks of timers: still the script's faults. */

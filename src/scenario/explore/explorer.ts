@@ -59,24 +59,27 @@ function scenarioKey({ file, scenario, machines }: RunRecord): string {
 }
 
 export class Explorer {
-  readonly #pool: ThreadPool;
+  readonly #pool: Pick<ThreadPool, 'run' | 'isInterrupted'>;
+  readonly #onExplain: (failing: RunRecord) => void;
   readonly #records: RunRecord[] = [];
   #events: readonly TracedEvent[] = [];
   #isExplaining = false;
-  #traced: TracedRun | undefined;
+  /** Of the run that is looked at. */
+  #heard: RunRecord | undefined;
 
-  constructor(pool: ThreadPool) {
+  /** @param onExplain hears of a run before the least that makes it fail is looked for */
+  constructor(
+    pool: Pick<ThreadPool, 'run' | 'isInterrupted'>,
+    onExplain: (failing: RunRecord) => void,
+  ) {
     this.#pool = pool;
-  }
-
-  get runs(): number {
-    return this.#records.length;
+    this.#onExplain = onExplain;
   }
 
   hear(message: FromWorker): void {
     if (message.kind === 'trace') this.#events = message.events;
     if (message.kind !== 'record') return;
-    if (this.#isExplaining) this.#traced = { record: message.record, events: this.#events };
+    if (this.#isExplaining) this.#heard = message.record;
     else this.#records.push(message.record);
   }
 
@@ -102,11 +105,11 @@ export class Explorer {
     const groups: FailureGroup[] = [];
     for (const group of Map.groupBy(failed, keyOf).values()) {
       const [example] = group;
-      const isExplained = groups.length < MOST_GROUPS && !this.#pool.isInterrupted;
       groups.push({
         example: example!,
         seeds: group.map(({ seed }) => seed),
-        explanation: isExplained ? await this.#explain(task, example!, passed) : undefined,
+        explanation:
+          groups.length < MOST_GROUPS ? await this.#explain(task, example!, passed) : undefined,
       });
     }
     const { file, scenario, machines } = inOrder[0]!;
@@ -119,68 +122,83 @@ export class Explorer {
     failing: RunRecord,
     passed: readonly RunRecord[],
   ): Promise<Explanation | undefined> {
-    const run: Run = (seed, perturb) =>
-      this.#traceOne({ ...task, seeds: [seed], perturb, scenario: failing.scenario }, failing);
-    const undisturbed = await run(failing.seed, undefined);
-    if (keyOf(undisturbed.record) === keyOf(failing)) {
-      return this.#compareSeeds(undisturbed, passed, run);
-    }
-    return explainDecisions(failing, (decisions) => run(failing.seed, decisions));
+    if (this.#pool.isInterrupted) return undefined;
+    this.#onExplain(failing);
+    const trace: Trace = (seed, perturb) => this.#runOne(failing, { ...task, perturb }, seed, true);
+    const run = async (perturb: Decisions): Promise<RunRecord> =>
+      (await this.#runOne(failing, { ...task, perturb }, failing.seed, false)).record;
+    const undisturbed = await trace(failing.seed, undefined);
+    const explanation =
+      keyOf(undisturbed.record) === keyOf(failing)
+        ? await this.#compareSeeds(undisturbed, passed, trace)
+        : await explainDecisions(failing, run, (decisions) => trace(failing.seed, decisions));
+    return this.#pool.isInterrupted ? undefined : explanation;
   }
 
   /** The seed alone makes the difference: the model guest draws from it too. */
   async #compareSeeds(
     failing: TracedRun,
     passed: readonly RunRecord[],
-    run: Run,
+    trace: Trace,
   ): Promise<Explanation> {
     const others: TracedRun[] = [];
     for (const { seed } of passed.slice(0, CANDIDATES)) {
-      const other = await run(seed, undefined);
+      const other = await trace(seed, undefined);
       if (other.record.result === 'passed') others.push(other);
     }
     return closest(failing, others);
   }
 
-  async #traceOne(task: Task, failing: RunRecord): Promise<TracedRun> {
-    this.#traced = undefined;
+  /** @param isTraced its events are wanted, which takes several times as long */
+  async #runOne(
+    failing: RunRecord,
+    task: Task,
+    seed: bigint,
+    isTraced: boolean,
+  ): Promise<TracedRun> {
+    this.#heard = undefined;
     this.#events = [];
-    const host = failing.machines[0]?.host;
+    const { scenario, machines } = failing;
+    const host = machines[0]?.host;
     const hosts = task.hosts === undefined || host === undefined ? undefined : [host];
-    await this.#pool.run([{ ...task, hosts, isTraced: true }]);
-    return this.#traced ?? { record: failing, events: [] };
+    await this.#pool.run([{ ...task, scenario, hosts, seeds: [seed], isTraced }]);
+    // Interrupted, it has no record.
+    return { record: this.#heard ?? failing, events: this.#events };
   }
 }
 
-type Run = (seed: bigint, perturb: Decisions | undefined) => Promise<TracedRun>;
+type Trace = (seed: bigint, perturb: Decisions | undefined) => Promise<TracedRun>;
 
 /** A decision less, and the run passes: as few as can be found in so many tries. */
 async function explainDecisions(
   failing: RunRecord,
-  run: (decisions: Decisions) => Promise<TracedRun>,
+  run: (decisions: Decisions) => Promise<RunRecord>,
+  trace: (decisions: Decisions) => Promise<TracedRun>,
 ): Promise<Explanation | undefined> {
   const key = keyOf(failing);
   const fails = async (decisions: Decisions): Promise<boolean> =>
-    keyOf((await run(decisions)).record) === key;
+    keyOf(await run(decisions)) === key;
   // Where the disturbance may begin and end first: that halves it quickly.
   const most = failing.decisions;
   const first = await lastThat(0, most, (at) => fails([{ first: at, end: Infinity }]));
   const end = await firstThat(first + 1, most, (at) => fails([{ first, end: at }]));
   // A run that is disturbed later only may come to more decisions.
-  const range = await run([{ first, end: end === most ? Infinity : end }]);
-  if (keyOf(range.record) !== key) return undefined;
-  const numbers = range.record.effects.map(({ decision }) => decision);
+  const range: Decisions = [{ first, end: end === most ? Infinity : end }];
+  const inRange = await run(range);
+  if (keyOf(inRange) !== key) return undefined;
+  const numbers = inRange.effects.map(({ decision }) => decision);
   const needed = await fewest(numbers, (subset) => fails(asDecisions(subset)));
-  const chosen = await run(asDecisions(needed));
+  const chosen = await trace(asDecisions(needed));
   // What is left out has changed which decisions come to what.
-  const least = keyOf(chosen.record) === key ? chosen : range;
+  const isFewer = keyOf(chosen.record) === key;
+  const least = isFewer ? chosen : await trace(range);
   const passing: TracedRun[] = [];
-  for (const without of least === chosen ? needed : []) {
-    const other = await run(asDecisions(needed.filter((number) => number !== without)));
+  for (const without of isFewer ? needed : []) {
+    const other = await trace(asDecisions(needed.filter((number) => number !== without)));
     if (other.record.result === 'passed') passing.push(other);
     if (passing.length === NEIGHBOURS) break;
   }
-  if (passing.length === 0) passing.push(await run([]));
+  if (passing.length === 0) passing.push(await trace([]));
   return closest(
     least,
     passing.filter(({ record }) => record.result === 'passed'),

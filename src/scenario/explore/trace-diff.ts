@@ -41,9 +41,9 @@ export function diffTraces(
   for (let edits = path.length - 1; edits >= 0; edits -= 1) {
     const reach = path[edits]!;
     const diagonal = x - y;
-    const isDown = edits > 0 && goesDown(reach.before, diagonal, edits);
+    const isDown = edits > 0 && goesDown(reach, diagonal, edits);
     const before = isDown ? diagonal + 1 : diagonal - 1;
-    const fromX = edits === 0 ? 0 : reach.before.get(before)!;
+    const fromX = edits === 0 ? 0 : reachOn(reach, before, edits);
     const fromY = edits === 0 ? 0 : fromX - before;
     while (x > fromX && y > fromY && leftKeys[x - 1] === rightKeys[y - 1]) {
       lines.push({ kind: 'same', event: right[y - 1]! });
@@ -62,15 +62,19 @@ export function diffTraces(
   return { lines: lines.reverse(), size: path.length - 1 };
 }
 
-interface Reach {
-  /** Furthest x on each diagonal before this edit. */
-  readonly before: ReadonlyMap<number, number>;
+/** Furthest x on each diagonal from -edits to edits. */
+type Reach = Int32Array;
+
+/** @param reach before this edit, so that its middle is at edits - 1 */
+function reachOn(reach: Reach, diagonal: number, edits: number): number {
+  return reach[diagonal + edits - 1]!;
 }
 
-function goesDown(before: ReadonlyMap<number, number>, diagonal: number, edits: number): boolean {
+/** @param reach before this edit */
+function goesDown(reach: Reach, diagonal: number, edits: number): boolean {
   if (diagonal === -edits) return true;
   if (diagonal === edits) return false;
-  return (before.get(diagonal - 1) ?? -1) < (before.get(diagonal + 1) ?? -1);
+  return reachOn(reach, diagonal - 1, edits) < reachOn(reach, diagonal + 1, edits);
 }
 
 /** @returns the reach before each edit; one more entry than there are edits */
@@ -80,21 +84,24 @@ function shortestPath(
   mostEdits: number,
 ): Reach[] | undefined {
   const path: Reach[] = [];
-  let furthest = new Map<number, number>([[1, 0]]);
+  let furthest: Reach = new Int32Array(0);
   for (let edits = 0; edits <= mostEdits; edits += 1) {
     const before = furthest;
-    furthest = new Map(before);
-    path.push({ before });
+    furthest = new Int32Array(2 * edits + 1);
+    path.push(before);
     for (let diagonal = -edits; diagonal <= edits; diagonal += 2) {
-      let x = goesDown(before, diagonal, edits)
-        ? (before.get(diagonal + 1) ?? 0)
-        : (before.get(diagonal - 1) ?? -1) + 1;
+      let x = 0;
+      if (edits > 0) {
+        x = goesDown(before, diagonal, edits)
+          ? reachOn(before, diagonal + 1, edits)
+          : reachOn(before, diagonal - 1, edits) + 1;
+      }
       let y = x - diagonal;
       while (x < left.length && y < right.length && left[x] === right[y]) {
         x += 1;
         y += 1;
       }
-      furthest.set(diagonal, x);
+      furthest[diagonal + edits] = x;
       if (x >= left.length && y >= right.length) return path;
     }
   }
