@@ -3,6 +3,7 @@
  * name begins so; `--json` writes one object a line. How to read them: docs/performance.md.
  */
 import { bootBench } from './boot.ts';
+import { exploreBench } from './explore.ts';
 import { framebufferBench } from './framebuffer.ts';
 import { guestLinuxBench } from './guest-linux.ts';
 import { natBench } from './nat.ts';
@@ -14,6 +15,7 @@ import { storvscBench } from './storvsc.ts';
 
 const SUITES: Readonly<Record<string, () => BenchResult[] | Promise<BenchResult[]>>> = {
   boot: bootBench,
+  explore: exploreBench,
   framebuffer: framebufferBench,
   'guest-linux': guestLinuxBench,
   nat: natBench,

@@ -231,6 +231,8 @@ declare module 'synthvm' {
      * machine alone where that is given, else on every one.
      */
     readonly hosts?: readonly HostName[];
+    /** Why it has no meaning on the other hosts: a line below the matrix of `synthvm test`. */
+    readonly hostsReason?: string;
     /** Most real time; default 60s. */
     readonly wallLimit?: Duration;
   }

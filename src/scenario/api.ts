@@ -172,6 +172,8 @@ export interface RunConfig {
    * machine alone where that is given, else on every one.
    */
   readonly hosts?: readonly HostName[];
+  /** Why it has no meaning on the other hosts: a line below the matrix of `synthvm test`. */
+  readonly hostsReason?: string;
   /** Most real time; default 60s. */
   readonly wallLimit?: Duration;
 }

@@ -91,7 +91,7 @@ const KEYS: readonly (keyof VmConfig)[] = [
   'rcConf',
   'autoStart',
 ];
-const RUN_KEYS = ['seed', 'hosts', 'wallLimit'];
+const RUN_KEYS = ['seed', 'hosts', 'hostsReason', 'wallLimit'];
 
 /** An option that nothing reads would be silently without effect. */
 export function checkKeys(name: string, config: object, isSingle: boolean): void {

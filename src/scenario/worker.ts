@@ -51,9 +51,11 @@ function reasonAgainst(
   host: HostName,
   meant: readonly HostName[] | undefined,
 ): string | undefined {
-  if (meant !== undefined && !meant.includes(host)) return 'not meant for it';
+  if (meant !== undefined && !meant.includes(host)) {
+    return entry.config.hostsReason ?? `the scenario is written for ${meant.join(', ')}`;
+  }
   const lacks = wantsGeneration2(entry) && !HOST_PROFILES[host].hasGeneration2;
-  return lacks ? 'it has no Generation 2' : undefined;
+  return lacks ? 'the host has no Generation 2' : undefined;
 }
 
 function observerOf(task: Task): RunObserver {

@@ -23,7 +23,9 @@ write(
   `import { scenario } from 'synthvm';
 scenario('boots', ${small}, ({ vm }) => vm.boot());
 scenario('boots Generation 2', { memory: '64M', nics: 0, generation: 2 }, ({ vm }) => vm.boot());
-scenario('is meant for 2012 R2', { memory: '64M', nics: 0, host: 'ws2012r2' }, ({ vm }) => vm.boot());
+scenario('is meant for 2012 R2', {
+  memory: '64M', nics: 0, hosts: ['ws2012r2'], hostsReason: 'nothing else drifts',
+}, ({ vm }) => vm.boot());
 `,
 );
 write(
@@ -70,8 +72,12 @@ describe('synthvm test', () => {
       'ws2025',
     ]);
     expect(cells('boots  ')).toEqual(Array.from({ length: 7 }, () => 'ok'));
-    expect(cells('boots Generation 2')).toEqual(['-', ...Array.from({ length: 6 }, () => 'ok')]);
-    expect(cells('is meant for 2012 R2')).toEqual(['-', 'ok', '-', '-', '-', '-', '-']);
+    expect(cells('boots Generation 2')).toEqual(['-1', ...Array.from({ length: 6 }, () => 'ok')]);
+    expect(cells('is meant for 2012 R2')).toEqual(['-2', 'ok', '-2', '-2', '-2', '-2', '-2']);
+    expect(stdout).toContain(
+      '\nleft out:\n-1  the host has no Generation 2\n-2  nothing else drifts\n',
+    );
+    expect(stdout).toMatch(/21 of 21 runs of 4 scenarios passed, 7 left out, in /);
   });
 
   it('runs seeds, and names those that fail', () => {

@@ -1,5 +1,6 @@
 /** Results for programs: JUnit's XML and JSON. */
 import { evidenceLines, failureLine, showPlace } from '../evidence.ts';
+import type { SkippedRun } from '../protocol.ts';
 import type { RunRecord } from '../record.ts';
 import { failuresOf, type Results, type ScenarioResult } from './results.ts';
 
@@ -28,10 +29,20 @@ function wallMsOf({ runs }: ScenarioResult): number {
   return runs.reduce((sum, { wallMs }) => sum + wallMs, 0);
 }
 
-function testCase(result: ScenarioResult): string {
-  const { file, scenario, host } = result;
+function openCase(
+  { file, scenario, host }: Pick<ScenarioResult, 'file' | 'scenario' | 'host'>,
+  wallMs: number,
+): string {
   const name = `${scenario}${host === undefined ? '' : ` [${host}]`}`;
-  const open = `    <testcase classname="${escape(file)}" name="${escape(name)}" time="${seconds(wallMsOf(result))}"`;
+  return `    <testcase classname="${escape(file)}" name="${escape(name)}" time="${seconds(wallMs)}"`;
+}
+
+function skippedCase(skipped: SkippedRun): string {
+  return `${openCase(skipped, 0)}>\n      <skipped message="${escape(skipped.reason)}"/>\n    </testcase>\n`;
+}
+
+function testCase(result: ScenarioResult): string {
+  const open = openCase(result, wallMsOf(result));
   const failed = failuresOf(result);
   if (failed.length === 0) return `${open}/>\n`;
   const bodies = failed.map((record) => {
@@ -44,14 +55,15 @@ function testCase(result: ScenarioResult): string {
 
 /** @returns a document in the form that Jenkins, GitLab and others read */
 export function junitReport(results: Results): string {
-  const files = [...new Set(results.scenarios.map(({ file }) => file))];
+  const files = [...new Set([...results.scenarios, ...results.skipped].map(({ file }) => file))];
   const suites = files.map((file) => {
     const cases = results.scenarios.filter((result) => result.file === file);
+    const left = results.skipped.filter((skipped) => skipped.file === file);
     const failed = cases.filter((result) => failuresOf(result).length > 0).length;
     const time = seconds(cases.reduce((sum, result) => sum + wallMsOf(result), 0));
     return (
-      `  <testsuite name="${escape(file)}" tests="${cases.length}" failures="${failed}" errors="0" time="${time}">\n` +
-      `${cases.map((result) => testCase(result)).join('')}  </testsuite>\n`
+      `  <testsuite name="${escape(file)}" tests="${cases.length + left.length}" failures="${failed}" errors="0" skipped="${left.length}" time="${time}">\n` +
+      `${cases.map((result) => testCase(result)).join('')}${left.map((one) => skippedCase(one)).join('')}  </testsuite>\n`
     );
   });
   for (const { file, message, place } of results.loadFailures) {
@@ -62,8 +74,8 @@ export function junitReport(results: Results): string {
         `      <error message="${escape(text)}"/>\n    </testcase>\n  </testsuite>\n`,
     );
   }
-  const { failures, scenarios, loadFailures, wallMs } = results;
-  const tests = scenarios.length + loadFailures.length;
+  const { failures, scenarios, skipped, loadFailures, wallMs } = results;
+  const tests = scenarios.length + skipped.length + loadFailures.length;
   return (
     '<?xml version="1.0" encoding="UTF-8"?>\n' +
     `<testsuites name="synthvm" tests="${tests}" failures="${failures.length}" errors="${loadFailures.length}" time="${seconds(wallMs)}">\n` +

@@ -38,17 +38,32 @@ export function noteLines({ runs }: ScenarioResult): string[] {
   return (runs[0]?.notes ?? []).map(({ label, value }) => `       ${label}: ${value}`);
 }
 
-function cell(results: Results, file: string, scenario: string, host: HostName): string {
-  const found = results.scenarios.find(
-    (result) => result.file === file && result.scenario === scenario && result.host === host,
-  );
-  if (found === undefined) return '-';
+/** Why runs were left out, each with its number. */
+type Reasons = Map<string, number>;
+
+function cell(
+  results: Results,
+  file: string,
+  scenario: string,
+  host: HostName,
+  reasons: Reasons,
+): string {
+  const isIt = (result: Pick<ScenarioResult, 'file' | 'scenario' | 'host'>): boolean =>
+    result.file === file && result.scenario === scenario && result.host === host;
+  const reason = results.skipped.find(isIt)?.reason;
+  if (reason !== undefined) {
+    const number = reasons.get(reason) ?? reasons.size + 1;
+    reasons.set(reason, number);
+    return `-${number}`;
+  }
+  const found = results.scenarios.find(isIt);
+  if (found === undefined) return '';
   const failed = failuresOf(found).length;
   if (failed === 0) return 'ok';
   return found.runs.length === 1 ? 'FAIL' : `${failed} of ${found.runs.length}`;
 }
 
-/** Scenario by host; "-" for what a host is not meant for. */
+/** Scenario by host; "-1" for what has no meaning there, with the reason below. */
 export function matrixLines(results: Results, paint: Paint): string[] {
   const rows = new Map<string, { readonly file: string; readonly scenario: string }>();
   for (const { file, scenario } of [...results.scenarios, ...results.skipped]) {
@@ -60,25 +75,29 @@ export function matrixLines(results: Results, paint: Paint): string[] {
   const width = Math.max(...[...rows.values()].map(({ scenario }) => scenario.length), 8);
   const widths = hosts.map((host) => Math.max(host.length, 4));
   const head = ['scenario'.padEnd(width), ...hosts.map((host, at) => host.padEnd(widths[at]!))];
+  const reasons: Reasons = new Map();
   const lines = [...rows.values()].map(({ file, scenario }) => {
     const cells = hosts.map((host, at) => {
-      const text = cell(results, file, scenario, host);
+      const text = cell(results, file, scenario, host, reasons);
       const padded = text.padEnd(widths[at]!);
-      if (text === '-') return paint.dim(padded);
+      if (text.startsWith('-')) return paint.dim(padded);
       return text === 'ok' ? paint.green(padded) : paint.red(padded);
     });
     return [scenario.padEnd(width), ...cells].join('  ').trimEnd();
   });
-  return [head.join('  ').trimEnd(), ...lines];
+  const notes = [...reasons].map(([reason, number]) => `${`-${number}`.padEnd(4)}${reason}`);
+  const legend = notes.length === 0 ? [] : ['', 'left out:', ...notes];
+  return [head.join('  ').trimEnd(), ...lines, ...legend];
 }
 
 /** "212 runs of 53 scenarios passed, 1 failed, in 12.3 s". */
 export function summaryLine(results: Results): string {
-  const { runs, failures, loadFailures, scenarios, wallMs } = results;
+  const { runs, failures, loadFailures, scenarios, skipped, wallMs } = results;
   const passed = runs.length - failures.length;
   const names = new Set(scenarios.map(({ file, scenario }) => `${file}\n${scenario}`));
   const parts = [`${passed} of ${runs.length} runs of ${names.size} scenarios passed`];
   if (failures.length > 0) parts.push(`${failures.length} failed`);
+  if (skipped.length > 0) parts.push(`${skipped.length} left out`);
   if (loadFailures.length > 0) parts.push(`${loadFailures.length} errors in scripts`);
   return `${parts.join(', ')}, in ${formatDuration(wallMs * 1e6)}`;
 }
