@@ -12,6 +12,9 @@ import {
   BIOS_GPA,
   BIOS_SEGMENT,
   BiosDataArea,
+  DISKETTE_TABLE,
+  DISKETTE_TABLE_OFFSET,
+  DISKETTE_VECTOR,
   E820_OFFSET,
   EBDA_BYTES,
   EBDA_GPA,
@@ -71,6 +74,7 @@ function writeRom(memory: GuestMemory): void {
   rom.set(jump, segment + RESET_VECTOR_OFFSET);
   const date = latin1(BIOS_DATE);
   rom.set(date, segment + BIOS_DATE_OFFSET);
+  rom.set(DISKETTE_TABLE, segment + DISKETTE_TABLE_OFFSET);
   rom[segment + MODEL_OFFSET] = MODEL_AT;
   memory.writeBytes(BIOS_GPA, rom);
 }
@@ -82,6 +86,7 @@ function writeVectors(memory: GuestMemory): void {
     view.setUint16(vector * 4, VECTOR_STUBS_OFFSET + vector * VECTOR_STUB_BYTES, true);
     view.setUint16(vector * 4 + 2, BIOS_SEGMENT, true);
   }
+  view.setUint16(DISKETTE_VECTOR * 4, DISKETTE_TABLE_OFFSET, true);
   memory.writeBytes(0, table);
 }
 

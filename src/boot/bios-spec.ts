@@ -31,6 +31,13 @@ export const RESET_VECTOR_OFFSET = 0xfff0;
 export const BIOS_DATE_OFFSET = 0xfff5;
 export const MODEL_OFFSET = 0xfffe;
 export const MODEL_AT = 0xfc;
+/** The vector that leads to no code but to the parameters of a diskette, and where they always are. */
+export const DISKETTE_VECTOR = 0x1e;
+export const DISKETTE_TABLE_OFFSET = 0xefc7;
+/** Of 1.44 MB: step rates, motor off after 37 ticks, 512 bytes, 18 sectors, gaps, filler, settling. */
+export const DISKETTE_TABLE = [
+  0xaf, 0x02, 0x25, 0x02, 0x12, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x08,
+] as const;
 
 export const BiosDataArea = struct(
   'BiosDataArea',
@@ -79,6 +86,6 @@ export const BiosDataArea = struct(
   { packed: true },
 );
 
-/** Equipment word: FPU, PS/2 mouse absent, 80x25 colour, two serial ports. */
-export const EQUIPMENT = 0x0422;
+/** Equipment word: a floppy drive, FPU, PS/2 mouse absent, 80x25 colour, two serial ports. */
+export const EQUIPMENT = 0x0423;
 export const TEXT_MODE_80X25 = 3;

@@ -6,7 +6,7 @@ import type { BootFailure, FirmwareDisk } from '../uefi/boot-devices.ts';
 import { deviceLabel, devicePlace, inputProblem } from '../uefi/boot-devices.ts';
 import { writeBiosAreas, writeTicks } from './bios-areas.ts';
 import { BOOT_SECTOR_GPA, EBDA_GPA, RELOCATED_MBR_GPA } from './bios-spec.ts';
-import { readBootSector } from './mbr-boot.ts';
+import { readBootSector, readFloppySector } from './mbr-boot.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
 import type { PhaseLog } from './phases.ts';
@@ -14,6 +14,7 @@ import type { PowerOnOptions } from './power-on.ts';
 
 const LEAST_RAM_BYTES = 4 * 1024 * 1024;
 const MIB = 0x10_0000;
+const FIRST_FLOPPY = 0x00;
 const FIRST_HARD_DISK = 0x80;
 /** What El Torito BIOSes give the first CD. */
 const FIRST_CD = 0xe0;
@@ -35,6 +36,10 @@ export function bootBios(options: PowerOnOptions, log: PhaseLog): FirmwareOutcom
   }
   for (const [index, device] of options.dvds.entries()) {
     const outcome = bootDvd(device, FIRST_CD + index, memory, log, failures);
+    if (outcome !== undefined) return outcome;
+  }
+  if (options.floppy !== undefined) {
+    const outcome = bootFloppy(options.floppy, memory, log, failures);
     if (outcome !== undefined) return outcome;
   }
   const reached = failures.find((failure) => failure.hasLoader);
@@ -68,6 +73,31 @@ function bootDisk(
   log.enter('loader', `boot sector of ${sector.label}`, sector.code.length);
   return {
     start: { mode: 'real', segment: 0, ip: BOOT_SECTOR_GPA, drive },
+    device,
+    loader: `${label} ${sector.label}`,
+  };
+}
+
+/** A diskette's first sector, if it is signed. */
+function bootFloppy(
+  device: FirmwareDisk,
+  memory: GuestMemory,
+  log: PhaseLog,
+  failures: BootFailure[],
+): FirmwareOutcome | undefined {
+  const label = deviceLabel(device);
+  const place = devicePlace(device);
+  const sector = readFloppySector(device.block);
+  if ('reason' in sector) {
+    failures.push({ label, place, reason: sector.reason, hasLoader: sector.isLoader });
+    return undefined;
+  }
+  warnOfFailures(log, failures);
+  log.enter('boot-device', place);
+  memory.writeBytes(BOOT_SECTOR_GPA, sector.code);
+  log.enter('loader', sector.label, sector.code.length);
+  return {
+    start: { mode: 'real', segment: 0, ip: BOOT_SECTOR_GPA, drive: FIRST_FLOPPY },
     device,
     loader: `${label} ${sector.label}`,
   };

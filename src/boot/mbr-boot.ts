@@ -48,6 +48,19 @@ export function readBootSector(
   }
 }
 
+/** What a BIOS loads from a diskette: its first sector, if that is signed. */
+export function readFloppySector(disk: BlockDevice): BootSector | NoBootSector {
+  const code = new Uint8Array(SECTOR_BYTES);
+  try {
+    disk.read(0, code, 0, SECTOR_BYTES);
+  } catch (error) {
+    return no(inputProblem(error));
+  }
+  const isSigned = code[MBR_SIGNATURE_OFFSET] === 0x55 && code[MBR_SIGNATURE_OFFSET + 1] === 0xaa;
+  if (isSigned) return { mbr: code, code, label: 'boot sector' };
+  return no(`no boot signature: sector 0 ends in ${sectorBytes(code)}, expected 55 AA`);
+}
+
 function sectorBytes(sector: Uint8Array): string {
   const at = MBR_SIGNATURE_OFFSET;
   const hex = (byte: number): string => byte.toString(16).toUpperCase().padStart(2, '0');

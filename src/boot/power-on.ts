@@ -20,6 +20,8 @@ export interface PowerOnOptions extends PhaseOptions {
   readonly memory: GuestMemory;
   readonly disks: readonly BootDisk[];
   readonly dvds: readonly BootDisk[];
+  /** Gen-1 only: the diskette in the drive, which is looked at last. */
+  readonly floppy?: BootDisk;
   /** Gen-2 only: what the firmware set up for the console. */
   readonly framebuffer?: Framebuffer;
   /** Gen-2 only: preset variables such as BootOrder; changed by the boot. */

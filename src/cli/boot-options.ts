@@ -30,7 +30,7 @@ export type SerialPlace = 'stdio' | 'none' | { readonly file: string };
 const KERNEL_FLAGS = ['initrd', 'append', 'cpu', 'debug-exit'];
 /** Flags that say what machine it is. */
 const MACHINE_FLAGS =
-  'gen host guest set verbose-boot memory cpus seed dvd nics write kernel initrd append cpu debug-exit'.split(
+  'gen host guest set verbose-boot memory cpus seed dvd floppy nics write kernel initrd append cpu debug-exit'.split(
     ' ',
   );
 /** Flags that are the model guest's. */
@@ -40,6 +40,7 @@ const MODEL_FLAGS = ['guest', 'set', 'verbose-boot'];
 export interface BootRequest {
   readonly disks: readonly string[];
   readonly dvds: readonly string[];
+  readonly floppy: string | undefined;
   /** Undefined: guess from the first disk. */
   readonly generation: 1 | 2 | undefined;
   readonly host: HostName;
@@ -104,6 +105,7 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
   return {
     disks: operands,
     dvds: values.get('dvd') ?? [],
+    floppy: one('floppy'),
     generation: generation === undefined ? undefined : generation === '1' ? 1 : 2,
     host: read('host', DEFAULT_HOST, (flag, value) => parseChoice(flag, value, HOST_NAMES)),
     preset: read<PresetName>('guest', 'bis:modern', (_, value) => parsePreset(value)),

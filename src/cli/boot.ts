@@ -140,11 +140,16 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
     opened(openHostDisk(path, { write: request.write, warn, random })),
   );
   const dvds = request.dvds.map((path) => opened(openHostImage(path, { readOnly: true, warn })));
+  const floppy =
+    request.floppy === undefined
+      ? undefined
+      : opened(openHostDisk(request.floppy, { write: request.write, warn, random }));
   const { generation, reason } = chooseGeneration(
     request.generation,
     request.host,
     disks[0] ?? dvds[0],
     request.kernel === undefined ? undefined : 'no disk given',
+    floppy !== undefined,
   );
   const profile = HOST_PROFILES[request.host];
   if (generation === 2 && !profile.hasGeneration2) {
@@ -167,6 +172,7 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
     seed,
     disks,
     dvds,
+    floppy,
     ...(x86 === undefined ? { preset, switches } : { x86 }),
     warn,
   });
@@ -181,6 +187,7 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
     seed: String(seed),
     disks: request.disks.map(describeImage),
     dvds: request.dvds.map(describeImage),
+    ...(request.floppy === undefined ? {} : { floppy: describeImage(request.floppy) }),
     ...(request.kernel === undefined ? {} : { kernel: describeKernel(request.kernel) }),
   });
   return { request, machine, describe, begin: () => machine.powerOn() };

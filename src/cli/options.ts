@@ -67,6 +67,11 @@ export const BOOT: Command = {
     { name: 'cpus', value: 'N', help: 'virtual processors, 1 to 64; default 1' },
     seed('the run is a function of this number; default 1'),
     { name: 'dvd', value: 'FILE', many: true, help: 'attach an ISO image as a DVD drive' },
+    {
+      name: 'floppy',
+      value: 'FILE',
+      help: 'put a diskette image (.vfd, raw) into drive A:; Generation 1 only',
+    },
     { name: 'write', help: 'keep what the guest writes; without it writes are dropped at the end' },
     {
       name: 'until',

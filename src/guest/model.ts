@@ -6,6 +6,7 @@ import type { Random } from '../core/random.ts';
 import type { Trace } from '../core/trace.ts';
 import type { ProcessorEngine, ProcessorStart, VirtualProcessor } from '../hypervisor/processor.ts';
 import { Startup } from './boot/startup.ts';
+import type { IsaDriver } from './isa/bus.ts';
 import type { KernelApi, Task } from './kernel/api.ts';
 import { Kernel, KernelPanic } from './kernel/kernel.ts';
 import { Priority } from './kernel/thread.ts';
@@ -27,6 +28,8 @@ export interface ModelGuestOptions {
   readonly drivers: readonly GuestDriver[];
   /** Of the functions on a Gen-1 machine's PCI bus. */
   readonly pciDrivers?: readonly PciDriver[];
+  /** Of the devices on its board that ACPI describes. */
+  readonly isaDrivers?: readonly IsaDriver[];
   /** Mounts root once every hold on it is released; false stops the boot at `mountroot`. */
   readonly mountRoot: (kernel: KernelApi) => Task<boolean>;
 }
@@ -75,8 +78,8 @@ class Model implements ModelGuest {
       switches: this.#switches,
     });
     this.kernel = kernel;
-    const { drivers, pciDrivers } = this.#options;
-    const startup = new Startup(kernel, { start, drivers, pciDrivers: pciDrivers ?? [] });
+    const { drivers, pciDrivers = [], isaDrivers = [] } = this.#options;
+    const startup = new Startup(kernel, { start, drivers, pciDrivers, isaDrivers });
     this.#startup = startup;
     addSysctls(startup);
     kernel.scheduler.start(0);

@@ -1,12 +1,14 @@
 /** The guest's storage stack, put together: storvsc under CAM under GEOM, for each kernel anew. */
 import { ataPciDriver } from './ata/controller.ts';
 import { hexdumpCommand } from './cam/hexdump.ts';
+import { floppyDriver } from './fdc/driver.ts';
 import { diskCommands } from './fs/disk-commands.ts';
 import { fileCommands } from './fs/file-commands.ts';
 import { Vfs } from './fs/vfs.ts';
 import { Cam } from './cam/transport.ts';
 import { Geom } from './geom/geom.ts';
 import { mountRoot, type BootDisk, type RootMount } from './geom/mountroot.ts';
+import type { IsaDriver } from './isa/bus.ts';
 import type { KernelApi, Task } from './kernel/api.ts';
 import type { PciDriver } from './pci/bus.ts';
 import { storvscDriver } from './storvsc/driver.ts';
@@ -22,6 +24,8 @@ export interface StorageStack {
   readonly driver: GuestDriver;
   /** For the emulated IDE controller of Gen-1. */
   readonly pciDriver: PciDriver;
+  /** For its floppy controller. */
+  readonly isaDriver: IsaDriver;
   /** Waits for the disks and mounts the root. @returns false at the mountroot prompt */
   mountRoot(kernel: KernelApi): Task<boolean>;
   /**
@@ -43,6 +47,7 @@ class Stack implements StorageStack {
   readonly #firstPathId: number;
   readonly driver: GuestDriver;
   readonly pciDriver: PciDriver;
+  readonly isaDriver: IsaDriver;
   boot: BootDisk | undefined;
   cam: Cam | undefined;
   geom: Geom | undefined;
@@ -53,6 +58,10 @@ class Stack implements StorageStack {
     this.boot = options.boot;
     this.driver = storvscDriver((kernel) => this.#camOf(kernel));
     this.pciDriver = ataPciDriver((kernel) => this.#camOf(kernel));
+    this.isaDriver = floppyDriver((kernel, disk) => {
+      this.#camOf(kernel);
+      this.geom?.added(disk);
+    });
   }
 
   /** A reset makes a new kernel, which knows nothing of the old one's devices. */

@@ -75,6 +75,8 @@ export interface BoardOptions {
   readonly diskPlaces: readonly (DiskPlace | undefined)[];
   readonly dvds: readonly BlockDevice[];
   readonly hasEmptyDrive: boolean;
+  /** In the floppy drive. */
+  readonly floppy?: BlockDevice | undefined;
   readonly hostName?: string;
   readonly clock: VirtualClock;
   readonly events: EventQueue;
@@ -189,6 +191,7 @@ export class Board {
       new DebugExit((value) => host.onDebugExit(value)).attach(ports, debugExitPort);
     }
     options.console.connect(this.chipset.com1);
+    if (options.floppy !== undefined) this.chipset.floppy?.change(options.floppy);
     const { scsi, disks } = this.#plugDisks();
     this.scsi = scsi;
     this.disks = disks;

@@ -5,6 +5,9 @@ import type { GuestMemory } from '../core/memory.ts';
 import type { Trace } from '../core/trace.ts';
 import { AcpiPm } from '../devices/acpi-pm/acpi-pm.ts';
 import { ACPI_PM_PORT } from '../devices/acpi-pm/spec.ts';
+import { DmaControllers } from '../devices/dma/dma.ts';
+import { FloppyController } from '../devices/floppy/controller.ts';
+import { CMOS_FLOPPY_1440K, FLOPPY_IRQ } from '../devices/floppy/spec.ts';
 import { I8042 } from '../devices/i8042/i8042.ts';
 import { IdeController } from '../devices/ide/controller.ts';
 import { IoApic } from '../devices/ioapic/ioapic.ts';
@@ -50,11 +53,13 @@ export interface Chipset {
   readonly com1: Uart;
   readonly acpiPm: AcpiPm;
   readonly rtc: Rtc;
-  /** Generation 1 only, and so the three after it. */
+  /** Generation 1 only, and so the five after it. */
   readonly pic: DualPic | undefined;
   readonly pit: Pit | undefined;
   readonly i8042: I8042 | undefined;
   readonly vga: Vga | undefined;
+  readonly dma: DmaControllers | undefined;
+  readonly floppy: FloppyController | undefined;
   /** Generation 1 only, with the IDE controller on it. */
   readonly pci: PciBus | undefined;
   readonly ide: IdeController | undefined;
@@ -72,8 +77,8 @@ const PIT_PIN = 2;
 
 /**
  * The emulated devices of a generation. Both have the I/O APIC, COM1, the clock and ACPI's
- * registers; Gen-1 adds the 8259s, the 8254, the keyboard controller, VGA text, and a PCI bus with the
- * PIIX4 and its IDE channels. A Gen-1 interrupt goes to the 8259s and to the I/O APIC, and whichever
+ * registers; Gen-1 adds the 8259s, the 8254, the keyboard controller, VGA text, the 8237s with the floppy
+ * controller, and a PCI bus with the PIIX4 and its IDE channels. A Gen-1 interrupt goes to the 8259s and to the I/O APIC, and whichever
  * the guest has programmed delivers it.
  */
 export function buildChipset(options: ChipsetOptions): Chipset {
@@ -101,12 +106,15 @@ export function buildChipset(options: ChipsetOptions): Chipset {
     events,
     ramBytes: options.memory.ramBytes,
     lowGapStart: LOW_MMIO_START,
+    ...(generation === 1 ? { floppyType: CMOS_FLOPPY_1440K } : {}),
   });
   rtc.attach(ports);
   const vga = generation === 1 ? new Vga() : undefined;
   vga?.attach(ports);
   let pit: Pit | undefined;
   let i8042: I8042 | undefined;
+  let dma: DmaControllers | undefined;
+  let floppy: FloppyController | undefined;
   if (generation === 1) {
     const anomaly = options.pitAnomaly;
     pit = new Pit({ line: line(PIT_IRQ, PIT_PIN), clock, events, anomaly });
@@ -120,9 +128,13 @@ export function buildChipset(options: ChipsetOptions): Chipset {
       host: keyboardHost,
     });
     i8042.attach(ports);
+    dma = new DmaControllers(options.memory);
+    dma.attach(ports);
+    floppy = new FloppyController({ line: line(FLOPPY_IRQ), events, trace: options.trace, dma });
+    floppy.attach(ports);
   }
   const { pci, ide } = generation === 1 ? buildPci(options, line) : NO_PCI;
-  return { ioApic, com1, acpiPm, rtc, pic, pit, i8042, vga, pci, ide };
+  return { ioApic, com1, acpiPm, rtc, pic, pit, i8042, vga, dma, floppy, pci, ide };
 }
 
 /** Bus 0 of a Gen-1 board. */

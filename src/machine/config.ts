@@ -32,6 +32,8 @@ export interface MachineConfig extends ModelGuestConfig {
   /** Where the disks are, by index; without one a disk goes where Hyper-V puts it. */
   readonly diskPlaces?: readonly (DiskPlace | undefined)[];
   readonly dvds?: readonly BlockDevice[];
+  /** Gen-1: the diskette in drive A:, of a size that `checkFloppy` knows. */
+  readonly floppy?: BlockDevice | undefined;
   /** Gen-1: a DVD drive is there without a disc, too. Default true. */
   readonly hasEmptyDrive?: boolean;
   /** From the end of RAM below 4 GiB to there, a multiple of 64 KiB; default and least 128 MiB. */
@@ -71,6 +73,7 @@ export type MachineSettings = Partial<
     | 'disks'
     | 'diskPlaces'
     | 'dvds'
+    | 'floppy'
     | 'hasEmptyDrive'
     | 'adapters'
     | 'preset'

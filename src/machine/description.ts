@@ -40,6 +40,8 @@ export interface MachineDescription {
   /** None for a disk that is built in memory. */
   readonly disks: readonly ImageDescription[];
   readonly dvds: readonly ImageDescription[];
+  /** The diskette in drive A:. */
+  readonly floppy?: ImageDescription;
   /** A kernel that is loaded directly; without it the model guest runs. */
   readonly kernel?: KernelDescription;
 }
@@ -159,7 +161,9 @@ export function openMachine(
       open(image, () => openHostImage(image.path, { readOnly: true, warn })),
     );
     const { generation, host, guest, switches, memoryBytes, processors } = description;
-    const { networkAdapters, kernel } = description;
+    const { networkAdapters, kernel, floppy: diskette } = description;
+    const floppy =
+      diskette && open(diskette, () => openHostDisk(diskette.path, { write: false, warn, random }));
     const machine = new Machine({
       generation,
       host,
@@ -170,6 +174,7 @@ export function openMachine(
       seed,
       disks,
       dvds,
+      floppy,
       warn,
     });
     return { machine, close };
@@ -202,6 +207,7 @@ export function readDescription(value: unknown, where: string): MachineDescripti
   need(typeof facts.seed === 'string' && /^\d{1,20}$/.test(facts.seed), 'seed');
   need(Array.isArray(facts.disks) && facts.disks.every(isImage), 'disks');
   need(Array.isArray(facts.dvds) && facts.dvds.every(isImage), 'dvds');
+  need(facts.floppy === undefined || isImage(facts.floppy), 'floppy');
   need(facts.kernel === undefined || isKernel(facts.kernel), 'kernel');
   return facts as MachineDescription;
 }

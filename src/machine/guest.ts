@@ -65,6 +65,7 @@ export function buildModelGuest(options: GuestOptions, config: ModelGuestConfig)
   const guest = createModelGuest({
     drivers: [...(drivers ?? []), storage.driver, network.driver, ...commonDrivers],
     pciDrivers: [storage.pciDriver],
+    isaDrivers: [storage.isaDriver],
     mountRoot: (kernel) => storage.mountRoot(kernel),
     processors,
     trace,

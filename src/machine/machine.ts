@@ -26,6 +26,7 @@ import { ConsoleLine } from './console.ts';
 import { crashWords, panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
 import { buildModelGuest, type Guest, type ModelStack } from './guest.ts';
+import { checkFloppy } from './floppy-medium.ts';
 import { firmwareOptions } from './firmware-options.ts';
 import { TSC_HZ } from './layout.ts';
 import { InputLog, type HostInput, type InputDone } from './inputs.ts';
@@ -61,7 +62,7 @@ const GUEST_HALTED = 0;
 const HALT_SETTLE_NS = 20_000_000;
 
 /** A saved machine's disks stay where they are. */
-const isNoDisk = ({ name }: StateSection): boolean => !/^disk \d+$/.test(name);
+const isNoDisk = ({ name }: StateSection): boolean => !/^disk (\d+|floppy)$/.test(name);
 
 /**
  * A virtual machine. `powerOn` runs the firmware; `run` takes it forward in virtual time. The same
@@ -116,6 +117,7 @@ export class Machine {
       isDiskless && config.x86 === undefined
         ? [new OverlayDevice(createDefaultDisk({ generation }))]
         : config.disks;
+    if (config.floppy !== undefined) checkFloppy(config.floppy, generation);
     this.#memory = allocateMemory(config);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
@@ -362,6 +364,7 @@ export class Machine {
     if (this.isOn || this.isSuspended) {
       throw new InputError('machine', 'is on: its settings can be changed while it is off');
     }
+    if (settings.floppy !== undefined) checkFloppy(settings.floppy, this.generation);
     this.#config = { ...this.#config, ...settings };
     if (settings.disks !== undefined) this.#disks = settings.disks;
     const isResized = ['memoryBytes', 'lowGapBytes', 'processors'].some((key) => key in settings);
@@ -369,6 +372,13 @@ export class Machine {
     if (settings.adapters !== undefined) this.#network.replace(settings.adapters);
     // A machine that was on before gets its board when it is powered on again, or is asked to.
     if (!this.#isOn) this.#plugIn();
+  }
+
+  /** Puts a diskette into drive A:, or takes out what is in it; power cycles leave it there. */
+  changeFloppy(block: BlockDevice | undefined): void {
+    if (block !== undefined) checkFloppy(block, this.generation);
+    this.#config = { ...this.#config, floppy: block };
+    this.#board.chipset.floppy?.change(block);
   }
 
   /** Makes `run` return soon. */
@@ -470,6 +480,7 @@ export class Machine {
       diskPlaces: this.#config.diskPlaces ?? [],
       dvds: dvds ?? [],
       hasEmptyDrive: this.#config.hasEmptyDrive ?? true,
+      floppy: this.#config.floppy,
       clock,
       events,
       trace,
@@ -543,7 +554,7 @@ export class Machine {
 
   #bootFirmware(): void {
     this.#isOn = true;
-    const { generation, processors, world } = this.#config;
+    const { generation, processors, world, floppy } = this.#config;
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
     if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
     let firmwareNs = 0;
@@ -552,6 +563,9 @@ export class Machine {
       memory: this.memory,
       disks: this.#board.disks.filter(({ kind }) => kind === 'disk'),
       dvds: this.#board.disks.filter(({ kind }) => kind === 'dvd'),
+      ...(floppy === undefined
+        ? {}
+        : { floppy: { block: floppy, kind: 'floppy', controllerId: '', target: 0, lun: 0 } }),
       trace: this.trace,
       advance: (ns) => {
         // Time that others live in does not jump: the guest begins so much later.
@@ -570,7 +584,7 @@ export class Machine {
     }
     // The loader's own knowledge of where it came from, which a kernel gets as its environment.
     const { model } = this.#guest;
-    if (model !== undefined && result.device !== undefined) {
+    if (model !== undefined && result.device !== undefined && result.device.kind !== 'floppy') {
       const { controllerId, target, lun } = result.device;
       model.storage.boot = { instanceId: controllerId, target, lun };
     }

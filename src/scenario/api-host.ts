@@ -1,5 +1,5 @@
 /** What a script may do on the host's side of a machine. */
-import type { Duration, Size, WaitOptions } from './api.ts';
+import type { Duration, FloppySpec, Size, WaitOptions } from './api.ts';
 
 /** How a disk's commands are to fail. Blocks are those of the disk. */
 export interface DiskFault {
@@ -71,6 +71,14 @@ export interface DiskHandle {
    */
   resize(size: Size): Promise<void>;
   info(): DiskImageInfo;
+}
+
+export interface FloppyDrive {
+  /** Name of the image in it; undefined while it is empty. */
+  readonly name: string | undefined;
+  /** Puts a diskette in, in the place of the one that is there, whether the machine is on or off. */
+  insert(diskette: FloppySpec): Promise<void>;
+  eject(): Promise<void>;
 }
 
 /** What goes wrong with the frames that an adapter sends; drawn from the seed. */

@@ -8,6 +8,7 @@ import type { Phase } from '../machine/watch.ts';
 import type { Expect } from './api-expect.ts';
 import type {
   DiskHandle,
+  FloppyDrive,
   HostDisk,
   HostDisks,
   Integration,
@@ -81,6 +82,16 @@ export interface NewImage {
 /** An ISO image: its path relative to the script's folder, or its bytes. */
 export type DvdSpec = string | Uint8Array;
 
+/** A diskette image: its path relative to the script's folder, which is never written to, or its bytes. */
+export type FloppySpec =
+  | string
+  | Uint8Array
+  | {
+      readonly path: string;
+      /** Keep what the guest writes. */
+      readonly write?: boolean;
+    };
+
 /** What can be changed while a machine is off. */
 export type VmSettings = Pick<
   VmConfig,
@@ -92,6 +103,7 @@ export type VmSettings = Pick<
   | 'disks'
   | 'dvds'
   | 'dvdDrive'
+  | 'floppy'
   | 'nics'
   | 'lowMmioGap'
 >;
@@ -152,6 +164,8 @@ export interface VmConfig {
   readonly dvds?: readonly DvdSpec[];
   /** False: Generation 1 has no DVD drive without a disc. */
   readonly dvdDrive?: boolean;
+  /** The diskette in drive A: of Generation 1. */
+  readonly floppy?: FloppySpec;
   /** Addresses below 4 GiB that RAM leaves to devices, 128M to 3584M; default 128M. */
   readonly lowMmioGap?: Size;
   /** The host's name, which it then tells the guest by key-value pairs. */
@@ -283,6 +297,8 @@ export interface Vm {
   /** Those of `disks` first, then what was added. */
   readonly disks: readonly DiskHandle[];
   readonly nics: readonly NetworkAdapter[];
+  /** Drive A:, of Generation 1. */
+  readonly floppy: FloppyDrive;
   readonly integration: Integration;
   /** Virtual time since the run began. */
   readonly time: { readonly ns: number; readonly seconds: number };

@@ -17,7 +17,14 @@ import {
 import type { VirtualSwitch } from '../net/switch.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import type { AdapterSpec, DiskSpec, DvdSpec, Size, VmConfig, VmSettings } from './api.ts';
-import { besideScript, bytesDisk, type DiskOptions, openDisk, placeOf } from './disks.ts';
+import {
+  besideScript,
+  bytesDisk,
+  type DiskOptions,
+  openDisk,
+  openFloppy,
+  placeOf,
+} from './disks.ts';
 import { sizeBytes } from './values.ts';
 
 const DEFAULT_GUEST: PresetName = 'bis:modern';
@@ -85,6 +92,7 @@ const KEYS: readonly (keyof VmConfig)[] = [
   'disks',
   'dvds',
   'dvdDrive',
+  'floppy',
   'lowMmioGap',
   'hostName',
   'nics',
@@ -162,7 +170,8 @@ export function buildSettings(
   options: DiskOptions & { readonly switches: ReadonlyMap<string, VirtualSwitch> },
 ): MachineSettings {
   const { owner: name } = options;
-  const { host, guest, set, memory, cpus, disks, dvds, dvdDrive, nics, lowMmioGap } = settings;
+  const { host, guest, set, memory, cpus, disks, dvds, dvdDrive, nics, lowMmioGap, floppy } =
+    settings;
   check(name, settings);
   const memoryBytes = memory === undefined ? undefined : sizeBytes(`${name}: memory`, memory);
   if (memoryBytes !== undefined) checkMemory(name, settings, memoryBytes);
@@ -180,6 +189,7 @@ export function buildSettings(
       : { disks: disks.map(open), diskPlaces: disks.map((spec) => placeOf(spec)) }),
     ...(dvds === undefined ? {} : { dvds: dvds.map((path) => openDvd(path, options)) }),
     ...(dvdDrive === undefined ? {} : { hasEmptyDrive: dvdDrive }),
+    ...(floppy === undefined ? {} : { floppy: openFloppy(floppy, options) }),
     ...(adapters === undefined
       ? {}
       : { adapters: adapters.map((spec) => adapterConfig(name, spec, options.switches)) }),
@@ -218,6 +228,8 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
     config.generation,
     host,
     firstDisk ?? (first === undefined ? dvds[0] : undefined),
+    undefined,
+    config.floppy !== undefined,
   );
   const disks = specs.map((spec, index) =>
     index === 0 && firstDisk !== undefined ? firstDisk : openDisk(spec, generation, diskOptions),
@@ -240,6 +252,7 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
     diskPlaces: specs.map((spec) => placeOf(spec)),
     dvds,
     ...(dvdDrive === undefined ? {} : { hasEmptyDrive: dvdDrive }),
+    ...(config.floppy === undefined ? {} : { floppy: openFloppy(config.floppy, diskOptions) }),
     ...(lowMmioGap === undefined ? {} : { lowGapBytes: gapBytes(name, lowMmioGap) }),
     ...(hostName === undefined ? {} : { hostName }),
     adapters: adapters.map((spec) => adapterConfig(name, spec, options.switches)),

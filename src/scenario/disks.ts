@@ -14,7 +14,7 @@ import { openImage } from '../storage/open-image.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { openRaw } from '../storage/raw.ts';
 import { embeddedImage } from './embedded.ts';
-import type { DiskSpec, NewImage } from './api.ts';
+import type { DiskSpec, FloppySpec, NewImage } from './api.ts';
 import { sizeBytes } from './values.ts';
 
 export interface DiskOptions {
@@ -113,8 +113,13 @@ export function openDisk(spec: DiskSpec, generation: 1 | 2, options: DiskOptions
     return disk.take(options.owner);
   }
   if (typeof spec === 'object' && !('path' in spec)) return newImage(spec, options);
-  const { file, seed, warn, opened } = options;
-  const { path, write = false } = typeof spec === 'string' ? { path: spec } : spec;
+  return openFile(typeof spec === 'string' ? { path: spec } : spec, options);
+}
+
+function openFile(
+  { path, write = false }: { readonly path: string; readonly write?: boolean },
+  { file, seed, warn, opened }: DiskOptions,
+): BlockDevice {
   const disk = openHostDisk(besideScript(file, path), {
     write,
     warn,
@@ -122,6 +127,14 @@ export function openDisk(spec: DiskSpec, generation: 1 | 2, options: DiskOptions
   });
   opened.push(disk);
   return disk;
+}
+
+export function openFloppy(spec: FloppySpec, options: DiskOptions): BlockDevice {
+  if (!(spec instanceof Uint8Array)) {
+    return openFile(typeof spec === 'string' ? { path: spec } : spec, options);
+  }
+  const store = MemoryStore.from('diskette', spec.slice());
+  return openRaw(store, { readOnly: false, warn: options.warn });
 }
 
 /** Where a script wants a disk; undefined: anywhere. */

@@ -16,7 +16,7 @@ import {
   type BuiltConfig,
   type Overrides,
 } from './build-machine.ts';
-import { openDisk } from './disks.ts';
+import { openDisk, openFloppy } from './disks.ts';
 import {
   describeHostFailure,
   type HostFailure,
@@ -275,6 +275,7 @@ class ScenarioRun {
       guest: built.preset,
       random: new Random(built.seed, `host ${owner}`),
       openDisk: (spec) => openDisk(spec, built.generation, diskOptions),
+      openFloppy: (spec) => openFloppy(spec, diskOptions),
       buildSettings: (settings) =>
         buildSettings(settings, built.generation, { ...diskOptions, switches }),
       seed: built.seed,

@@ -13,6 +13,7 @@ import type {
   DiskHandle,
   DiskSpec,
   Duration,
+  FloppySpec,
   GuestCrash,
   Halt,
   HaltReason,
@@ -28,6 +29,7 @@ import type {
   WaitOptions,
 } from './api.ts';
 import { ConsoleHandle } from './console-handle.ts';
+import { FloppyHandle } from './floppy-handle.ts';
 import { AdapterControl, DiskControl, IntegrationHandle } from './host-handles.ts';
 import { KeyboardHandle, MouseHandle, ScreenHandle, type Screenshot } from './input-handles.ts';
 import { VmManager } from './management.ts';
@@ -48,6 +50,7 @@ export interface VmOptions {
   readonly testDriver: TestDriver;
   readonly random: Random;
   readonly openDisk: (spec: DiskSpec) => BlockDevice;
+  readonly openFloppy: (spec: FloppySpec) => BlockDevice;
   readonly buildSettings: (settings: VmSettings) => MachineSettings;
   /** The scenario's switches, by name. */
   readonly switches: ReadonlyMap<string, VirtualSwitch>;
@@ -67,6 +70,7 @@ export class VmHandle implements Vm {
   readonly mouse: MouseHandle;
   readonly vmbus: VmbusHandle;
   readonly integration: IntegrationHandle;
+  readonly floppy: FloppyHandle;
   #nics: readonly AdapterControl[] = [];
   readonly #manager: VmManager;
   readonly time: { readonly ns: number; readonly seconds: number };
@@ -95,6 +99,7 @@ export class VmHandle implements Vm {
     this.mouse = new MouseHandle(owner);
     this.vmbus = new VmbusHandle(machine, pump, name);
     this.integration = new IntegrationHandle(owner);
+    this.floppy = new FloppyHandle(machine, options.openFloppy);
     this.#manager = new VmManager(name, machine);
     this.#seeHardware();
     this.time = {

@@ -11,11 +11,11 @@ import type { PathNode } from './device-path.ts';
 import { FALLBACK_LOADER_PATH } from './spec/device-path.ts';
 import { EfiGuid } from './spec/guids.ts';
 
-/** A disk or DVD as the firmware finds it on a synthetic SCSI controller. */
+/** A disk or DVD as the firmware finds it on a synthetic SCSI controller; a BIOS has a floppy too. */
 export interface FirmwareDisk {
   readonly block: BlockDevice;
-  readonly kind: 'disk' | 'dvd';
-  /** VMBus instance GUID of its controller. */
+  readonly kind: 'disk' | 'dvd' | 'floppy';
+  /** VMBus instance GUID of its controller; a floppy's has none. */
   readonly controllerId: string;
   readonly target: number;
   readonly lun: number;
@@ -53,6 +53,7 @@ const OTHER_LOADERS: readonly (readonly [string, string])[] = [
 
 /** Where a device is, without its file: a trace must not depend on where an image is kept. */
 export function devicePlace(device: FirmwareDisk): string {
+  if (device.kind === 'floppy') return 'floppy A:';
   return `${device.kind === 'dvd' ? 'DVD' : 'disk'} ${device.target}:${device.lun}`;
 }
 

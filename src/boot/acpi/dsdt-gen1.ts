@@ -1,6 +1,7 @@
 /** The namespace of a Gen-1 machine: a 440BX board with VMBus on its ISA bridge. */
 import {
   type Aml,
+  buffer,
   device,
   eisaId,
   integer,
@@ -45,6 +46,9 @@ const VGA_MEMORY: AddressWindow = { start: 0xa_0000, bytes: 0x2_0000 };
 const PIIX4_ISA_BRIDGE = 0x0007_0000;
 const PIIX4_IDE = 0x0007_0001;
 
+/** ACPI 6.5, 9.8.1: nothing is known of a tape drive. */
+const FDE_TAPE_UNKNOWN = 2;
+
 /** Ports of the board that no device of its own describes. */
 const BOARD_PORTS: readonly (readonly [number, number])[] = [
   [0x370, 0x02],
@@ -70,6 +74,17 @@ function isaDevice(object: string, id: string, ...resources: readonly Aml[]): Am
   return device(object, name('_HID', eisaId(id)), currentResources(...resources));
 }
 
+/** The floppy controller around the IDE channel's port. _FDE says which of its four drives are there. */
+function floppyController(): Aml {
+  const drives = [1, 0, 0, 0, FDE_TAPE_UNKNOWN];
+  return device(
+    'FDC0',
+    name('_HID', eisaId('PNP0700')),
+    currentResources(io(0x3f0, 6), io(0x3f7, 1), irq(6), dma(2)),
+    name('_FDE', buffer(drives.flatMap((value) => [value, 0, 0, 0]))),
+  );
+}
+
 function isaBridge(options: AcpiOptions): Aml {
   return device(
     'SBRG',
@@ -82,6 +97,7 @@ function isaBridge(options: AcpiOptions): Aml {
     isaDevice('KBC', 'PNP0303', io(0x60, 1), io(0x64, 1), irq(1)),
     isaDevice('PS2M', 'PNP0F03', irq(12)),
     ...serialPorts(options),
+    floppyController(),
     device(
       'SYSR',
       name('_HID', eisaId('PNP0C02')),

@@ -10,6 +10,7 @@ import {
   ALARM_ANY,
   CMOS_BYTES,
   CmosByte,
+  CmosEquipment,
   DEFAULT_EPOCH_SECONDS,
   HOUR_PM,
   RTC_CRYSTAL_HZ,
@@ -34,6 +35,8 @@ export interface RtcOptions {
   readonly ramBytes?: number;
   /** Where RAM stops below 4 GiB. */
   readonly lowGapStart?: number;
+  /** Types of the floppy drives A: and B:, a half each; without it there is none. */
+  readonly floppyType?: number;
 }
 
 const EIGHT_TIME_BYTES: readonly number[] = [
@@ -72,6 +75,10 @@ export class Rtc extends BytePortDevice {
     this.#cmos[RtcRegister.statusD] = STATUS_D_VALID;
     if (options.ramBytes !== undefined) {
       this.#storeMemorySizes(options.ramBytes, options.lowGapStart ?? options.ramBytes);
+    }
+    if (options.floppyType !== undefined) {
+      this.#cmos[CmosByte.floppyType] = options.floppyType;
+      this.#cmos[CmosByte.equipment] = CmosEquipment.floppy | CmosEquipment.coprocessor;
     }
   }
 

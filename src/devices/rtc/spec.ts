@@ -26,6 +26,7 @@ export const RtcRegister = {
 /** Where a PC's firmware leaves what it found. */
 export const CmosByte = {
   shutdownStatus: 0x0f,
+  floppyType: 0x10,
   equipment: 0x14,
   /** KiB below 1 MiB, two bytes. */
   baseMemory: 0x15,
@@ -38,6 +39,8 @@ export const CmosByte = {
   /** Units of 64 KiB above 4 GiB, three bytes. */
   memoryAbove4Gib: 0x5b,
 } as const;
+
+export const CmosEquipment = { floppy: 0x01, coprocessor: 0x02 } as const;
 
 export const StatusA = {
   /** An update follows within 244 us. */

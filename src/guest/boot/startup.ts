@@ -6,6 +6,7 @@ import { IoApic, Vector } from '../kernel/apic.ts';
 import { COM1_IRQ } from '../kernel/console.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { Priority } from '../kernel/thread.ts';
+import { eisaIdBytes, type IsaDriver } from '../isa/bus.ts';
 import { attachPciBus, type PciDriver } from '../pci/bus.ts';
 import { CpuTicks } from '../timers/cpu-ticks.ts';
 import { HypervTimer, LapicTimer } from '../timers/event-timers.ts';
@@ -34,6 +35,8 @@ import type { CpuFacts, HypervisorFacts } from './identify.ts';
 /** The kernel lies at 2 MiB; what it and its early tables take. */
 const KERNEL_START = 0x20_0000;
 const KERNEL_BYTES = 0x180_0000;
+/** Below the kernel, what DMA of the ISA bus reaches. */
+const LOW_START = 0x10_0000;
 /** Real-mode page where application processors begin. */
 const TRAMPOLINE_PAGE = 0x9;
 /** Quality of 10.2's Hyper-V timecounter: the frequency was passed for it by mistake. */
@@ -49,6 +52,7 @@ export interface StartupOptions {
   readonly start: FirmwareStart;
   readonly drivers: readonly GuestDriver[];
   readonly pciDrivers: readonly PciDriver[];
+  readonly isaDrivers: readonly IsaDriver[];
 }
 
 export class Startup {
@@ -118,6 +122,7 @@ export class Startup {
       kernel.stop('loader-stage', why);
     }
     kernel.pages.addRanges(firmware.usable, KERNEL_START + KERNEL_BYTES);
+    kernel.lowPages.addRanges(firmware.usable, LOW_START, KERNEL_START);
   }
 
   #greet(): void {
@@ -344,12 +349,22 @@ export class Startup {
       kernel.printf(`vmbus0: <Hyper-V Vmbus> on ${where}\n`);
       announceSmallDevices(this);
       announceSerial(this);
+      yield* this.#attachIsaDevices();
       this.#tick();
       yield* this.#startBus();
     } else if (hypervisor !== undefined) {
       kernel.stop('no-vmbus', 'the driver looks for VMBus beside a PCI bus, and there is none');
     }
     yield* this.runConfigHooks();
+  }
+
+  *#attachIsaDevices(): Task {
+    for (const driver of this.#options.isaDrivers) yield* driver.attach(this);
+  }
+
+  /** Whether the namespace has a device of this id. */
+  hasDevice(id: string): boolean {
+    return this.acpi?.namespaceHas(eisaIdBytes(id)) === true;
   }
 
   #addTsc(): void {
@@ -430,6 +445,7 @@ export class Startup {
       yield* attachPciBus(kernel, this.#options.pciDrivers);
     }
     announceSerial(this);
+    yield* this.#attachIsaDevices();
     this.#tick();
     yield PROBE_NS;
     yield* this.launchOthers();

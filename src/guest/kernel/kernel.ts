@@ -63,6 +63,8 @@ export class Kernel implements KernelApi {
   readonly callouts: Callouts;
   readonly timecounters = new Timecounters();
   readonly pages: PageAllocator;
+  /** Below the kernel, where DMA of the ISA bus reaches. */
+  readonly lowPages: PageAllocator;
   readonly console: Console;
   readonly i8254: I8254;
   readonly giant: Lock;
@@ -111,6 +113,7 @@ export class Kernel implements KernelApi {
     this.console = new Console(this.hw);
     this.i8254 = new I8254(this.hw);
     this.pages = new PageAllocator(this.hw.memory);
+    this.lowPages = new PageAllocator(this.hw.memory);
     this.giant = new Lock('Giant', this.scheduler);
     this.timeOfDay = new TimeOfDay(this.hw, () => this.timecounters.uptimeNs());
     this.userland = new Userland(
@@ -267,6 +270,12 @@ export class Kernel implements KernelApi {
   allocatePages(pages: number): number {
     const gpa = this.pages.allocate(pages);
     return gpa < 0 ? this.panic(`no ${pages} contiguous pages are free`) : gpa;
+  }
+
+  /** Likewise below 16 MiB, for DMA of the ISA bus. */
+  allocateLow(pages: number): number {
+    const gpa = this.lowPages.allocate(pages);
+    return gpa < 0 ? this.panic(`no ${pages} contiguous pages are free below 16 MiB`) : gpa;
   }
 
   allocateUnzeroed(pages: number): number {

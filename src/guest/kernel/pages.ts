@@ -16,11 +16,14 @@ export class PageAllocator {
     this.#memory = memory;
   }
 
-  /** @param from pages below it are the kernel's own image and early tables */
-  addRanges(ranges: readonly MemoryRange[], from: number): void {
+  /**
+   * @param from pages below it are the kernel's own image and early tables
+   * @param to likewise for pages from there on
+   */
+  addRanges(ranges: readonly MemoryRange[], from: number, to = Infinity): void {
     for (const { start, bytes } of ranges) {
       const first = Math.ceil(Math.max(start, from) / PAGE_BYTES) * PAGE_BYTES;
-      const end = Math.floor((start + bytes) / PAGE_BYTES) * PAGE_BYTES;
+      const end = Math.floor(Math.min(start + bytes, to) / PAGE_BYTES) * PAGE_BYTES;
       const isThere = (gpa: number): boolean => this.#memory.resolve(gpa, PAGE_BYTES) >= 0;
       if (first < end && isThere(first) && isThere(end - PAGE_BYTES)) {
         this.#ranges.push({ next: first, end });

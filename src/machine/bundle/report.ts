@@ -73,10 +73,9 @@ function facts({ manifest, endNs }: ReportContent): [string, string][] {
       ],
       ...(switches.length === 0 ? [] : [['switches', switches.join(' ')] as [string, string]]),
       ['seed', machine.seed],
-      ...[...machine.disks, ...machine.dvds].map(({ path, sha256 }): [string, string] => [
-        'image',
-        `${path}, SHA-256 ${sha256}`,
-      ]),
+      ...[...machine.disks, ...machine.dvds, ...(machine.floppy ? [machine.floppy] : [])].map(
+        ({ path, sha256 }): [string, string] => ['image', `${path}, SHA-256 ${sha256}`],
+      ),
       ['inputs', inputs.length === 0 ? 'none' : String(inputs.length)],
     );
   } else {

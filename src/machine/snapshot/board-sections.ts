@@ -44,6 +44,11 @@ export function boardSections(board: Board): StateSection[] {
     const exchange = (state: StateStream): void => exchangeDisk(state, block);
     sections.push({ name: `disk ${index}`, version: VERSIONS.disk, exchange });
   }
+  const floppy = chipset.floppy?.drive.block;
+  if (floppy !== undefined) {
+    const exchange = (state: StateStream): void => exchangeDisk(state, floppy);
+    sections.push({ name: 'disk floppy', version: VERSIONS.disk, exchange });
+  }
   sections.push(section('vmbus', vmbus));
   for (const device of vmbus.devices) {
     const { name, instanceId } = device.offer;
