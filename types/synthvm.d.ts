@@ -140,6 +140,16 @@ declare module 'synthvm' {
   /** An ISO image: its path relative to the script's folder, or its bytes. */
   export type DvdSpec = string | Uint8Array;
 
+  /** A diskette image: its path relative to the script's folder, which is never written to, or its bytes. */
+  export type FloppySpec =
+    | string
+    | Uint8Array
+    | {
+        readonly path: string;
+        /** Keep what the guest writes. */
+        readonly write?: boolean;
+      };
+
   /** What can be changed while a machine is off. */
   export type VmSettings = Pick<
     VmConfig,
@@ -151,6 +161,7 @@ declare module 'synthvm' {
     | 'disks'
     | 'dvds'
     | 'dvdDrive'
+    | 'floppy'
     | 'nics'
     | 'lowMmioGap'
   >;
@@ -211,6 +222,8 @@ declare module 'synthvm' {
     readonly dvds?: readonly DvdSpec[];
     /** False: Generation 1 has no DVD drive without a disc. */
     readonly dvdDrive?: boolean;
+    /** The diskette in drive A: of Generation 1. */
+    readonly floppy?: FloppySpec;
     /** Addresses below 4 GiB that RAM leaves to devices, 128M to 3584M; default 128M. */
     readonly lowMmioGap?: Size;
     /** The host's name, which it then tells the guest by key-value pairs. */
@@ -342,6 +355,8 @@ declare module 'synthvm' {
     /** Those of `disks` first, then what was added. */
     readonly disks: readonly DiskHandle[];
     readonly nics: readonly NetworkAdapter[];
+    /** Drive A:, of Generation 1. */
+    readonly floppy: FloppyDrive;
     readonly integration: Integration;
     /** Virtual time since the run began. */
     readonly time: { readonly ns: number; readonly seconds: number };
@@ -543,6 +558,14 @@ declare module 'synthvm' {
      */
     resize(size: Size): Promise<void>;
     info(): DiskImageInfo;
+  }
+
+  export interface FloppyDrive {
+    /** Name of the image in it; undefined while it is empty. */
+    readonly name: string | undefined;
+    /** Puts a diskette in, in the place of the one that is there, whether the machine is on or off. */
+    insert(diskette: FloppySpec): Promise<void>;
+    eject(): Promise<void>;
   }
 
   /** What goes wrong with the frames that an adapter sends; drawn from the seed. */

@@ -1,5 +1,6 @@
-/** Other storage (5): full disks, discs, disks of the host. */
+/** Other storage (5): full disks, discs, diskettes, disks of the host. */
 import { expect } from 'synthvm';
+import { fatDiskette } from './support/fat.ts';
 import { isoImage } from './support/iso.ts';
 import { oneDisk, placeOn, prepareHome, testDisk } from './support/disks.ts';
 import { bis, GENERATION_1, login, run, sh } from './support/suite.ts';
@@ -42,6 +43,28 @@ bis('CDmount', { vm: { disks: [{ builtIn: true }], dvds: [DISC] } }, async ({ vm
   expect(await sh(vm, 'cat /mnt/cd/README.TXT')).toBe('a disc of the suite');
   expect((await run(vm, 'touch /mnt/cd/file')).status).not.toBe(0);
   await sh(vm, 'umount /mnt/cd');
+});
+
+const DISKETTE = fatDiskette('BIS');
+
+/** The image has to be in the drive already; that the host can change it is looked at too. */
+bis('Floppymount', { generations: GENERATION_1, vm: { floppy: DISKETTE } }, async ({ vm }) => {
+  await login(vm);
+  expect(await sh(vm, 'ls /dev/fd0')).toBe('/dev/fd0');
+  await sh(vm, 'mkdir -p /mnt/floppy', 'mount -t msdosfs /dev/fd0 /mnt/floppy', 'ls /mnt/floppy');
+  const file = '/mnt/floppy/bis.txt';
+  await sh(vm, `echo "the first line" > ${file}`, `echo "the second line" >> ${file}`);
+  expect(await sh(vm, `cat ${file}`)).toBe('the first line\nthe second line');
+  await sh(vm, 'umount /mnt/floppy', 'mount -t msdosfs /dev/fd0 /mnt/floppy');
+  expect(await sh(vm, 'ls /mnt/floppy')).toBe('bis.txt');
+  await sh(vm, `rm ${file}`);
+  expect(await sh(vm, 'ls /mnt/floppy')).toBe('');
+  await sh(vm, 'umount /mnt/floppy');
+  await vm.floppy.eject();
+  const empty = await run(vm, 'mount -t msdosfs /dev/fd0 /mnt/floppy');
+  expect(empty.output).toContain('Device not configured');
+  await vm.floppy.insert(fatDiskette('OTHER'));
+  await sh(vm, 'mount -t msdosfs /dev/fd0 /mnt/floppy', 'umount /mnt/floppy');
 });
 
 /** The suite logs its host in to a store elsewhere; here the store's disk comes to the host. */

@@ -30,6 +30,7 @@ import { buildChipset, type Chipset } from './chipset.ts';
 import type { ConsoleLine } from './console.ts';
 import { crashText } from './crash-text.ts';
 import { type DiskPlace, planDisks } from './disk-places.ts';
+import { checkFloppy } from './floppy-medium.ts';
 import { buildInput, buildIntegration, type Integration } from './integration.ts';
 import { APIC_HZ, DEVICE_WINDOWS, FRAMEBUFFER, TSC_HZ } from './layout.ts';
 import { MessageBuffers, type MessageRate } from './message-buffers.ts';
@@ -191,7 +192,10 @@ export class Board {
       new DebugExit((value) => host.onDebugExit(value)).attach(ports, debugExitPort);
     }
     options.console.connect(this.chipset.com1);
-    if (options.floppy !== undefined) this.chipset.floppy?.change(options.floppy);
+    if (options.floppy !== undefined) {
+      checkFloppy(options.floppy, options.generation);
+      this.chipset.floppy?.change(options.floppy);
+    }
     const { scsi, disks } = this.#plugDisks();
     this.scsi = scsi;
     this.disks = disks;

@@ -27,14 +27,14 @@ import { crashWords, panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
 import { buildModelGuest, type Guest, type ModelStack } from './guest.ts';
 import { checkFloppy } from './floppy-medium.ts';
-import { firmwareOptions } from './firmware-options.ts';
+import { firmwareDisks, firmwareOptions } from './firmware-options.ts';
 import { TSC_HZ } from './layout.ts';
 import { InputLog, type HostInput, type InputDone } from './inputs.ts';
 import { MachineNetwork } from './network.ts';
 import { HOST_PROFILES } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 import { Screen } from './screen.ts';
-import { boardSections, section } from './snapshot/board-sections.ts';
+import { boardSections, isNoDisk, section } from './snapshot/board-sections.ts';
 import {
   restoreSections,
   saveSections,
@@ -60,9 +60,6 @@ const NEWLINE = 0x0a;
 const GUEST_HALTED = 0;
 /** What its devices still do for a guest that has halted; the host's own timers go on for ever. */
 const HALT_SETTLE_NS = 20_000_000;
-
-/** A saved machine's disks stay where they are. */
-const isNoDisk = ({ name }: StateSection): boolean => !/^disk (\d+|floppy)$/.test(name);
 
 /**
  * A virtual machine. `powerOn` runs the firmware; `run` takes it forward in virtual time. The same
@@ -117,7 +114,6 @@ export class Machine {
       isDiskless && config.x86 === undefined
         ? [new OverlayDevice(createDefaultDisk({ generation }))]
         : config.disks;
-    if (config.floppy !== undefined) checkFloppy(config.floppy, generation);
     this.#memory = allocateMemory(config);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
@@ -554,18 +550,14 @@ export class Machine {
 
   #bootFirmware(): void {
     this.#isOn = true;
-    const { generation, processors, world, floppy } = this.#config;
+    const { generation, processors, world } = this.#config;
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
     if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
     let firmwareNs = 0;
     const result = powerOn({
       generation,
       memory: this.memory,
-      disks: this.#board.disks.filter(({ kind }) => kind === 'disk'),
-      dvds: this.#board.disks.filter(({ kind }) => kind === 'dvd'),
-      ...(floppy === undefined
-        ? {}
-        : { floppy: { block: floppy, kind: 'floppy', controllerId: '', target: 0, lun: 0 } }),
+      ...firmwareDisks(this.#board),
       trace: this.trace,
       advance: (ns) => {
         // Time that others live in does not jump: the guest begins so much later.

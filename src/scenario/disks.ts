@@ -133,8 +133,8 @@ export function openFloppy(spec: FloppySpec, options: DiskOptions): BlockDevice 
   if (!(spec instanceof Uint8Array)) {
     return openFile(typeof spec === 'string' ? { path: spec } : spec, options);
   }
-  const store = MemoryStore.from('diskette', spec.slice());
-  return openRaw(store, { readOnly: false, warn: options.warn });
+  const store = MemoryStore.from('diskette', spec.slice()).freeze();
+  return new OverlayDevice(openRaw(store, { readOnly: true, warn: options.warn }));
 }
 
 /** Where a script wants a disk; undefined: anywhere. */

@@ -26,6 +26,32 @@ describe('--save and --from', () => {
     });
   });
 
+  it('have the diskette of drive A: with them', () => {
+    inFolder((folder) => {
+      const image = join(folder, 'a.vfd');
+      writeFileSync(image, new Uint8Array(1_474_560));
+      const file = join(folder, 'boot.snap');
+      const machine = ['-m', '64M', '--floppy', image];
+      const first = source.run('boot', ...machine, '--until', '300ms', '--save', file);
+      expect(first.stderr).toContain('Generation 1 (for its floppy drive)');
+      const second = source.run('boot', '--from', file, '--json');
+      expect(digestOf(second.stdout)).toBe(
+        digestOf(source.run('boot', ...machine, '--json').stdout),
+      );
+      const other = source.run('boot', ...machine, '--gen', '2');
+      expect([other.status, other.stderr.split('\n').at(-2)]).toEqual([
+        1,
+        `error: ${image}: a diskette goes into Generation 1 only: 2 has no floppy drive`,
+      ]);
+      writeFileSync(image, new Uint8Array(5120));
+      const small = source.run('boot', ...machine);
+      expect(small.status).toBe(1);
+      expect(small.stderr).toMatch(
+        /error: .*a\.vfd: is no diskette: it has 5120 bytes, expected 1474560/,
+      );
+    });
+  });
+
   it('say in one line what does not fit', () => {
     inFolder((folder) => {
       const file = join(folder, 'no.snap');

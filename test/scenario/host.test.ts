@@ -30,6 +30,57 @@ describe('disks', () => {
   });
 });
 
+describe('drive A:', () => {
+  it('takes diskettes of the script, whether the machine is on or off', async () => {
+    const diskette = new Uint8Array(1_474_560).fill(0x41, 0, 512);
+    await passes(
+      async ({ vm, expect }) => {
+        expect(vm.floppy.name).toBeUndefined();
+        await vm.floppy.insert(diskette);
+        await vm.boot();
+        await vm.console.login();
+        const first = 'dd if=/dev/fd0 of=/first bs=512 count=1; cat /first; echo';
+        expect(await vm.console.run(first)).toContain('A'.repeat(512));
+        await vm.floppy.eject();
+        expect(await vm.console.run(first)).toContain('Device not configured');
+        await vm.floppy.insert(diskette);
+        expect(vm.floppy.name).toBe('diskette');
+        await vm.reset();
+        await vm.boot();
+        await vm.console.login();
+        expect(await vm.console.run(first)).toContain('A'.repeat(512));
+      },
+      { generation: 1 },
+    );
+  });
+
+  it('is not on Generation 2, and takes no other sizes', async () => {
+    await passes(async ({ vm, expect }) => {
+      const refused = async (action: () => Promise<void>): Promise<string> => {
+        try {
+          await action();
+          return '';
+        } catch (error) {
+          return String(error);
+        }
+      };
+      expect(await refused(() => vm.floppy.eject())).toContain('Generation 2 has no floppy drive');
+    });
+    await passes(
+      async ({ vm, expect }) => {
+        let message = '';
+        try {
+          await vm.floppy.insert(new Uint8Array(4096));
+        } catch (error) {
+          message = String(error);
+        }
+        expect(message).toContain('is no diskette: it has 4096 bytes');
+      },
+      { generation: 1 },
+    );
+  });
+});
+
 describe('devices on VMBus', () => {
   it('are rescinded and offered again', async () => {
     await passes(async ({ vm, expect }) => {

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { type ArchiveEntry, writeCpio } from './cpio.ts';
 import { INIT, WORKLOAD } from './scripts.ts';
 
-/** Drivers for Hyper-V's devices, and what shows that they work. */
+/** Drivers for Hyper-V's devices, emulated ones too, and what shows that they work. */
 const MODULES = [
   'hv_vmbus',
   'hv_utils',
@@ -19,6 +19,9 @@ const MODULES = [
   'ext4',
   'vfat',
   'isofs',
+  // Generation 1 has a floppy drive, and the emulated network adapter.
+  'floppy',
+  'tulip',
 ];
 
 /**

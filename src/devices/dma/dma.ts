@@ -136,6 +136,7 @@ export class DmaControllers extends BytePortDevice {
     state.part('bytes', () => this.#bytes.exchange(state));
     state.part('words', () => this.#words.exchange(state));
     state.array('pages', this.#pages);
+    this.isAtTerminalCount = state.flag('isAtTerminalCount', this.isAtTerminalCount);
   }
 
   protected override readByte(port: number): number {

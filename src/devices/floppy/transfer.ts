@@ -90,6 +90,7 @@ export class FloppyTransfer {
   exchange(state: StateStream): void {
     state.array('command', this.#command);
     state.array('buffer', this.#buffer);
+    state.array('sector', this.#sector);
     state.array('status', this.status);
     this.#name = state.text('name', this.#name);
     this.#rate = state.number('rate', this.#rate);
@@ -294,18 +295,19 @@ export class FloppyTransfer {
       this.#number = 1;
       isAtEnd = !isMulti || this.#head !== 0;
       if (isAtEnd) this.#cylinder = (this.#cylinder + 1) & 0xff;
-      if (isMulti) this.#turnHead();
+      if (isMulti) this.#head ^= 1;
     }
     if (isLast || this.#left === 0) return this.#finish(0, this.status[2]);
-    if (!isAtEnd) return true;
+    if (!isAtEnd) {
+      // Status tells of the head that was last used, and so the other one is selected only now.
+      if (isMulti && this.#head !== this.#selectedHead) {
+        this.#command[Parameter.driveAndHead]! ^= Status0.head;
+      }
+      return true;
+    }
     // Nobody said stop before the end, which VERIFY and a scan take for one.
     const isQuiet = this.#kind === Kind.verify || this.#kind === Kind.scan;
     return this.#finish(isQuiet ? 0 : Status1.endOfCylinder, this.status[2]);
-  }
-
-  #turnHead(): void {
-    this.#head ^= 1;
-    this.#command[Parameter.driveAndHead]! ^= Status0.head;
   }
 
   /** @returns false */

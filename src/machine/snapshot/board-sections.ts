@@ -22,6 +22,9 @@ const VERSIONS = {
   trace: 1,
 };
 
+/** A saved machine's disks stay where they are. */
+export const isNoDisk = ({ name }: StateSection): boolean => !name.startsWith('disk ');
+
 /** A section of a part that there is one of in every machine. */
 export function section(name: keyof typeof VERSIONS, part: Stateful): StateSection {
   return { name, version: VERSIONS[name], exchange: (state) => part.exchange(state) };

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe } from 'vitest';
 import { describeEnding, type Ending } from '../../../src/machine/endings.ts';
 import { Machine } from '../../../src/machine/machine.ts';
+import type { BlockDevice } from '../../../src/storage/block.ts';
 import type { CpuMode } from '../../../src/machine/x86-guest.ts';
 import { type GuestFiles, type GuestName, findGuest } from '../../../tools/guests/catalog.ts';
 import { PROMPT } from '../../../tools/guests/scripts.ts';
@@ -19,6 +20,8 @@ export interface SessionOptions {
   readonly mode?: CpuMode;
   readonly memoryMib?: number;
   readonly seed?: bigint;
+  /** In drive A: of Generation 1. */
+  readonly floppy?: BlockDevice;
 }
 
 /**
@@ -39,6 +42,12 @@ export function describeGuest(
   describe.skipIf(files === undefined)(`${name} ${title}${suffix}`, () => body(files ?? missing));
 }
 
+/** Whether a prepared initial RAM disk has a module: one that was made before it was asked for has not. */
+export function hasModule(name: GuestName, module: string): boolean {
+  const files = findGuest(name);
+  return files !== undefined && readFileSync(files.initrd).includes(`/${module}.ko`);
+}
+
 /** A booted system with someone at its serial console. */
 export class Session {
   readonly machine: Machine;
@@ -55,6 +64,7 @@ export class Session {
       processors: options.processors ?? 1,
       seed: options.seed ?? 1n,
       disks: [],
+      floppy: options.floppy,
       x86: {
         mode: options.mode ?? 'jit',
         kernel: {

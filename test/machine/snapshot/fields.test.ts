@@ -50,6 +50,8 @@ const OUTSIDE = ['GuestFileCopy', 'PcapngWriter', 'Outbox.filter', 'SwitchPort.t
 const DERIVED = [
   'Synic.autoEoiVectors',
   'LocalApic.timer',
+  'FloppyDrive.#block',
+  'FloppyDrive.#format',
   'SyntheticTimer.#payload',
   'Partition.#external',
   'OverlayPage.u8',
