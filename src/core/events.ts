@@ -20,6 +20,39 @@ export interface PendingEvent {
 
 const NOBODY = (): void => undefined;
 
+/** One place in the queue. */
+class Entry implements PendingEvent {
+  readonly deadlineNs: number;
+  /** Its handle, too. */
+  readonly sequence: number;
+  readonly handler: EventHandler;
+  readonly argument: number;
+  readonly isHostCall: boolean;
+  readonly owner: object | undefined;
+  isCancelled = false;
+
+  constructor(
+    deadlineNs: number,
+    sequence: number,
+    handler: EventHandler,
+    argument: number,
+    isHostCall: boolean,
+    owner: object | undefined,
+  ) {
+    this.deadlineNs = deadlineNs;
+    this.sequence = sequence;
+    this.handler = handler;
+    this.argument = argument;
+    this.isHostCall = isHostCall;
+    this.owner = owner;
+  }
+
+  isBefore(other: Entry): boolean {
+    if (this.deadlineNs !== other.deadlineNs) return this.deadlineNs < other.deadlineNs;
+    return this.sequence < other.sequence;
+  }
+}
+
 /**
  * The queue of future work, a binary heap ordered by (deadline, sequence number), so that events of
  * one instant run first-in-first-out. Cancelled entries stay in the heap and are dropped when they
@@ -27,9 +60,8 @@ const NOBODY = (): void => undefined;
  */
 export class EventQueue {
   readonly #clock: VirtualClock;
-  readonly #deadlines: number[] = [];
-  readonly #sequences: number[] = [];
-  readonly #pending = new Map<number, PendingEvent>();
+  readonly #heap: Entry[] = [];
+  readonly #pending = new Map<EventHandle, Entry>();
   #nextSequence = 1;
   #watchedNs = -Infinity;
   #onEarlier: () => void = () => undefined;
@@ -67,9 +99,9 @@ export class EventQueue {
     if (Number.isNaN(deadline)) throw new Error('event deadline is not a number');
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
-    const deadlineNs = Math.ceil(Math.max(deadline, this.#clock.nowNs));
-    this.#pending.set(sequence, { deadlineNs, handler, argument, isHostCall, owner });
-    this.#push(deadlineNs, sequence);
+    const { nowNs } = this.#clock;
+    const deadlineNs = deadline > nowNs ? Math.ceil(deadline) : nowNs;
+    this.#push(new Entry(deadlineNs, sequence, handler, argument, isHostCall, owner));
     if (deadlineNs < this.#watchedNs) this.#onEarlier();
     return sequence;
   }
@@ -97,8 +129,7 @@ export class EventQueue {
     isHostCall = false,
     owner?: object,
   ): void {
-    this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall, owner });
-    this.#push(deadlineNs, handle);
+    this.#push(new Entry(deadlineNs, handle, handler, argument, isHostCall, owner));
   }
 
   /**
@@ -128,6 +159,9 @@ export class EventQueue {
 
   /** Does nothing if the event has run or was cancelled. */
   cancel(handle: EventHandle): void {
+    const entry = this.#pending.get(handle);
+    if (entry === undefined) return;
+    entry.isCancelled = true;
     this.#pending.delete(handle);
   }
 
@@ -137,8 +171,8 @@ export class EventQueue {
 
   /** The next deadline in virtual nanoseconds, or Infinity. */
   get nextDeadlineNs(): number {
-    while (this.#sequences.length > 0 && !this.#pending.has(this.#sequences[0]!)) this.#pop();
-    return this.#deadlines[0] ?? Infinity;
+    const first = this.#first();
+    return first === undefined ? Infinity : first.deadlineNs;
   }
 
   /**
@@ -146,27 +180,24 @@ export class EventQueue {
    * @returns false when nothing was pending
    */
   runNext(): boolean {
-    const deadlineNs = this.nextDeadlineNs;
-    if (deadlineNs === Infinity) return false;
-    const sequence = this.#sequences[0]!;
-    const event = this.#pending.get(sequence)!;
+    const event = this.#first();
+    if (event === undefined) return false;
     this.#pop();
-    this.#pending.delete(sequence);
-    this.#clock.set(deadlineNs);
+    this.#pending.delete(event.sequence);
+    this.#clock.set(event.deadlineNs);
     event.handler(event.argument);
     return true;
   }
 
   /** Forgets everything that is pending, as a power cycle does. */
   clear(): void {
-    this.#deadlines.length = 0;
-    this.#sequences.length = 0;
+    this.#heap.length = 0;
     this.#pending.clear();
   }
 
   clearOwned(owner: object): void {
     for (const [handle, event] of this.#pending) {
-      if (event.owner === owner) this.#pending.delete(handle);
+      if (event.owner === owner) this.cancel(handle);
     }
   }
 
@@ -180,45 +211,43 @@ export class EventQueue {
     return this.#pending.size;
   }
 
-  #isBefore(left: number, right: number): boolean {
-    const difference = this.#deadlines[left]! - this.#deadlines[right]!;
-    return difference < 0 || (difference === 0 && this.#sequences[left]! < this.#sequences[right]!);
+  /** The earliest event, with what was cancelled before it thrown away. */
+  #first(): Entry | undefined {
+    const heap = this.#heap;
+    while (heap.length > 0 && heap[0]!.isCancelled) this.#pop();
+    return heap[0];
   }
 
-  #swap(left: number, right: number): void {
-    const deadline = this.#deadlines[left]!;
-    this.#deadlines[left] = this.#deadlines[right]!;
-    this.#deadlines[right] = deadline;
-    const sequence = this.#sequences[left]!;
-    this.#sequences[left] = this.#sequences[right]!;
-    this.#sequences[right] = sequence;
-  }
-
-  #push(deadlineNs: number, sequence: number): void {
-    let index = this.#deadlines.push(deadlineNs) - 1;
-    this.#sequences.push(sequence);
+  #push(entry: Entry): void {
+    this.#pending.set(entry.sequence, entry);
+    const heap = this.#heap;
+    let index = heap.length;
+    heap.push(entry);
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!this.#isBefore(index, parent)) break;
-      this.#swap(index, parent);
+      const above = heap[parent]!;
+      if (!entry.isBefore(above)) break;
+      heap[index] = above;
       index = parent;
     }
+    heap[index] = entry;
   }
 
+  /** Takes out the first entry: the last one finds its place from there. */
   #pop(): void {
-    const last = this.#deadlines.length - 1;
-    this.#swap(0, last);
-    this.#deadlines.pop();
-    this.#sequences.pop();
+    const heap = this.#heap;
+    const entry = heap.pop()!;
+    const { length } = heap;
+    if (length === 0) return;
     let index = 0;
     for (;;) {
-      const left = index * 2 + 1;
-      if (left >= last) break;
-      const right = left + 1;
-      const child = right < last && this.#isBefore(right, left) ? right : left;
-      if (!this.#isBefore(child, index)) break;
-      this.#swap(index, child);
+      let child = index * 2 + 1;
+      if (child >= length) break;
+      if (child + 1 < length && heap[child + 1]!.isBefore(heap[child]!)) child += 1;
+      if (!heap[child]!.isBefore(entry)) break;
+      heap[index] = heap[child]!;
       index = child;
     }
+    heap[index] = entry;
   }
 }

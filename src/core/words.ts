@@ -2,6 +2,7 @@
 
 /** `wordsOf` of a buffer that cannot be seen as words; copies then go byte by byte. */
 const NO_WORDS = new Uint32Array(0);
+const NO_WORDS_OF = new Uint8Array(0);
 
 /** The same memory as little-endian words, or an array of length 0 when it is not aligned to 4. */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
@@ -24,20 +25,26 @@ export function wordAt(bytes: Uint8Array, words: Uint32Array, position: number):
   );
 }
 
-/** The words of the few buffers that a sender uses, looked up by identity. */
+/** The words of the few buffers that a sender uses, looked up by identity: the four newest ones. */
 export class WordViews {
-  #recent: Uint8Array = new Uint8Array(0);
-  #recentWords: Uint32Array = NO_WORDS;
-  #other: Uint8Array = new Uint8Array(0);
-  #otherWords: Uint32Array = NO_WORDS;
+  readonly #bytes: Uint8Array[] = [NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF];
+  readonly #words: Uint32Array[] = [NO_WORDS, NO_WORDS, NO_WORDS, NO_WORDS];
+  #oldest = 0;
 
   of(bytes: Uint8Array): Uint32Array {
-    if (bytes === this.#recent) return this.#recentWords;
-    const words = bytes === this.#other ? this.#otherWords : wordsOf(bytes);
-    this.#other = this.#recent;
-    this.#otherWords = this.#recentWords;
-    this.#recent = bytes;
-    this.#recentWords = words;
+    const known = this.#bytes;
+    if (bytes === known[0]) return this.#words[0]!;
+    if (bytes === known[1]) return this.#words[1]!;
+    if (bytes === known[2]) return this.#words[2]!;
+    if (bytes === known[3]) return this.#words[3]!;
+    return this.#take(bytes);
+  }
+
+  #take(bytes: Uint8Array): Uint32Array {
+    const words = wordsOf(bytes);
+    this.#bytes[this.#oldest] = bytes;
+    this.#words[this.#oldest] = words;
+    this.#oldest = (this.#oldest + 1) & 3;
     return words;
   }
 }

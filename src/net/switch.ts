@@ -241,18 +241,16 @@ export class VirtualSwitch {
   #learn(from: SwitchPort, bytes: Uint8Array, start: number, vlan: number): void {
     const source = start + 6;
     if ((bytes[source]! & 1) !== 0) return;
-    const nowNs = this.#clock.nowNs;
-    if (this.#stations.find(bytes, source, vlan, nowNs) !== from.index) {
-      const high =
-        ((bytes[source]! << 24) |
-          (bytes[source + 1]! << 16) |
-          (bytes[source + 2]! << 8) |
-          bytes[source + 3]!) >>>
-        0;
-      const low = (bytes[source + 4]! << 8) | bytes[source + 5]!;
-      this.#trace.emit(learnEvent, from.index, vlan, high, low);
-    }
-    this.#stations.learn(bytes, source, vlan, from.index, nowNs);
+    const { nowNs } = this.#clock;
+    if (this.#stations.learn(bytes, source, vlan, from.index, nowNs) === from.index) return;
+    const high =
+      ((bytes[source]! << 24) |
+        (bytes[source + 1]! << 16) |
+        (bytes[source + 2]! << 8) |
+        bytes[source + 3]!) >>>
+      0;
+    const low = (bytes[source + 4]! << 8) | bytes[source + 5]!;
+    this.#trace.emit(learnEvent, from.index, vlan, high, low);
   }
 
   #enqueue(

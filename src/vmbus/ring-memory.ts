@@ -160,6 +160,22 @@ export class RingMemory {
     return to;
   }
 
+  /**
+   * Copies words to a position that `wordAt` gave, where they lie in one piece with what follows.
+   * @param length bytes, a multiple of 4
+   * @returns false for a source that is not aligned, or too long to be worth a loop
+   */
+  writeWords(word: number, source: Uint8Array, start: number, length: number): boolean {
+    if (((start | length) & 3) !== 0 || length > BLOCK_COPY_BYTES) return false;
+    const words = this.#views.of(source);
+    const from = start >>> 2;
+    const count = length >>> 2;
+    if (from + count > words.length) return false;
+    const { u32 } = this;
+    for (let index = 0; index < count; index += 1) u32[word + index] = words[from + index]!;
+    return true;
+  }
+
   /** @param room bytes to fill: `length` of the source, then zeros */
   #writeRun(to: number, source: Uint8Array, start: number, length: number, room: number): void {
     const u8 = this.u8;

@@ -244,21 +244,46 @@ export class RingWriter {
     if (total > this.freeBytes || total - FOOTER_BYTES > MAX_PACKET_BYTES) return false;
     const { ring } = this;
     const begin = this.#in;
-    const dataOffset = HEADER_BYTES + extensionLength;
-    let to = begin;
-    to = this.#writePair(
-      to,
-      type | ((dataOffset >>> 3) << 16),
-      ((total - FOOTER_BYTES) >>> 3) | (flags << 16),
-    );
+    const head = type | ((HEADER_BYTES + extensionLength) << 13);
+    const tail = ((total - FOOTER_BYTES) >>> 3) | (flags << 16);
+    let to = this.#writePair(begin, head, tail);
     to = this.#writePair(to, transactionLo, transactionHi);
-    if (extensionLength > 0) to = ring.write(to, extension, 0, extensionLength);
-    if (length > 0) to = ring.write(to, source, start, length);
+    if (!this.#writeShort(begin, source, start, length, extension, extensionLength)) {
+      if (extensionLength > 0) to = ring.write(to, extension, 0, extensionLength);
+      if (length > 0) to = ring.write(to, source, start, length);
+    } else {
+      to = begin + total - FOOTER_BYTES;
+      if (to >= ring.dataBytes) to -= ring.dataBytes;
+    }
     to = this.#writePair(to, 0, begin);
     this.#in = to;
     ring.inIndex = to;
     // Read after the new index is visible: a reader that unmasked in between looks again itself.
     if (ring.interruptMask === 0 && ring.outIndex === begin) this.signalDue = true;
+    return true;
+  }
+
+  /**
+   * Extension and payload of a packet that lies in one piece and is made of whole words, as almost all
+   * are. @returns false for any other
+   */
+  #writeShort(
+    begin: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    extension: Uint8Array,
+    extensionLength: number,
+  ): boolean {
+    const { ring } = this;
+    const padded = (length + 7) & ~7;
+    const end = begin + HEADER_BYTES + extensionLength + padded;
+    if (ring.base < 0 || end > ring.dataBytes) return false;
+    let word = (ring.base + begin + HEADER_BYTES) >>> 2;
+    if (extensionLength > 0 && !ring.writeWords(word, extension, 0, extensionLength)) return false;
+    word += extensionLength >>> 2;
+    if (!ring.writeWords(word, source, start, length)) return false;
+    if (padded !== length) ring.u32[word + (length >>> 2)] = 0;
     return true;
   }
 
