@@ -1,21 +1,24 @@
-/** Buffers of bytes seen as little-endian words, where they are aligned to them. */
+/**
+ * Buffers of bytes seen as little-endian words, where they are aligned to them. The words are signed:
+ * the engine then has no number that is wider than a register to be ready for.
+ */
 
 /** `wordsOf` of a buffer that cannot be seen as words; copies then go byte by byte. */
-const NO_WORDS = new Uint32Array(0);
+const NO_WORDS = new Int32Array(0);
 const NO_WORDS_OF = new Uint8Array(0);
 
 /** The same memory as little-endian words, or an array of length 0 when it is not aligned to 4. */
-export function wordsOf(bytes: Uint8Array): Uint32Array {
+export function wordsOf(bytes: Uint8Array): Int32Array {
   if (bytes.byteOffset % 4 !== 0 || bytes.length < 4) return NO_WORDS;
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
 }
 
 /**
  * A little-endian word at any position; guests align them all, as a rule.
  * @param words the same buffer in words, or of length 0
  */
-export function wordAt(bytes: Uint8Array, words: Uint32Array, position: number): number {
-  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]!;
+export function wordAt(bytes: Uint8Array, words: Int32Array, position: number): number {
+  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]! >>> 0;
   return (
     (bytes[position]! |
       (bytes[position + 1]! << 8) |
@@ -28,10 +31,10 @@ export function wordAt(bytes: Uint8Array, words: Uint32Array, position: number):
 /** The words of the few buffers that a sender uses, looked up by identity: the four newest ones. */
 export class WordViews {
   readonly #bytes: Uint8Array[] = [NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF];
-  readonly #words: Uint32Array[] = [NO_WORDS, NO_WORDS, NO_WORDS, NO_WORDS];
+  readonly #words: Int32Array[] = [NO_WORDS, NO_WORDS, NO_WORDS, NO_WORDS];
   #oldest = 0;
 
-  of(bytes: Uint8Array): Uint32Array {
+  of(bytes: Uint8Array): Int32Array {
     const known = this.#bytes;
     if (bytes === known[0]) return this.#words[0]!;
     if (bytes === known[1]) return this.#words[1]!;
@@ -40,7 +43,7 @@ export class WordViews {
     return this.#take(bytes);
   }
 
-  #take(bytes: Uint8Array): Uint32Array {
+  #take(bytes: Uint8Array): Int32Array {
     const words = wordsOf(bytes);
     this.#bytes[this.#oldest] = bytes;
     this.#words[this.#oldest] = words;

@@ -25,7 +25,7 @@ function swap(folded: number): number {
  */
 export function sumBytes(
   bytes: Uint8Array,
-  words: Uint32Array,
+  words: Int32Array,
   start: number,
   length: number,
 ): number {

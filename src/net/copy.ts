@@ -12,10 +12,10 @@ const BLOCK_COPY_BYTES = 256;
  */
 export function copyBytes(
   source: Uint8Array,
-  sourceWords: Uint32Array,
+  sourceWords: Int32Array,
   from: number,
   target: Uint8Array,
-  targetWords: Uint32Array,
+  targetWords: Int32Array,
   to: number,
   length: number,
 ): void {
@@ -47,9 +47,9 @@ export function copyBytes(
 }
 
 function copyWords(
-  source: Uint32Array,
+  source: Int32Array,
   from: number,
-  target: Uint32Array,
+  target: Int32Array,
   to: number,
   count: number,
 ): void {
@@ -58,10 +58,10 @@ function copyWords(
 
 /** Each target word lies across two source words. */
 function shiftWords(
-  source: Uint32Array,
+  source: Int32Array,
   from: number,
   shift: number,
-  target: Uint32Array,
+  target: Int32Array,
   to: number,
   count: number,
 ): void {

@@ -11,7 +11,7 @@ const FIRST_BYTES = 64 * 1024;
  */
 export class FrameQueue {
   bytes: Uint8Array;
-  words: Uint32Array;
+  words: Int32Array;
   readonly #capacityBytes: number;
   readonly #starts: Int32Array;
   readonly #lengths: Int32Array;
@@ -111,7 +111,7 @@ export class FrameQueue {
 
   copyIn(
     source: Uint8Array,
-    sourceWords: Uint32Array,
+    sourceWords: Int32Array,
     from: number,
     to: number,
     length: number,

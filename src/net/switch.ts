@@ -256,7 +256,7 @@ export class VirtualSwitch {
   #enqueue(
     port: SwitchPort,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
     facts: number,

@@ -75,7 +75,7 @@ export class SendOffload {
     link: PacketLink | undefined,
     info: SendInfo,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
   ): boolean {
@@ -171,7 +171,7 @@ export class SendOffload {
     link: PacketLink | undefined,
     info: SendInfo,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
   ): boolean {

@@ -43,7 +43,7 @@ export class TransmitPath {
   send(
     link: PacketLink | undefined,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
   ): number {
@@ -74,7 +74,7 @@ export class TransmitPath {
   #sendOne(
     link: PacketLink | undefined,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     message: number,
     size: number,
     left: number,
@@ -109,7 +109,7 @@ export class TransmitPath {
     return true;
   }
 
-  #readInfo(bytes: Uint8Array, words: Uint32Array, start: number, length: number): boolean {
+  #readInfo(bytes: Uint8Array, words: Int32Array, start: number, length: number): boolean {
     let left = length;
     let element = start;
     for (let count = 0; left > 0; count += 1) {
