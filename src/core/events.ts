@@ -53,6 +53,45 @@ class Entry implements PendingEvent {
   }
 }
 
+/** Places for the events of the newest handles: a power of two. */
+const PLACES = 256;
+
+/**
+ * What is pending, by handle. Handles count upwards and most events are over before many more have
+ * been scheduled, so that the low bits of one are its place; events in the way move to a map.
+ */
+class PendingEvents {
+  readonly #places: (Entry | undefined)[] = Array.from({ length: PLACES });
+  readonly #late = new Map<EventHandle, Entry>();
+  size = 0;
+
+  get(handle: EventHandle): Entry | undefined {
+    const entry = this.#places[handle & (PLACES - 1)];
+    return entry !== undefined && entry.sequence === handle ? entry : this.#late.get(handle);
+  }
+
+  add(entry: Entry): void {
+    const place = entry.sequence & (PLACES - 1);
+    const other = this.#places[place];
+    if (other !== undefined) this.#late.set(other.sequence, other);
+    this.#places[place] = entry;
+    this.size += 1;
+  }
+
+  delete(entry: Entry): void {
+    const place = entry.sequence & (PLACES - 1);
+    if (this.#places[place] === entry) this.#places[place] = undefined;
+    else this.#late.delete(entry.sequence);
+    this.size -= 1;
+  }
+
+  clear(): void {
+    this.#places.fill(undefined);
+    this.#late.clear();
+    this.size = 0;
+  }
+}
+
 /**
  * The queue of future work, a binary heap ordered by (deadline, sequence number), so that events of
  * one instant run first-in-first-out. Cancelled entries stay in the heap and are dropped when they
@@ -61,7 +100,7 @@ class Entry implements PendingEvent {
 export class EventQueue {
   readonly #clock: VirtualClock;
   readonly #heap: Entry[] = [];
-  readonly #pending = new Map<EventHandle, Entry>();
+  readonly #pending = new PendingEvents();
   #nextSequence = 1;
   #watchedNs = -Infinity;
   #onEarlier: () => void = () => undefined;
@@ -141,9 +180,9 @@ export class EventQueue {
     this.#nextSequence = state.number('nextHandle', this.#nextSequence);
     const calls: EventHandle[] = [];
     if (!state.isRestoring) {
-      for (const [handle, event] of this.#pending) {
-        if (event.isHostCall) calls.push(handle);
-        else if (!claimed.has(handle)) {
+      for (const event of this.#all) {
+        if (event.isHostCall) calls.push(event.sequence);
+        else if (!claimed.has(event.sequence)) {
           throw new Error(`no part owns the event of ${event.handler.name || 'a closure'}`);
         }
       }
@@ -162,11 +201,11 @@ export class EventQueue {
     const entry = this.#pending.get(handle);
     if (entry === undefined) return;
     entry.isCancelled = true;
-    this.#pending.delete(handle);
+    this.#pending.delete(entry);
   }
 
   isPending(handle: EventHandle): boolean {
-    return this.#pending.has(handle);
+    return this.#pending.get(handle) !== undefined;
   }
 
   /** The next deadline in virtual nanoseconds, or Infinity. */
@@ -183,7 +222,7 @@ export class EventQueue {
     const event = this.#first();
     if (event === undefined) return false;
     this.#pop();
-    this.#pending.delete(event.sequence);
+    this.#pending.delete(event);
     this.#clock.set(event.deadlineNs);
     event.handler(event.argument);
     return true;
@@ -196,19 +235,25 @@ export class EventQueue {
   }
 
   clearOwned(owner: object): void {
-    for (const [handle, event] of this.#pending) {
-      if (event.owner === owner) this.cancel(handle);
+    for (const event of this.#all) {
+      if (event.owner === owner) this.cancel(event.sequence);
     }
   }
 
   countOwned(owner: object): number {
     let count = 0;
-    for (const event of this.#pending.values()) if (event.owner === owner) count += 1;
+    for (const event of this.#all) if (event.owner === owner) count += 1;
     return count;
   }
 
   get pendingCount(): number {
     return this.#pending.size;
+  }
+
+  /** All that is pending, the oldest handle first. */
+  get #all(): readonly Entry[] {
+    const pending = this.#heap.filter(({ isCancelled }) => !isCancelled);
+    return pending.toSorted((left, right) => left.sequence - right.sequence);
   }
 
   /** The earliest event, with what was cancelled before it thrown away. */
@@ -219,7 +264,7 @@ export class EventQueue {
   }
 
   #push(entry: Entry): void {
-    this.#pending.set(entry.sequence, entry);
+    this.#pending.add(entry);
     const heap = this.#heap;
     let index = heap.length;
     heap.push(entry);

@@ -144,20 +144,20 @@ export class Trace {
     return half(this.#high) + half(this.#low);
   }
 
-  /** Takes the first words into the digest. */
+  /** Takes the first words into the digest: two halves, each over all words, that meet at the end. */
   #mix(count: number): void {
     const words = this.#words;
     let low = this.#low;
     let high = this.#high;
     for (let index = 0; index < count; index += 1) {
-      low = Math.imul(low ^ words[index]!, 0x85eb_ca6b);
+      const word = words[index]!;
+      low = Math.imul(low ^ word, 0x85eb_ca6b);
       low ^= low >>> 13;
-      high = Math.imul(high + low, 0xc2b2_ae35);
-      low = (low + ((high << 9) | (high >>> 23))) | 0;
-      high ^= high >>> 16;
+      high = Math.imul(high + word, 0xc2b2_ae35);
+      high = (high << 15) | (high >>> 17);
     }
-    this.#low = low;
-    this.#high = high;
+    this.#low = (low + ((high << 9) | (high >>> 23))) | 0;
+    this.#high = Math.imul(high ^ low, 0x27d4_eb2f) ^ (low >>> 16);
   }
 }
 

@@ -33,21 +33,23 @@ export class WordViews {
   readonly #bytes: Uint8Array[] = [NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF];
   readonly #words: Int32Array[] = [NO_WORDS, NO_WORDS, NO_WORDS, NO_WORDS];
   #oldest = 0;
+  #last: Uint8Array = NO_WORDS_OF;
+  #lastWords: Int32Array = NO_WORDS;
 
   of(bytes: Uint8Array): Int32Array {
-    const known = this.#bytes;
-    if (bytes === known[0]) return this.#words[0]!;
-    if (bytes === known[1]) return this.#words[1]!;
-    if (bytes === known[2]) return this.#words[2]!;
-    if (bytes === known[3]) return this.#words[3]!;
-    return this.#take(bytes);
+    return bytes === this.#last ? this.#lastWords : this.#find(bytes);
   }
 
-  #take(bytes: Uint8Array): Int32Array {
-    const words = wordsOf(bytes);
-    this.#bytes[this.#oldest] = bytes;
-    this.#words[this.#oldest] = words;
-    this.#oldest = (this.#oldest + 1) & 3;
-    return words;
+  #find(bytes: Uint8Array): Int32Array {
+    let index = this.#bytes.indexOf(bytes);
+    if (index < 0) {
+      index = this.#oldest;
+      this.#oldest = (index + 1) & 3;
+      this.#bytes[index] = bytes;
+      this.#words[index] = wordsOf(bytes);
+    }
+    this.#last = bytes;
+    this.#lastWords = this.#words[index]!;
+    return this.#lastWords;
   }
 }

@@ -57,7 +57,7 @@ export class VirtualSwitch {
   readonly #views = new WordViews();
   readonly #drainHandler = (index: number): void => this.#drain(index);
   /** The event that serves each port, by its index; it may be over. */
-  readonly #drainEvents = new Map<number, EventHandle>();
+  readonly #drainEvents: (EventHandle | undefined)[] = [];
   /** Frames that a fault holds back, by a number of their own. */
   readonly #delayed = new Map<number, DelayedFrame>();
   readonly #delayHandler = (number: number): void => this.#release(number);
@@ -156,9 +156,9 @@ export class VirtualSwitch {
       const port = this.#ports[index];
       if (port === undefined) throw new StateError(`has a port ${index}`);
       state.part('port', () => port.exchange(state));
-      const event = this.#drainEvents.get(index);
+      const event = this.#drainEvents[index];
       const restored = state.event('drain', event, this.#drainHandler);
-      if (restored !== undefined) this.#drainEvents.set(index, restored);
+      if (restored !== undefined) this.#drainEvents[index] = restored;
       return index;
     });
     if (indices.length !== this.#portIndices.length) throw new StateError('has fewer ports');
@@ -292,7 +292,7 @@ export class VirtualSwitch {
 
   #schedule(port: SwitchPort, dueNs: number): void {
     port.isDraining = true;
-    this.#drainEvents.set(port.index, this.#events.at(dueNs, this.#drainHandler, port.index));
+    this.#drainEvents[port.index] = this.#events.at(dueNs, this.#drainHandler, port.index);
   }
 
   /** Delivers every frame that is due, as one batch. */
