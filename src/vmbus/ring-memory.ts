@@ -23,7 +23,7 @@ export class RingMemory {
   readonly base: number;
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
-  readonly #i32: Int32Array;
+  readonly i32: Int32Array;
   readonly #views = new WordViews();
   /** Linear position of each data page. */
   readonly #pages: Float64Array;
@@ -41,7 +41,7 @@ export class RingMemory {
     }
     this.u8 = memory.u8;
     this.u32 = memory.u32;
-    this.#i32 = memory.i32;
+    this.i32 = memory.i32;
     this.#control = pages[first]! / 4;
     this.#pages = new Float64Array(count - 1);
     let isContiguous = true;
@@ -137,7 +137,7 @@ export class RingMemory {
       target.set(this.u8.subarray(from, from + length), to);
       return;
     }
-    const memory = this.#i32;
+    const memory = this.i32;
     const count = length >>> 2;
     const source = from >>> 2;
     const start = to >>> 2;
@@ -162,22 +162,6 @@ export class RingMemory {
     return to;
   }
 
-  /**
-   * Copies words to a position that `wordAt` gave, where they lie in one piece with what follows.
-   * @param length bytes, a multiple of 4
-   * @returns false for a source that is not aligned, or too long to be worth a loop
-   */
-  writeWords(word: number, source: Uint8Array, start: number, length: number): boolean {
-    if (((start | length) & 3) !== 0 || length > BLOCK_COPY_BYTES) return false;
-    const words = this.#views.of(source);
-    const from = start >>> 2;
-    const count = length >>> 2;
-    if (from + count > words.length) return false;
-    const target = this.#i32;
-    for (let index = 0; index < count; index += 1) target[word + index] = words[from + index]!;
-    return true;
-  }
-
   /** @param room bytes to fill: `length` of the source, then zeros */
   #writeRun(to: number, source: Uint8Array, start: number, length: number, room: number): void {
     const u8 = this.u8;
@@ -188,7 +172,7 @@ export class RingMemory {
       let done = 0;
       if ((start & 3) === 0) {
         const words = this.#views.of(source);
-        const target = this.#i32;
+        const target = this.i32;
         const from = start >>> 2;
         const count = Math.min(length >>> 2, words.length - from);
         for (let index = 0; index < count; index += 1)
