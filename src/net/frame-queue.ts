@@ -49,6 +49,17 @@ export class FrameQueue {
     return this.#count > 0 ? this.#dueNs[this.#first]! : Infinity;
   }
 
+  /** When the last of the frames is due that are due by then; -Infinity when none is. */
+  lastDueBy(limitNs: number): number {
+    let dueNs = -Infinity;
+    for (let index = 0; index < this.#count; index += 1) {
+      const next = this.#dueNs[(this.#first + index) & this.#mask]!;
+      if (next > limitNs) break;
+      dueNs = next;
+    }
+    return dueNs;
+  }
+
   get firstStart(): number {
     return this.#starts[this.#first]!;
   }

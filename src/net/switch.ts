@@ -97,6 +97,7 @@ export class VirtualSwitch {
     this.#ports.push(port);
     port.busyUntilNs = 0;
     port.isDraining = false;
+    port.isCollecting = false;
     port.setLink(true);
   }
 
@@ -300,7 +301,15 @@ export class VirtualSwitch {
     const port = this.#ports[index];
     if (port === undefined) return;
     const { queue, counters, receiver } = port;
-    const nowNs = this.#clock.nowNs;
+    const { nowNs } = this.#clock;
+    if (!port.isCollecting) {
+      const lastNs = queue.lastDueBy(nowNs + port.moderationNs);
+      if (lastNs > nowNs) {
+        port.isCollecting = true;
+        this.#schedule(port, lastNs);
+        return;
+      }
+    }
     let count = 0;
     while (queue.nextDueNs <= nowNs) {
       const start = queue.firstStart;
@@ -316,6 +325,7 @@ export class VirtualSwitch {
       count += 1;
     }
     if (count > 0) receiver?.framesEnd();
+    port.isCollecting = queue.count > 0;
     if (queue.count > 0) this.#schedule(port, Math.max(queue.nextDueNs, nowNs + port.moderationNs));
     else port.isDraining = false;
   }
