@@ -47,9 +47,11 @@ const SECTION_BYTES_WORD = NvspRndisPacket.offset.sectionBytes / 4;
 const PACKETS_PER_EVENT = 256;
 const BYTES_PER_EVENT = 1024 * 1024;
 
+/** Packets of a ring that came together and fared alike, by the transaction of the first. */
 const transmitEvent = traceType('netvsc', 'transmit', {
   channel: u32,
   transaction: u32,
+  packets: u32,
   frames: u32,
   bytes: u32,
   status: NvspStatus,
@@ -103,9 +105,10 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
   readonly #receive: ReceivePath;
   readonly #source: MessageSource;
   readonly #channels: (NetvscChannel | undefined)[] = [];
-  /** Frames, their bytes and status of each packet in the batch, for the trace. */
-  readonly #batch = new Uint32Array(MAX_COMPLETIONS * 4);
+  /** Packets that were taken, and not completed yet. */
   #batchCount = 0;
+  /** The last of them that fared alike, for the trace. */
+  readonly #alike = { transaction: 0, packets: 0, frames: 0, bytes: 0, status: 0 };
   readonly #serveHandler = (index: number): void => this.#serve(index);
   /** GPADLs of buffers that a guest before VMBus 4.0 kept beyond the close of its channel. */
   readonly #orphans = new Set<number>();
@@ -345,12 +348,15 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     bytes: number,
     status: number,
   ): void {
-    const batch = this.#batch;
-    const at = this.#batchCount * 4;
-    batch[at] = packet.transactionLo;
-    batch[at + 1] = frames;
-    batch[at + 2] = bytes;
-    batch[at + 3] = status;
+    const alike = this.#alike;
+    if (status !== alike.status || alike.packets === 0) {
+      this.#tellAlike(state);
+      alike.transaction = packet.transactionLo;
+      alike.status = status;
+    }
+    alike.packets += 1;
+    alike.frames += frames;
+    alike.bytes += bytes;
     this.#batchCount += 1;
     if ((packet.flags & PacketFlag.completionRequested) !== 0) {
       state.complete(status, packet.transactionLo, packet.transactionHi);
@@ -360,23 +366,22 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
 
   /** Sends the frames of the packets that were taken, then tells the guest. */
   #finishBatch(state: NetvscChannel): void {
-    const count = this.#batchCount;
-    if (count === 0) return;
+    if (this.#batchCount === 0) return;
     this.#batchCount = 0;
     this.#transmit.flush(this.#openLink);
-    const { channelId } = state.channel;
-    const batch = this.#batch;
-    for (let at = 0; at < count * 4; at += 4) {
-      this.#trace.emit(
-        transmitEvent,
-        channelId,
-        batch[at]!,
-        batch[at + 1]!,
-        batch[at + 2]!,
-        batch[at + 3]!,
-      );
-    }
+    this.#tellAlike(state);
     state.sendCompletions();
+  }
+
+  #tellAlike(state: NetvscChannel): void {
+    const alike = this.#alike;
+    const { transaction, packets, frames, bytes, status } = alike;
+    if (packets === 0) return;
+    const { channelId } = state.channel;
+    this.#trace.emit(transmitEvent, channelId, transaction, packets, frames, bytes, status);
+    alike.packets = 0;
+    alike.frames = 0;
+    alike.bytes = 0;
   }
 
   /** Undefined while the cable is pulled. */
