@@ -82,13 +82,7 @@ export class SharedBuffer {
   }
 
   /** Copies into the buffer; the caller has checked that the run is within it. */
-  write(
-    offset: number,
-    source: Uint8Array,
-    words: Int32Array,
-    from: number,
-    length: number,
-  ): void {
+  write(offset: number, source: Uint8Array, words: Int32Array, from: number, length: number): void {
     const { u8, i32 } = this.#memory;
     let done = 0;
     while (done < length) {

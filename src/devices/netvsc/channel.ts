@@ -24,8 +24,7 @@ function receiveMessage(channelType: number): Uint8Array {
 /** What a guest is told of a packet of its own; the status is filled in. */
 function completeMessage(): Uint8Array {
   const bytes = new Uint8Array(NVSP_MESSAGE_BYTES);
-  NvspComplete.cursor(new DataView(bytes.buffer)).at(0).type =
-    NvspType.is.sendRndisPacketComplete;
+  NvspComplete.cursor(new DataView(bytes.buffer)).at(0).type = NvspType.is.sendRndisPacketComplete;
   return bytes;
 }
 
