@@ -4,7 +4,7 @@
  * (freebsd-bis.md 1.1).
  */
 import { scenario } from 'synthvm';
-import { inside, legacy } from './support/machines.ts';
+import { findsRoot, inside, legacy } from './support/machines.ts';
 
 const PROCESSORS = 4;
 
@@ -14,7 +14,7 @@ for (const [mode, intrMpsafe] of [
 ] as const) {
   scenario(
     `1.1 ${mode}: four handlers of 100 us at the same time, under Giant`,
-    { ...legacy, cpus: PROCESSORS, set: { intrMpsafe } },
+    { ...legacy, cpus: PROCESSORS, set: { ...findsRoot, intrMpsafe } },
     async ({ vm, expect, note }) => {
       const devices = Array.from({ length: PROCESSORS }, () =>
         vm.addTestDevice({ handler: '100us' }),

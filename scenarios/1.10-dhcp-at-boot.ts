@@ -3,7 +3,7 @@
  * of its link, so that devd never starts dhclient; SYNCDHCP works (freebsd-bis.md 1.10).
  */
 import { scenario } from 'synthvm';
-import { legacy } from './support/machines.ts';
+import { findsRoot, legacy } from './support/machines.ts';
 
 const ADDRESS = '192.168.100.10';
 
@@ -14,7 +14,13 @@ for (const [mode, ifmedia] of [
   for (const how of ['DHCP', 'SYNCDHCP'] as const) {
     scenario(
       `1.10 ${mode}: ifconfig_hn0="${how}"`,
-      { ...legacy, memory: '128M', nics: 1, set: { ifmedia }, rcConf: { ifconfig_hn0: how } },
+      {
+        ...legacy,
+        memory: '128M',
+        nics: 1,
+        set: { ...findsRoot, ifmedia },
+        rcConf: { ifconfig_hn0: how },
+      },
       async ({ vm, expect, note }) => {
         // rc waits half a minute for a default route that does not come.
         await vm.console.login({ within: '60s' });

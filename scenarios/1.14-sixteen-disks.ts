@@ -7,6 +7,7 @@ import { scenario } from 'synthvm';
 import { gen2Switches, inside, legacy, small } from './support/machines.ts';
 
 const BOOTS = 20;
+const hostsReason = 'it is about how the host that it names answers for absent LUNs';
 
 for (const [mode, storvscMode, host] of [
   ['broken', 'legacy', 'ws2016tp'],
@@ -16,7 +17,7 @@ for (const [mode, storvscMode, host] of [
 ] as const) {
   scenario(
     `1.14 ${mode}: the disks of a machine with one`,
-    { ...small, guest: 'bis:10.2', host, set: { ...gen2Switches, storvscMode } },
+    { ...small, guest: 'bis:10.2', host, hostsReason, set: { ...gen2Switches, storvscMode } },
     async ({ vm, expect, note }) => {
       await vm.boot();
       const { disks } = inside(vm).machine.storage.cam!;
@@ -55,7 +56,7 @@ for (const [layout, luns, expected, how] of [
 ] as const) {
   scenario(
     `1.14 broken, Generation 1: ${layout}`,
-    { ...legacy, host: 'ws2016tp', ...how },
+    { ...legacy, host: 'ws2016tp', hostsReason, ...how },
     async ({ vm, expect }) => {
       for (const lun of luns) await vm.addDisk({ size: '512K' }, { lun });
       await vm.console.wait('Trying to mount root', { within: '60s' });
@@ -79,7 +80,7 @@ for (const [mode, storvscMode] of [
 ] as const) {
   scenario(
     `1.14 ${mode}: whether the root is found, in ${BOOTS} boots`,
-    { ...legacy, host: 'ws2016tp', set: { storvscMode } },
+    { ...legacy, host: 'ws2016tp', hostsReason, set: { storvscMode } },
     async ({ vm, expect, note }) => {
       for (let boot = 0; boot < BOOTS; boot += 1) {
         if (boot > 0) await vm.reset();

@@ -3,7 +3,7 @@
  * into a table of 2048 (freebsd-bis.md 1.2).
  */
 import { scenario } from 'synthvm';
-import { inside, legacy } from './support/machines.ts';
+import { findsRoot, inside, legacy } from './support/machines.ts';
 
 const CHANNELS = 40;
 /** An id that no channel has. */
@@ -16,7 +16,7 @@ for (const [mode, chanLookup, steps] of [
 ] as const) {
   scenario(
     `1.2 ${mode}: steps to the 40th channel`,
-    { ...legacy, set: { chanLookup, offerQueue: 'global' } },
+    { ...legacy, set: { ...findsRoot, chanLookup, offerQueue: 'global' } },
     async ({ vm, expect, note }) => {
       // Offered before all else, so that the last of them is the 40th of the list.
       const devices = Array.from({ length: CHANNELS }, (_, index) =>

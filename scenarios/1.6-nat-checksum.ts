@@ -4,7 +4,7 @@
  * included, and the host sums over a field that is finished already (freebsd-bis.md 1.6).
  */
 import { scenario, type VmConfig } from 'synthvm';
-import { inside } from './support/machines.ts';
+import { findsRoot, inside } from './support/machines.ts';
 
 const SERVER_IP = '203.0.113.2';
 const ROUTER_IP = '203.0.113.1';
@@ -60,13 +60,13 @@ function machines(config: VmConfig): Record<'client' | 'router' | 'server', VmCo
 }
 
 for (const [mode, isBroken, config] of [
-  ['broken', true, { guest: 'bis:10.2' }],
-  ['fixed', false, { guest: 'bis:10.2', set: { txCsumDecision: 'txFlags' } }],
+  ['broken', true, { guest: 'bis:10.2', set: findsRoot }],
+  ['fixed', false, { guest: 'bis:10.2', set: { ...findsRoot, txCsumDecision: 'txFlags' } }],
   // Then there are no findings to hand on.
   [
     'broken where the host reports no receive checksums',
     false,
-    { guest: 'bis:10.2', hostProfile: { netvsc: { rxCsumPpi: 'off' } } },
+    { guest: 'bis:10.2', set: findsRoot, hostProfile: { netvsc: { rxCsumPpi: 'off' } } },
   ],
   ["fixed in today's driver", false, { guest: 'bis:modern' }],
 ] as const) {

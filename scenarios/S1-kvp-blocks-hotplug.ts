@@ -4,7 +4,7 @@
  * and the clock's synchronisation (freebsd-bis.md 1.7 and 4, S1).
  */
 import { scenario } from 'synthvm';
-import { inside, legacy } from './support/machines.ts';
+import { findsRoot, inside, legacy } from './support/machines.ts';
 
 const HALF_AN_HOUR_US = 1800e6;
 
@@ -14,7 +14,7 @@ for (const [mode, offerQueue] of [
 ] as const) {
   scenario(
     `S1 ${mode}: a device is added beside a stuck daemon`,
-    { ...legacy, set: { offerQueue, kvpPollWake: false, kvpPollTimeoutMs: 'inf' } },
+    { ...legacy, set: { ...findsRoot, offerQueue, kvpPollWake: false, kvpPollTimeoutMs: 'inf' } },
     async ({ vm, expect, note }) => {
       await vm.boot();
       await vm.run('1s');

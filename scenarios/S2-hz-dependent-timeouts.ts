@@ -3,7 +3,7 @@
  * a kernel ticks a thousand times a second (freebsd-bis.md 4, S2).
  */
 import { scenario } from 'synthvm';
-import { legacy } from './support/machines.ts';
+import { findsRoot, legacy } from './support/machines.ts';
 
 const ETIMEDOUT = 60;
 
@@ -13,7 +13,7 @@ for (const [mode, hz, expected] of [
 ] as const) {
   scenario(
     `S2 ${mode}: a host that takes a second to open a channel, hz=${hz}`,
-    { ...legacy, set: { hz } },
+    { ...legacy, set: { ...findsRoot, hz } },
     async ({ vm, expect }) => {
       const device = vm.addTestDevice();
       using _late = vm.vmbus.delay({ type: 'openResult', device, by: '1s' });

@@ -16,7 +16,7 @@ for (const [mode, storvscMode] of [
     const status = `0x${(1 | flags).toString(16).padStart(2, '0')}`;
     scenario(
       `S25 ${mode}: reads that end with SRB status ${status}`,
-      { ...legacy, host: 'ws2016', set: { storvscMode } },
+      { ...legacy, set: { storvscMode } },
       async ({ vm, expect }) => {
         await vm.console.login();
         const { lun } = await vm.addDisk({ size: '1M' }, { lun: 0 });

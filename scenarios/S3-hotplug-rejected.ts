@@ -3,7 +3,7 @@
  * CAM then drops the target, and disks that are added later never appear (freebsd-bis.md 4, S3).
  */
 import { scenario } from 'synthvm';
-import { diskNames, legacy } from './support/machines.ts';
+import { before2016, diskNames, legacy } from './support/machines.ts';
 
 for (const [mode, storvscMode, after] of [
   ['broken', 'workaround', ['da0']],
@@ -11,7 +11,12 @@ for (const [mode, storvscMode, after] of [
 ] as const) {
   scenario(
     `S3 ${mode}: a disk is added on 2012 R2`,
-    { ...legacy, host: 'ws2012r2', set: { storvscMode } },
+    {
+      ...legacy,
+      ...before2016,
+      hostsReason: 'EN-16:12 took the work-around away on hosts before VSTOR 6.2 alone',
+      set: { storvscMode },
+    },
     async ({ vm, expect }) => {
       // Generation 1 boots from IDE; its SCSI controller is empty until a disk comes to LUN 1.
       await vm.boot();

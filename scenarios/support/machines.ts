@@ -1,5 +1,5 @@
 /** What scenarios share: machines as small as they go, and a way to look into the model guest. */
-import type { VmConfig, Vm } from 'synthvm';
+import type { RunConfig, Vm, VmConfig } from 'synthvm';
 import type { KvpDaemon } from '../../src/guest/ic/kvp-daemon.ts';
 import type { Kernel } from '../../src/guest/kernel/kernel.ts';
 import type { VmBus } from '../../src/guest/vmbus/bus.ts';
@@ -15,6 +15,12 @@ export const legacy = { ...small, generation: 1, guest: 'bis:10.2' } as const sa
 /** The report's kernel of 2015. */
 export const report = { ...small, generation: 1, guest: 'bis:2015q4' } as const satisfies VmConfig;
 
+/**
+ * What lets 10.2 find its root on every host: the Technical Preview shows it disks that are none, often as
+ * da0 (1.14).
+ */
+export const findsRoot = { storvscMode: 'workaround' } as const satisfies VmConfig['set'];
+
 /** What lets a 2015 kernel boot Generation 2. */
 export const gen2Switches = {
   efiLoader: 'fixed',
@@ -22,6 +28,19 @@ export const gen2Switches = {
   vmbusAcpi: true,
   hvKbd: true,
 } as const satisfies VmConfig['set'];
+
+/** Hosts on which the i8254 strays. */
+export const straying = {
+  host: 'ws2012r2',
+  hosts: ['ws2012', 'ws2012r2', 'ws2016tp'],
+  hostsReason: "the host's i8254 does not stray",
+} as const satisfies VmConfig & RunConfig;
+
+/** Hosts of VSTOR 6.0 and before. */
+export const before2016 = {
+  host: 'ws2012r2',
+  hosts: ['ws2012', 'ws2012r2'],
+} as const satisfies VmConfig & RunConfig;
 
 export interface Inside {
   readonly machine: Machine;

@@ -20,78 +20,6 @@ export interface PendingEvent {
 
 const NOBODY = (): void => undefined;
 
-/** One place in the queue. */
-class Entry implements PendingEvent {
-  readonly deadlineNs: number;
-  /** Its handle, too. */
-  readonly sequence: number;
-  readonly handler: EventHandler;
-  readonly argument: number;
-  readonly isHostCall: boolean;
-  readonly owner: object | undefined;
-  isCancelled = false;
-
-  constructor(
-    deadlineNs: number,
-    sequence: number,
-    handler: EventHandler,
-    argument: number,
-    isHostCall: boolean,
-    owner: object | undefined,
-  ) {
-    this.deadlineNs = deadlineNs;
-    this.sequence = sequence;
-    this.handler = handler;
-    this.argument = argument;
-    this.isHostCall = isHostCall;
-    this.owner = owner;
-  }
-
-  isBefore(other: Entry): boolean {
-    if (this.deadlineNs !== other.deadlineNs) return this.deadlineNs < other.deadlineNs;
-    return this.sequence < other.sequence;
-  }
-}
-
-/** Places for the events of the newest handles: a power of two. */
-const PLACES = 256;
-
-/**
- * What is pending, by handle. Handles count upwards and most events are over before many more have
- * been scheduled, so that the low bits of one are its place; events in the way move to a map.
- */
-class PendingEvents {
-  readonly #places: (Entry | undefined)[] = Array.from({ length: PLACES });
-  readonly #late = new Map<EventHandle, Entry>();
-  size = 0;
-
-  get(handle: EventHandle): Entry | undefined {
-    const entry = this.#places[handle & (PLACES - 1)];
-    return entry !== undefined && entry.sequence === handle ? entry : this.#late.get(handle);
-  }
-
-  add(entry: Entry): void {
-    const place = entry.sequence & (PLACES - 1);
-    const other = this.#places[place];
-    if (other !== undefined) this.#late.set(other.sequence, other);
-    this.#places[place] = entry;
-    this.size += 1;
-  }
-
-  delete(entry: Entry): void {
-    const place = entry.sequence & (PLACES - 1);
-    if (this.#places[place] === entry) this.#places[place] = undefined;
-    else this.#late.delete(entry.sequence);
-    this.size -= 1;
-  }
-
-  clear(): void {
-    this.#places.fill(undefined);
-    this.#late.clear();
-    this.size = 0;
-  }
-}
-
 /**
  * The queue of future work, a binary heap ordered by (deadline, sequence number), so that events of
  * one instant run first-in-first-out. Cancelled entries stay in the heap and are dropped when they
@@ -99,8 +27,9 @@ class PendingEvents {
  */
 export class EventQueue {
   readonly #clock: VirtualClock;
-  readonly #heap: Entry[] = [];
-  readonly #pending = new PendingEvents();
+  readonly #deadlines: number[] = [];
+  readonly #sequences: number[] = [];
+  readonly #pending = new Map<number, PendingEvent>();
   #nextSequence = 1;
   #watchedNs = -Infinity;
   #onEarlier: () => void = () => undefined;
@@ -138,9 +67,9 @@ export class EventQueue {
     if (Number.isNaN(deadline)) throw new Error('event deadline is not a number');
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
-    const { nowNs } = this.#clock;
-    const deadlineNs = deadline > nowNs ? Math.ceil(deadline) : nowNs;
-    this.#push(new Entry(deadlineNs, sequence, handler, argument, isHostCall, owner));
+    const deadlineNs = Math.ceil(Math.max(deadline, this.#clock.nowNs));
+    this.#pending.set(sequence, { deadlineNs, handler, argument, isHostCall, owner });
+    this.#push(deadlineNs, sequence);
     if (deadlineNs < this.#watchedNs) this.#onEarlier();
     return sequence;
   }
@@ -168,7 +97,8 @@ export class EventQueue {
     isHostCall = false,
     owner?: object,
   ): void {
-    this.#push(new Entry(deadlineNs, handle, handler, argument, isHostCall, owner));
+    this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall, owner });
+    this.#push(deadlineNs, handle);
   }
 
   /**
@@ -180,9 +110,9 @@ export class EventQueue {
     this.#nextSequence = state.number('nextHandle', this.#nextSequence);
     const calls: EventHandle[] = [];
     if (!state.isRestoring) {
-      for (const event of this.#all) {
-        if (event.isHostCall) calls.push(event.sequence);
-        else if (!claimed.has(event.sequence)) {
+      for (const [handle, event] of this.#pending) {
+        if (event.isHostCall) calls.push(handle);
+        else if (!claimed.has(handle)) {
           throw new Error(`no part owns the event of ${event.handler.name || 'a closure'}`);
         }
       }
@@ -198,20 +128,17 @@ export class EventQueue {
 
   /** Does nothing if the event has run or was cancelled. */
   cancel(handle: EventHandle): void {
-    const entry = this.#pending.get(handle);
-    if (entry === undefined) return;
-    entry.isCancelled = true;
-    this.#pending.delete(entry);
+    this.#pending.delete(handle);
   }
 
   isPending(handle: EventHandle): boolean {
-    return this.#pending.get(handle) !== undefined;
+    return this.#pending.has(handle);
   }
 
   /** The next deadline in virtual nanoseconds, or Infinity. */
   get nextDeadlineNs(): number {
-    const first = this.#first();
-    return first === undefined ? Infinity : first.deadlineNs;
+    while (this.#sequences.length > 0 && !this.#pending.has(this.#sequences[0]!)) this.#pop();
+    return this.#deadlines[0] ?? Infinity;
   }
 
   /**
@@ -219,30 +146,33 @@ export class EventQueue {
    * @returns false when nothing was pending
    */
   runNext(): boolean {
-    const event = this.#first();
-    if (event === undefined) return false;
+    const deadlineNs = this.nextDeadlineNs;
+    if (deadlineNs === Infinity) return false;
+    const sequence = this.#sequences[0]!;
+    const event = this.#pending.get(sequence)!;
     this.#pop();
-    this.#pending.delete(event);
-    this.#clock.set(event.deadlineNs);
+    this.#pending.delete(sequence);
+    this.#clock.set(deadlineNs);
     event.handler(event.argument);
     return true;
   }
 
   /** Forgets everything that is pending, as a power cycle does. */
   clear(): void {
-    this.#heap.length = 0;
+    this.#deadlines.length = 0;
+    this.#sequences.length = 0;
     this.#pending.clear();
   }
 
   clearOwned(owner: object): void {
-    for (const event of this.#all) {
-      if (event.owner === owner) this.cancel(event.sequence);
+    for (const [handle, event] of this.#pending) {
+      if (event.owner === owner) this.#pending.delete(handle);
     }
   }
 
   countOwned(owner: object): number {
     let count = 0;
-    for (const event of this.#all) if (event.owner === owner) count += 1;
+    for (const event of this.#pending.values()) if (event.owner === owner) count += 1;
     return count;
   }
 
@@ -250,49 +180,45 @@ export class EventQueue {
     return this.#pending.size;
   }
 
-  /** All that is pending, the oldest handle first. */
-  get #all(): readonly Entry[] {
-    const pending = this.#heap.filter(({ isCancelled }) => !isCancelled);
-    return pending.toSorted((left, right) => left.sequence - right.sequence);
+  #isBefore(left: number, right: number): boolean {
+    const difference = this.#deadlines[left]! - this.#deadlines[right]!;
+    return difference < 0 || (difference === 0 && this.#sequences[left]! < this.#sequences[right]!);
   }
 
-  /** The earliest event, with what was cancelled before it thrown away. */
-  #first(): Entry | undefined {
-    const heap = this.#heap;
-    while (heap.length > 0 && heap[0]!.isCancelled) this.#pop();
-    return heap[0];
+  #swap(left: number, right: number): void {
+    const deadline = this.#deadlines[left]!;
+    this.#deadlines[left] = this.#deadlines[right]!;
+    this.#deadlines[right] = deadline;
+    const sequence = this.#sequences[left]!;
+    this.#sequences[left] = this.#sequences[right]!;
+    this.#sequences[right] = sequence;
   }
 
-  #push(entry: Entry): void {
-    this.#pending.add(entry);
-    const heap = this.#heap;
-    let index = heap.length;
-    heap.push(entry);
+  #push(deadlineNs: number, sequence: number): void {
+    let index = this.#deadlines.push(deadlineNs) - 1;
+    this.#sequences.push(sequence);
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      const above = heap[parent]!;
-      if (!entry.isBefore(above)) break;
-      heap[index] = above;
+      if (!this.#isBefore(index, parent)) break;
+      this.#swap(index, parent);
       index = parent;
     }
-    heap[index] = entry;
   }
 
-  /** Takes out the first entry: the last one finds its place from there. */
   #pop(): void {
-    const heap = this.#heap;
-    const entry = heap.pop()!;
-    const { length } = heap;
-    if (length === 0) return;
+    const last = this.#deadlines.length - 1;
+    this.#swap(0, last);
+    this.#deadlines.pop();
+    this.#sequences.pop();
     let index = 0;
     for (;;) {
-      let child = index * 2 + 1;
-      if (child >= length) break;
-      if (child + 1 < length && heap[child + 1]!.isBefore(heap[child]!)) child += 1;
-      if (!heap[child]!.isBefore(entry)) break;
-      heap[index] = heap[child]!;
+      const left = index * 2 + 1;
+      if (left >= last) break;
+      const right = left + 1;
+      const child = right < last && this.#isBefore(right, left) ? right : left;
+      if (!this.#isBefore(child, index)) break;
+      this.#swap(index, child);
       index = child;
     }
-    heap[index] = entry;
   }
 }

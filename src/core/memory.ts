@@ -41,6 +41,10 @@ function roundUp(bytes: number): number {
   return Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
 }
 
+function newMemory(pages: number): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: pages, maximum: pages });
+}
+
 /**
  * Guest memory: one `WebAssembly.Memory`, so that generated code and the host side see the same
  * bytes. Guest physical addresses are JavaScript numbers; every one that comes from a guest goes
@@ -51,8 +55,6 @@ export class GuestMemory {
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
-  /** The same words with a sign, for loops that copy them or take their bits. */
-  readonly i32: Int32Array;
   readonly view: DataView;
   readonly ramBytes: number;
   /** What a guest has, whether it has its place already or not. */
@@ -62,7 +64,8 @@ export class GuestMemory {
   readonly #waiting: { readonly name: string; readonly gpa: number; readonly bytes: number }[] = [];
   #nextOffset = 0;
 
-  constructor(layout: MemoryLayout) {
+  /** @param allocate gives a memory of so many pages of 64 KiB, all zeros */
+  constructor(layout: MemoryLayout, allocate = newMemory) {
     if (layout.ramBytes <= 0 || layout.ramBytes % WASM_PAGE_BYTES !== 0) {
       throw new Error(`RAM of ${layout.ramBytes} bytes is not a multiple of 64 KiB`);
     }
@@ -84,11 +87,10 @@ export class GuestMemory {
     for (const { name, gpa, bytes } of layout.extra ?? []) place(name, gpa, bytes);
     this.#nextOffset = offset;
     const pages = isLarge ? FOUR_GIB / WASM_PAGE_BYTES : offset / WASM_PAGE_BYTES;
-    this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.wasm = allocate(pages);
     this.u8 = new Uint8Array(this.wasm.buffer);
     this.u16 = new Uint16Array(this.wasm.buffer);
     this.u32 = new Uint32Array(this.wasm.buffer);
-    this.i32 = new Int32Array(this.wasm.buffer);
     this.view = new DataView(this.wasm.buffer);
     this.ramBytes = layout.ramBytes;
     const whole = isLarge
@@ -100,6 +102,16 @@ export class GuestMemory {
         ]
       : [];
     this.regions = isLarge ? [...whole, ...placed.filter(({ name }) => name !== 'ram')] : placed;
+  }
+
+  /**
+   * Ends it: whatever still has a view of it has an empty one from now on.
+   * @returns what held the bytes, for somebody else
+   */
+  release(): WebAssembly.Memory {
+    // Growth gives a memory a new buffer, and detaches the one before.
+    this.wasm.grow(0);
+    return this.wasm;
   }
 
   #wait(name: string, gpa: number, bytes: number): void {

@@ -3,6 +3,7 @@ import { GuestMemory } from '../core/memory.ts';
 import { privateBytes } from '../cpu/state.ts';
 import { FRAMEBUFFER, LOW_MMIO_START } from './layout.ts';
 import type { MachineConfig } from './config.ts';
+import { dropMemories, takeMemory } from './memory-pool.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
 
@@ -21,13 +22,14 @@ export function allocateMemory(config: MachineConfig): GuestMemory {
     extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
   };
   try {
-    return new GuestMemory(layout);
+    return new GuestMemory(layout, takeMemory);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
   }
+  dropMemories();
   Bun.gc(true);
   try {
-    return new GuestMemory(layout);
+    return new GuestMemory(layout, takeMemory);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const megabytes = ramBytes / (1024 * 1024);

@@ -10,9 +10,8 @@ const IPV6_ADDRESSES_AT = Ipv6Header.offset.source;
 /** Folds carries into 16 bits. @param sum any unsigned number below 2^53 */
 export function foldSum(sum: number): number {
   let folded = sum;
-  while (folded > 0x7fff_ffff) folded = (folded % 0x1_0000) + Math.floor(folded / 0x1_0000);
-  folded = (folded & 0xffff) + (folded >>> 16);
-  return (folded & 0xffff) + (folded >>> 16);
+  while (folded > 0xffff) folded = (folded % 0x1_0000) + Math.floor(folded / 0x1_0000);
+  return folded;
 }
 
 function swap(folded: number): number {
@@ -25,7 +24,7 @@ function swap(folded: number): number {
  */
 export function sumBytes(
   bytes: Uint8Array,
-  words: Int32Array,
+  words: Uint32Array,
   start: number,
   length: number,
 ): number {

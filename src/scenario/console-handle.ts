@@ -11,6 +11,8 @@ const QUIET_NS = 1_000_000;
 const WINDOW_CHARACTERS = 8192;
 const PROMPT: Pattern = '\n# ';
 const LOGIN = 'login: ';
+/** Its last character. */
+const LOGIN_END = 0x20;
 
 interface Watcher {
   readonly expression: RegExp;
@@ -31,7 +33,7 @@ export class ConsoleHandle implements Console {
   #unread = '';
   #current = '';
   readonly #watchers = new Set<Watcher>();
-  readonly #byteWatchers = new Set<() => void>();
+  readonly #byteWatchers = new Set<(byte: number) => void>();
   readonly #forbidden = new Set<{ readonly expression: RegExp; readonly found: () => void }>();
 
   constructor(machine: Machine, pump: Pump, vm: string) {
@@ -70,11 +72,12 @@ export class ConsoleHandle implements Console {
         vm: this.#vm,
         withinNs: withinNs(options),
         start: (settle) => {
-          const watcher = (): void => {
-            if (this.#current.endsWith(LOGIN)) settle();
+          // To look at the end of a line that is being put together costs its length.
+          const watcher = (byte: number): void => {
+            if (byte === LOGIN_END && this.#current.endsWith(LOGIN)) settle();
           };
           this.#byteWatchers.add(watcher);
-          watcher();
+          watcher(LOGIN_END);
           return () => this.#byteWatchers.delete(watcher);
         },
       },
@@ -197,7 +200,7 @@ export class ConsoleHandle implements Console {
     for (const watcher of this.#watchers) {
       if (watcher.lastCode < 0 || watcher.lastCode === byte) this.#look(watcher);
     }
-    for (const watcher of this.#byteWatchers) watcher();
+    for (const watcher of this.#byteWatchers) watcher(byte);
     if (byte !== NEWLINE) return;
     const line = this.#current;
     this.#whole.push(line);

@@ -32,7 +32,7 @@ function scriptsBelow(folder: string): string[] {
 }
 
 /** "1.2" before "1.10". */
-function inOrder(left: string, right: string): number {
+export function inOrder(left: string, right: string): number {
   return left.localeCompare(right, 'en', { numeric: true });
 }
 

@@ -49,6 +49,7 @@ export interface RunObserver {
   step?(step: StepRecord): void;
   /** @param site has the script's line in its stack */
   awaits?(wait: AwaitRecord, site: Error): void;
+  /** Machines are as they were left, for the last time. */
   finished?(record: RunRecord): void;
 }
 
@@ -152,6 +153,7 @@ class ScenarioRun {
     }
     const record = this.#record(failure);
     this.#options.observer?.finished?.(record);
+    for (const { machine } of this.#vms) machine.dispose();
     return record;
   }
 

@@ -157,6 +157,10 @@ async function runOnce(
         observer.begun?.(vms);
         bundles?.begin(vms);
       },
+      finished: (finished) => {
+        observer.finished?.(finished);
+        bundles?.finish(finished);
+      },
     },
     interrupted: () => isInterrupted,
     onStray: (end) => {
@@ -173,7 +177,6 @@ async function runOnce(
     ],
   });
   onStray = undefined;
-  bundles?.finish(record);
   post({ kind: 'record', record: task.isBrief === true ? brief(record) : record });
   return record.result === 'passed';
 }

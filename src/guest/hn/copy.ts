@@ -1,10 +1,10 @@
 /** Copies `length` bytes between buffers, by words where both runs begin at one. */
 export function copyRun(
   source: Uint8Array,
-  sourceWords: Int32Array,
+  sourceWords: Uint32Array,
   from: number,
   target: Uint8Array,
-  targetWords: Int32Array,
+  targetWords: Uint32Array,
   to: number,
   length: number,
 ): void {

@@ -1,6 +1,7 @@
 /** Results for people: a line a scenario, a matrix of hosts, and a sum. */
 import { formatDuration } from '../../core/values.ts';
 import { HOST_NAMES, type HostName } from '../../machine/profiles.ts';
+import { inOrder } from '../discover.ts';
 import { failuresOf, type Results, type ScenarioResult } from './results.ts';
 
 /** What colours a part of a line. */
@@ -66,7 +67,11 @@ function cell(
 /** Scenario by host; "-1" for what has no meaning there, with the reason below. */
 export function matrixLines(results: Results, paint: Paint): string[] {
   const rows = new Map<string, { readonly file: string; readonly scenario: string }>();
-  for (const { file, scenario } of [...results.scenarios, ...results.skipped]) {
+  // Files end in any order; scenarios of one come in theirs.
+  const all = [...results.scenarios, ...results.skipped].toSorted((left, right) =>
+    inOrder(left.file, right.file),
+  );
+  for (const { file, scenario } of all) {
     rows.set(`${file}\n${scenario}`, { file, scenario });
   }
   const hosts = HOST_NAMES.filter((host) =>

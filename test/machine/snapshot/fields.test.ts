@@ -24,7 +24,6 @@ const SCRATCH = [
   'ToeplitzHash',
   'RndisControl',
   'TransmitPath',
-  'FrameBatch',
   'WordViews',
 ];
 
@@ -70,9 +69,9 @@ const DERIVED = [
   'OfferTable.channels',
   'StorvscController.#bus',
   'NetvscAdapter.#bus',
-  'NetvscAdapter.#batchCount',
+  'NetvscAdapter.#answer',
+  'NetvscAdapter.#answerWords',
   'NetvscChannel.#range',
-  'NetvscChannel.#completeWords',
   'NvspProtocol.answer',
   'ReceiveSections.#scratch',
   'PciFunction.#masks',
