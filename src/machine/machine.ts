@@ -30,7 +30,6 @@ import { checkFloppy } from './floppy-medium.ts';
 import { firmwareDisks, firmwareOptions } from './firmware-options.ts';
 import { TSC_HZ } from './layout.ts';
 import { InputLog, type HostInput, type InputDone } from './inputs.ts';
-import { giveMemory } from './memory-pool.ts';
 import { MachineNetwork } from './network.ts';
 import { HOST_PROFILES } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
@@ -173,11 +172,6 @@ export class Machine {
   /** CAM and GEOM of the model guest's kernel, for inspection. */
   get storage(): StorageStack {
     return this.#model.storage;
-  }
-
-  /** Leaves its memory to other machines. Nothing of this one can be used any more. */
-  dispose(): void {
-    giveMemory(this.#memory.release());
   }
 
   /** Runs the firmware. @returns why the machine stopped, or undefined: call `run` */

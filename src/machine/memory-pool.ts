@@ -3,6 +3,7 @@
  * engine first collects all garbage, in case a dropped memory is among it.
  */
 import { dlopen, ptr } from 'bun:ffi';
+import type { GuestMemory } from '../core/memory.ts';
 
 const WASM_PAGE_BYTES = 65_536;
 /** Memories that are kept; the engine wants no more than a few to be alive. */
@@ -35,11 +36,12 @@ export function takeMemory(pages: number): WebAssembly.Memory {
   return found ?? new WebAssembly.Memory({ initial: pages, maximum: pages });
 }
 
-/** @param memory that nobody has a view of any more */
-export function giveMemory(memory: WebAssembly.Memory): void {
+/** Ends the memory of a machine that nothing is done with any more, and keeps it for others. */
+export function leaveMemory(memory: GuestMemory): void {
+  const wasm = memory.release();
   clear ??= findClear();
-  if (!clear(new Uint8Array(memory.buffer))) return;
-  kept.push(memory);
+  if (!clear(new Uint8Array(wasm.buffer))) return;
+  kept.push(wasm);
   if (kept.length > MOST_KEPT) kept.shift();
 }
 

@@ -2,6 +2,7 @@
 import { Random } from '../core/random.ts';
 import { describeEnding } from '../machine/endings.ts';
 import { Machine } from '../machine/machine.ts';
+import { leaveMemory } from '../machine/memory-pool.ts';
 import { type Decisions, Perturbation } from '../machine/perturbation.ts';
 import type { HostName } from '../machine/profiles.ts';
 import { restoreSnapshot, type SnapshotPoint } from '../machine/snapshot/restore.ts';
@@ -153,7 +154,7 @@ class ScenarioRun {
     }
     const record = this.#record(failure);
     this.#options.observer?.finished?.(record);
-    for (const { machine } of this.#vms) machine.dispose();
+    for (const { machine } of this.#vms) leaveMemory(machine.memory);
     return record;
   }
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { GuestMemory } from '../../src/core/memory.ts';
-import { dropMemories, giveMemory, takeMemory } from '../../src/machine/memory-pool.ts';
+import { dropMemories, leaveMemory, takeMemory } from '../../src/machine/memory-pool.ts';
 import { Run } from '../support/run.ts';
 
 const PAGES = 20;
 const PAGE_BYTES = 65_536;
 
-/** Takes a memory, writes to its ends, and gives it back. */
+/** Takes a memory, writes to its ends, and leaves it. */
 function use(pages = PAGES): WebAssembly.Memory {
   const memory = new GuestMemory(
     { ramBytes: pages * PAGE_BYTES, lowGapStart: 2 ** 31 },
@@ -14,9 +14,8 @@ function use(pages = PAGES): WebAssembly.Memory {
   );
   memory.u8[0] = 1;
   memory.u8[pages * PAGE_BYTES - 1] = 1;
-  const wasm = memory.release();
-  giveMemory(wasm);
-  return wasm;
+  leaveMemory(memory);
+  return memory.wasm;
 }
 
 describe('memories of machines that are gone', () => {
@@ -26,7 +25,6 @@ describe('memories of machines that are gone', () => {
     const second = takeMemory(PAGES);
     if (process.platform === 'linux') expect(second).toBe(first);
     expect(new Uint8Array(second.buffer).every((byte) => byte === 0)).toBe(true);
-    giveMemory(second);
     const other = takeMemory(PAGES + 1);
     expect(other).not.toBe(first);
     expect(other.buffer.byteLength).toBe((PAGES + 1) * PAGE_BYTES);
@@ -46,7 +44,7 @@ describe('memories of machines that are gone', () => {
     const digest = plain.machine.trace.digest;
     const { memory } = plain.machine;
     const { u8, u32, view } = memory;
-    plain.machine.dispose();
+    leaveMemory(memory);
     expect([u8.length, u32.length]).toEqual([0, 0]);
     expect(() => view.setUint8(0, 1)).toThrow();
     const next = new Run();
