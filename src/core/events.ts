@@ -20,6 +20,78 @@ export interface PendingEvent {
 
 const NOBODY = (): void => undefined;
 
+/** One place in the queue. */
+class Entry implements PendingEvent {
+  readonly deadlineNs: number;
+  /** Its handle, too. */
+  readonly sequence: number;
+  readonly handler: EventHandler;
+  readonly argument: number;
+  readonly isHostCall: boolean;
+  readonly owner: object | undefined;
+  isCancelled = false;
+
+  constructor(
+    deadlineNs: number,
+    sequence: number,
+    handler: EventHandler,
+    argument: number,
+    isHostCall: boolean,
+    owner: object | undefined,
+  ) {
+    this.deadlineNs = deadlineNs;
+    this.sequence = sequence;
+    this.handler = handler;
+    this.argument = argument;
+    this.isHostCall = isHostCall;
+    this.owner = owner;
+  }
+
+  isBefore(other: Entry): boolean {
+    if (this.deadlineNs !== other.deadlineNs) return this.deadlineNs < other.deadlineNs;
+    return this.sequence < other.sequence;
+  }
+}
+
+/** Places for the events of the newest handles: a power of two. */
+const PLACES = 256;
+
+/**
+ * What is pending, by handle. Handles count upwards and most events are over before many more have
+ * been scheduled, so that the low bits of one are its place; events in the way move to a map.
+ */
+class PendingEvents {
+  readonly #places: (Entry | undefined)[] = Array.from({ length: PLACES });
+  readonly #late = new Map<EventHandle, Entry>();
+  size = 0;
+
+  get(handle: EventHandle): Entry | undefined {
+    const entry = this.#places[handle & (PLACES - 1)];
+    return entry !== undefined && entry.sequence === handle ? entry : this.#late.get(handle);
+  }
+
+  add(entry: Entry): void {
+    const place = entry.sequence & (PLACES - 1);
+    const other = this.#places[place];
+    if (other !== undefined) this.#late.set(other.sequence, other);
+    this.#places[place] = entry;
+    this.size += 1;
+  }
+
+  delete(entry: Entry): void {
+    const place = entry.sequence & (PLACES - 1);
+    if (this.#places[place] === entry) this.#places[place] = undefined;
+    else this.#late.delete(entry.sequence);
+    this.size -= 1;
+  }
+
+  clear(): void {
+    this.#places.fill(undefined);
+    this.#late.clear();
+    this.size = 0;
+  }
+}
+
 /**
  * The queue of future work, a binary heap ordered by (deadline, sequence number), so that events of
  * one instant run first-in-first-out. Cancelled entries stay in the heap and are dropped when they
@@ -27,9 +99,8 @@ const NOBODY = (): void => undefined;
  */
 export class EventQueue {
   readonly #clock: VirtualClock;
-  readonly #deadlines: number[] = [];
-  readonly #sequences: number[] = [];
-  readonly #pending = new Map<number, PendingEvent>();
+  readonly #heap: Entry[] = [];
+  readonly #pending = new PendingEvents();
   #nextSequence = 1;
   #watchedNs = -Infinity;
   #onEarlier: () => void = () => undefined;
@@ -67,9 +138,9 @@ export class EventQueue {
     if (Number.isNaN(deadline)) throw new Error('event deadline is not a number');
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
-    const deadlineNs = Math.ceil(Math.max(deadline, this.#clock.nowNs));
-    this.#pending.set(sequence, { deadlineNs, handler, argument, isHostCall, owner });
-    this.#push(deadlineNs, sequence);
+    const { nowNs } = this.#clock;
+    const deadlineNs = deadline > nowNs ? Math.ceil(deadline) : nowNs;
+    this.#push(new Entry(deadlineNs, sequence, handler, argument, isHostCall, owner));
     if (deadlineNs < this.#watchedNs) this.#onEarlier();
     return sequence;
   }
@@ -97,8 +168,7 @@ export class EventQueue {
     isHostCall = false,
     owner?: object,
   ): void {
-    this.#pending.set(handle, { deadlineNs, handler, argument, isHostCall, owner });
-    this.#push(deadlineNs, handle);
+    this.#push(new Entry(deadlineNs, handle, handler, argument, isHostCall, owner));
   }
 
   /**
@@ -110,9 +180,9 @@ export class EventQueue {
     this.#nextSequence = state.number('nextHandle', this.#nextSequence);
     const calls: EventHandle[] = [];
     if (!state.isRestoring) {
-      for (const [handle, event] of this.#pending) {
-        if (event.isHostCall) calls.push(handle);
-        else if (!claimed.has(handle)) {
+      for (const event of this.#all) {
+        if (event.isHostCall) calls.push(event.sequence);
+        else if (!claimed.has(event.sequence)) {
           throw new Error(`no part owns the event of ${event.handler.name || 'a closure'}`);
         }
       }
@@ -128,17 +198,20 @@ export class EventQueue {
 
   /** Does nothing if the event has run or was cancelled. */
   cancel(handle: EventHandle): void {
-    this.#pending.delete(handle);
+    const entry = this.#pending.get(handle);
+    if (entry === undefined) return;
+    entry.isCancelled = true;
+    this.#pending.delete(entry);
   }
 
   isPending(handle: EventHandle): boolean {
-    return this.#pending.has(handle);
+    return this.#pending.get(handle) !== undefined;
   }
 
   /** The next deadline in virtual nanoseconds, or Infinity. */
   get nextDeadlineNs(): number {
-    while (this.#sequences.length > 0 && !this.#pending.has(this.#sequences[0]!)) this.#pop();
-    return this.#deadlines[0] ?? Infinity;
+    const first = this.#first();
+    return first === undefined ? Infinity : first.deadlineNs;
   }
 
   /**
@@ -146,33 +219,30 @@ export class EventQueue {
    * @returns false when nothing was pending
    */
   runNext(): boolean {
-    const deadlineNs = this.nextDeadlineNs;
-    if (deadlineNs === Infinity) return false;
-    const sequence = this.#sequences[0]!;
-    const event = this.#pending.get(sequence)!;
+    const event = this.#first();
+    if (event === undefined) return false;
     this.#pop();
-    this.#pending.delete(sequence);
-    this.#clock.set(deadlineNs);
+    this.#pending.delete(event);
+    this.#clock.set(event.deadlineNs);
     event.handler(event.argument);
     return true;
   }
 
   /** Forgets everything that is pending, as a power cycle does. */
   clear(): void {
-    this.#deadlines.length = 0;
-    this.#sequences.length = 0;
+    this.#heap.length = 0;
     this.#pending.clear();
   }
 
   clearOwned(owner: object): void {
-    for (const [handle, event] of this.#pending) {
-      if (event.owner === owner) this.#pending.delete(handle);
+    for (const event of this.#all) {
+      if (event.owner === owner) this.cancel(event.sequence);
     }
   }
 
   countOwned(owner: object): number {
     let count = 0;
-    for (const event of this.#pending.values()) if (event.owner === owner) count += 1;
+    for (const event of this.#all) if (event.owner === owner) count += 1;
     return count;
   }
 
@@ -180,45 +250,49 @@ export class EventQueue {
     return this.#pending.size;
   }
 
-  #isBefore(left: number, right: number): boolean {
-    const difference = this.#deadlines[left]! - this.#deadlines[right]!;
-    return difference < 0 || (difference === 0 && this.#sequences[left]! < this.#sequences[right]!);
+  /** All that is pending, the oldest handle first. */
+  get #all(): readonly Entry[] {
+    const pending = this.#heap.filter(({ isCancelled }) => !isCancelled);
+    return pending.toSorted((left, right) => left.sequence - right.sequence);
   }
 
-  #swap(left: number, right: number): void {
-    const deadline = this.#deadlines[left]!;
-    this.#deadlines[left] = this.#deadlines[right]!;
-    this.#deadlines[right] = deadline;
-    const sequence = this.#sequences[left]!;
-    this.#sequences[left] = this.#sequences[right]!;
-    this.#sequences[right] = sequence;
+  /** The earliest event, with what was cancelled before it thrown away. */
+  #first(): Entry | undefined {
+    const heap = this.#heap;
+    while (heap.length > 0 && heap[0]!.isCancelled) this.#pop();
+    return heap[0];
   }
 
-  #push(deadlineNs: number, sequence: number): void {
-    let index = this.#deadlines.push(deadlineNs) - 1;
-    this.#sequences.push(sequence);
+  #push(entry: Entry): void {
+    this.#pending.add(entry);
+    const heap = this.#heap;
+    let index = heap.length;
+    heap.push(entry);
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!this.#isBefore(index, parent)) break;
-      this.#swap(index, parent);
+      const above = heap[parent]!;
+      if (!entry.isBefore(above)) break;
+      heap[index] = above;
       index = parent;
     }
+    heap[index] = entry;
   }
 
+  /** Takes out the first entry: the last one finds its place from there. */
   #pop(): void {
-    const last = this.#deadlines.length - 1;
-    this.#swap(0, last);
-    this.#deadlines.pop();
-    this.#sequences.pop();
+    const heap = this.#heap;
+    const entry = heap.pop()!;
+    const { length } = heap;
+    if (length === 0) return;
     let index = 0;
     for (;;) {
-      const left = index * 2 + 1;
-      if (left >= last) break;
-      const right = left + 1;
-      const child = right < last && this.#isBefore(right, left) ? right : left;
-      if (!this.#isBefore(child, index)) break;
-      this.#swap(index, child);
+      let child = index * 2 + 1;
+      if (child >= length) break;
+      if (child + 1 < length && heap[child + 1]!.isBefore(heap[child]!)) child += 1;
+      if (!heap[child]!.isBefore(entry)) break;
+      heap[index] = heap[child]!;
       index = child;
     }
+    heap[index] = entry;
   }
 }

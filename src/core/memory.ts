@@ -55,6 +55,8 @@ export class GuestMemory {
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
+  /** The same words with a sign, for loops that copy them or take their bits. */
+  readonly i32: Int32Array;
   readonly view: DataView;
   readonly ramBytes: number;
   /** What a guest has, whether it has its place already or not. */
@@ -91,6 +93,7 @@ export class GuestMemory {
     this.u8 = new Uint8Array(this.wasm.buffer);
     this.u16 = new Uint16Array(this.wasm.buffer);
     this.u32 = new Uint32Array(this.wasm.buffer);
+    this.i32 = new Int32Array(this.wasm.buffer);
     this.view = new DataView(this.wasm.buffer);
     this.ramBytes = layout.ramBytes;
     const whole = isLarge

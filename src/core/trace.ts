@@ -56,6 +56,9 @@ export class Trace {
   readonly #clock: VirtualClock;
   readonly #sinks: TraceSink[] = [];
   readonly #values = new Float64Array(MAX_TRACE_FIELDS);
+  /** What goes into the digest next: time, type and fields, two words for each at the most. */
+  readonly #words = new Int32Array(2 + 2 + 2 * MAX_TRACE_FIELDS);
+  readonly #time = new Float64Array(this.#words.buffer, 0, 1);
   #low = 0x6a09_e667;
   #high = 0xbb67_ae85;
   #count = 0;
@@ -81,21 +84,28 @@ export class Trace {
 
   /** Records an event that carries text; for rare events only. */
   emitText(type: TraceType, text: string, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): void {
-    for (let index = 0; index < text.length; index += 1) this.#mix(text.charCodeAt(index));
+    for (let index = 0; index < text.length; index += 1) {
+      this.#words[0] = text.charCodeAt(index);
+      this.#mix(1);
+    }
     this.#record(type, a, b, c, d, e, f);
     if (this.#sinks.length > 0) this.#deliver(type, text, a, b, c, d, e, f);
   }
 
   #record(type: TraceType, a: number, b: number, c: number, d: number, e: number, f: number): void {
-    this.#mixNumber(this.#clock.nowNs);
-    this.#mix(type.hash);
-    const count = type.fieldCount;
-    if (count > 0) this.#mixNumber(a);
-    if (count > 1) this.#mixNumber(b);
-    if (count > 2) this.#mixNumber(c);
-    if (count > 3) this.#mixNumber(d);
-    if (count > 4) this.#mixNumber(e);
-    if (count > 5) this.#mixNumber(f);
+    const words = this.#words;
+    // The time as the bits of a double: two words without a conversion.
+    this.#time[0] = this.#clock.nowNs;
+    words[2] = type.hash;
+    let count = 3;
+    const fields = type.fieldCount;
+    if (fields > 0) count = put(words, count, a);
+    if (fields > 1) count = put(words, count, b);
+    if (fields > 2) count = put(words, count, c);
+    if (fields > 3) count = put(words, count, d);
+    if (fields > 4) count = put(words, count, e);
+    if (fields > 5) count = put(words, count, f);
+    this.#mix(count);
     this.#count += 1;
   }
 
@@ -136,16 +146,27 @@ export class Trace {
     return half(this.#high) + half(this.#low);
   }
 
-  #mixNumber(value: number): void {
-    this.#mix(value | 0);
-    if (value > 0xffff_ffff || value < 0) this.#mix(Math.floor(value / 0x1_0000_0000) | 0);
-  }
-
-  #mix(word: number): void {
-    let low = Math.imul(this.#low ^ word, 0x85eb_ca6b);
-    low ^= low >>> 13;
-    const high = Math.imul(this.#high + low, 0xc2b2_ae35);
-    this.#high = high ^ (high >>> 16);
+  /** Takes the first words into the digest: two halves, each over all words, that meet at the end. */
+  #mix(count: number): void {
+    const words = this.#words;
+    let low = this.#low;
+    let high = this.#high;
+    for (let index = 0; index < count; index += 1) {
+      const word = words[index]!;
+      low = Math.imul(low ^ word, 0x85eb_ca6b);
+      low ^= low >>> 13;
+      high = Math.imul(high + word, 0xc2b2_ae35);
+      high = (high << 15) | (high >>> 17);
+    }
     this.#low = (low + ((high << 9) | (high >>> 23))) | 0;
+    this.#high = Math.imul(high ^ low, 0x27d4_eb2f) ^ (low >>> 16);
   }
+}
+
+/** Appends an integer as one word, or as two when it is wider. @returns how many there are then */
+function put(words: Int32Array, at: number, value: number): number {
+  words[at] = value;
+  if (value >= 0 && value <= 0xffff_ffff) return at + 1;
+  words[at + 1] = Math.floor(value / 0x1_0000_0000);
+  return at + 2;
 }

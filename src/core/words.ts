@@ -1,20 +1,24 @@
-/** Buffers of bytes seen as little-endian words, where they are aligned to them. */
+/**
+ * Buffers of bytes seen as little-endian words, where they are aligned to them. The words are signed:
+ * the engine then has no number that is wider than a register to be ready for.
+ */
 
 /** `wordsOf` of a buffer that cannot be seen as words; copies then go byte by byte. */
-const NO_WORDS = new Uint32Array(0);
+const NO_WORDS = new Int32Array(0);
+const NO_WORDS_OF = new Uint8Array(0);
 
 /** The same memory as little-endian words, or an array of length 0 when it is not aligned to 4. */
-export function wordsOf(bytes: Uint8Array): Uint32Array {
+export function wordsOf(bytes: Uint8Array): Int32Array {
   if (bytes.byteOffset % 4 !== 0 || bytes.length < 4) return NO_WORDS;
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
 }
 
 /**
  * A little-endian word at any position; guests align them all, as a rule.
  * @param words the same buffer in words, or of length 0
  */
-export function wordAt(bytes: Uint8Array, words: Uint32Array, position: number): number {
-  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]!;
+export function wordAt(bytes: Uint8Array, words: Int32Array, position: number): number {
+  if ((position & 3) === 0 && words.length > 0) return words[position >>> 2]! >>> 0;
   return (
     (bytes[position]! |
       (bytes[position + 1]! << 8) |
@@ -24,20 +28,28 @@ export function wordAt(bytes: Uint8Array, words: Uint32Array, position: number):
   );
 }
 
-/** The words of the few buffers that a sender uses, looked up by identity. */
+/** The words of the few buffers that a sender uses, looked up by identity: the four newest ones. */
 export class WordViews {
-  #recent: Uint8Array = new Uint8Array(0);
-  #recentWords: Uint32Array = NO_WORDS;
-  #other: Uint8Array = new Uint8Array(0);
-  #otherWords: Uint32Array = NO_WORDS;
+  readonly #bytes: Uint8Array[] = [NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF, NO_WORDS_OF];
+  readonly #words: Int32Array[] = [NO_WORDS, NO_WORDS, NO_WORDS, NO_WORDS];
+  #oldest = 0;
+  #last: Uint8Array = NO_WORDS_OF;
+  #lastWords: Int32Array = NO_WORDS;
 
-  of(bytes: Uint8Array): Uint32Array {
-    if (bytes === this.#recent) return this.#recentWords;
-    const words = bytes === this.#other ? this.#otherWords : wordsOf(bytes);
-    this.#other = this.#recent;
-    this.#otherWords = this.#recentWords;
-    this.#recent = bytes;
-    this.#recentWords = words;
-    return words;
+  of(bytes: Uint8Array): Int32Array {
+    return bytes === this.#last ? this.#lastWords : this.#find(bytes);
+  }
+
+  #find(bytes: Uint8Array): Int32Array {
+    let index = this.#bytes.indexOf(bytes);
+    if (index < 0) {
+      index = this.#oldest;
+      this.#oldest = (index + 1) & 3;
+      this.#bytes[index] = bytes;
+      this.#words[index] = wordsOf(bytes);
+    }
+    this.#last = bytes;
+    this.#lastWords = this.#words[index]!;
+    return this.#lastWords;
   }
 }

@@ -51,37 +51,33 @@ export class Topology implements World {
    * @returns whether `isReached` said so; false at the deadline, or when nothing is left to happen
    */
   run(deadlineNs: number, isReached: () => boolean = () => false): boolean {
+    const { machines, events, clock } = this;
     while (!isReached()) {
-      const chosen = this.#next();
-      const eventNs = this.events.nextDeadlineNs;
-      const dueNs = Math.min(chosen?.nextWakeNs ?? Infinity, eventNs);
+      let chosen: Machine | undefined;
+      let firstNs = Infinity;
+      let secondNs = Infinity;
+      for (const machine of machines) {
+        const wakeNs = machine.nextWakeNs;
+        if (wakeNs < firstNs) {
+          secondNs = firstNs;
+          firstNs = wakeNs;
+          chosen = machine;
+        } else if (wakeNs < secondNs) {
+          secondNs = wakeNs;
+        }
+      }
+      const eventNs = events.nextDeadlineNs;
+      const dueNs = Math.min(firstNs, eventNs);
       if (dueNs === Infinity) return false;
       if (dueNs > deadlineNs) {
-        this.clock.set(Math.max(deadlineNs, this.clock.nowNs));
+        clock.set(Math.max(deadlineNs, clock.nowNs));
         return false;
       }
-      if (chosen === undefined || eventNs <= chosen.nextWakeNs) this.events.runNext();
-      else chosen.run(Math.min(deadlineNs, this.#nextOther(chosen)), 1);
-      for (const machine of this.machines) machine.settle();
+      if (chosen === undefined || eventNs <= firstNs) events.runNext();
+      else chosen.run(Math.min(deadlineNs, secondNs), 1);
+      for (const machine of machines) machine.settle();
     }
     return true;
-  }
-
-  /** @returns the machine whose processor is due first */
-  #next(): Machine | undefined {
-    let chosen: Machine | undefined;
-    for (const machine of this.machines) {
-      if (machine.nextWakeNs < (chosen?.nextWakeNs ?? Infinity)) chosen = machine;
-    }
-    return chosen;
-  }
-
-  #nextOther(chosen: Machine): number {
-    let next = Infinity;
-    for (const machine of this.machines) {
-      if (machine !== chosen) next = Math.min(next, machine.nextWakeNs);
-    }
-    return Math.max(next, chosen.nextWakeNs);
   }
 
   /** Of everything that happened: equal runs have equal ones. */

@@ -10,8 +10,9 @@ const IPV6_ADDRESSES_AT = Ipv6Header.offset.source;
 /** Folds carries into 16 bits. @param sum any unsigned number below 2^53 */
 export function foldSum(sum: number): number {
   let folded = sum;
-  while (folded > 0xffff) folded = (folded % 0x1_0000) + Math.floor(folded / 0x1_0000);
-  return folded;
+  while (folded > 0x7fff_ffff) folded = (folded % 0x1_0000) + Math.floor(folded / 0x1_0000);
+  folded = (folded & 0xffff) + (folded >>> 16);
+  return (folded & 0xffff) + (folded >>> 16);
 }
 
 function swap(folded: number): number {
@@ -24,7 +25,7 @@ function swap(folded: number): number {
  */
 export function sumBytes(
   bytes: Uint8Array,
-  words: Uint32Array,
+  words: Int32Array,
   start: number,
   length: number,
 ): number {

@@ -12,10 +12,10 @@ const BLOCK_COPY_BYTES = 256;
  */
 export function copyBytes(
   source: Uint8Array,
-  sourceWords: Uint32Array,
+  sourceWords: Int32Array,
   from: number,
   target: Uint8Array,
-  targetWords: Uint32Array,
+  targetWords: Int32Array,
   to: number,
   length: number,
 ): void {
@@ -25,31 +25,55 @@ export function copyBytes(
     return;
   }
   let at = 0;
-  if (length >= 16 && sourceWords.length > 0 && targetWords.length > 0) {
-    while (((to + at) & 3) !== 0) {
-      target[to + at] = source[from + at]!;
-      at += 1;
+  if (sourceWords.length > 0 && targetWords.length > 0) {
+    if (((from | to) & 3) === 0) {
+      const count = length >>> 2;
+      const first = from >>> 2;
+      const place = to >>> 2;
+      for (let index = 0; index < count; index += 1) {
+        targetWords[place + index] = sourceWords[first + index]!;
+      }
+      at = count * 4;
+    } else if (length >= 16) {
+      at = copyAcross(source, sourceWords, from, target, targetWords, to, length);
     }
-    let count = (length - at) >>> 2;
-    const shift = ((from + at) & 3) * 8;
-    const sourceWord = (from + at) >>> 2;
-    const targetWord = (to + at) >>> 2;
-    if (shift === 0) {
-      copyWords(sourceWords, sourceWord, targetWords, targetWord, count);
-    } else {
-      // The word that holds the last bytes may be cut off by the end of the buffer.
-      count = Math.min(count, sourceWords.length - sourceWord - 1);
-      shiftWords(sourceWords, sourceWord, shift, targetWords, targetWord, count);
-    }
-    at += count * 4;
   }
   for (; at < length; at += 1) target[to + at] = source[from + at]!;
 }
 
-function copyWords(
-  source: Uint32Array,
+/** Runs that are not aligned alike. @returns how many bytes of them are done */
+function copyAcross(
+  source: Uint8Array,
+  sourceWords: Int32Array,
   from: number,
-  target: Uint32Array,
+  target: Uint8Array,
+  targetWords: Int32Array,
+  to: number,
+  length: number,
+): number {
+  let at = 0;
+  while (((to + at) & 3) !== 0) {
+    target[to + at] = source[from + at]!;
+    at += 1;
+  }
+  let count = (length - at) >>> 2;
+  const shift = ((from + at) & 3) * 8;
+  const sourceWord = (from + at) >>> 2;
+  const targetWord = (to + at) >>> 2;
+  if (shift === 0) {
+    copyWords(sourceWords, sourceWord, targetWords, targetWord, count);
+  } else {
+    // The word that holds the last bytes may be cut off by the end of the buffer.
+    count = Math.min(count, sourceWords.length - sourceWord - 1);
+    shiftWords(sourceWords, sourceWord, shift, targetWords, targetWord, count);
+  }
+  return at + count * 4;
+}
+
+function copyWords(
+  source: Int32Array,
+  from: number,
+  target: Int32Array,
   to: number,
   count: number,
 ): void {
@@ -58,10 +82,10 @@ function copyWords(
 
 /** Each target word lies across two source words. */
 function shiftWords(
-  source: Uint32Array,
+  source: Int32Array,
   from: number,
   shift: number,
-  target: Uint32Array,
+  target: Int32Array,
   to: number,
   count: number,
 ): void {

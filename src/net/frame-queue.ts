@@ -11,7 +11,7 @@ const FIRST_BYTES = 64 * 1024;
  */
 export class FrameQueue {
   bytes: Uint8Array;
-  words: Uint32Array;
+  words: Int32Array;
   readonly #capacityBytes: number;
   readonly #starts: Int32Array;
   readonly #lengths: Int32Array;
@@ -47,6 +47,17 @@ export class FrameQueue {
   /** When the first frame is due, or Infinity. */
   get nextDueNs(): number {
     return this.#count > 0 ? this.#dueNs[this.#first]! : Infinity;
+  }
+
+  /** When the last of the frames is due that are due by then; -Infinity when none is. */
+  lastDueBy(limitNs: number): number {
+    let dueNs = -Infinity;
+    for (let index = 0; index < this.#count; index += 1) {
+      const next = this.#dueNs[(this.#first + index) & this.#mask]!;
+      if (next > limitNs) break;
+      dueNs = next;
+    }
+    return dueNs;
   }
 
   get firstStart(): number {
@@ -111,7 +122,7 @@ export class FrameQueue {
 
   copyIn(
     source: Uint8Array,
-    sourceWords: Uint32Array,
+    sourceWords: Int32Array,
     from: number,
     to: number,
     length: number,

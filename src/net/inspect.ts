@@ -52,7 +52,7 @@ function word(bytes: Uint8Array, at: number): number {
 /** Looks through a frame and verifies its checksums. @returns `FrameFact` flags */
 export function inspectFrame(
   bytes: Uint8Array,
-  words: Uint32Array,
+  words: Int32Array,
   start: number,
   length: number,
 ): number {
@@ -75,7 +75,7 @@ export function inspectFrame(
 
 function inspectIpv4(
   bytes: Uint8Array,
-  words: Uint32Array,
+  words: Int32Array,
   start: number,
   length: number,
   header: number,
@@ -103,7 +103,7 @@ function inspectIpv4(
 
 function inspectIpv6(
   bytes: Uint8Array,
-  words: Uint32Array,
+  words: Int32Array,
   start: number,
   length: number,
   header: number,
@@ -140,7 +140,7 @@ function isExtension(header: number): boolean {
 /** @param length bytes of the transport header and its payload */
 function inspectTransport(
   bytes: Uint8Array,
-  words: Uint32Array,
+  words: Int32Array,
   start: number,
   transport: number,
   length: number,

@@ -55,7 +55,8 @@ export class MacTable {
     return -1;
   }
 
-  learn(bytes: Uint8Array, at: number, vlan: number, port: number, nowNs: number): void {
+  /** @returns the port on which the station was known, or -1 when it was not */
+  learn(bytes: Uint8Array, at: number, vlan: number, port: number, nowNs: number): number {
     const high = this.#keyHigh(bytes, at);
     const low = this.#keyLow(bytes, at, vlan);
     const home = this.#hash(high, low);
@@ -63,13 +64,13 @@ export class MacTable {
     let placeSeenNs = Infinity;
     for (let step = 0; step < PROBE; step += 1) {
       const slot = (home + step) & (SLOTS - 1);
-      const isTaken = this.#ports[slot]! >= 0;
-      if (isTaken && this.#high[slot] === high && this.#low[slot] === low) {
+      const known = this.#ports[slot]!;
+      const seenNs = known >= 0 ? this.#seenNs[slot]! : -1;
+      if (known >= 0 && this.#high[slot] === high && this.#low[slot] === low) {
         this.#ports[slot] = port;
         this.#seenNs[slot] = nowNs;
-        return;
+        return nowNs - seenNs <= this.#ageNs ? known : -1;
       }
-      const seenNs = isTaken ? this.#seenNs[slot]! : -1;
       if (seenNs < placeSeenNs) {
         place = slot;
         placeSeenNs = seenNs;
@@ -79,6 +80,7 @@ export class MacTable {
     this.#low[place] = low;
     this.#ports[place] = port;
     this.#seenNs[place] = nowNs;
+    return -1;
   }
 
   /** Forgets the stations of a port that went away. */

@@ -23,8 +23,8 @@ export interface PortOptions {
   /** From the sender to the receiver, beside the time that the bits take. Default 10 us. */
   readonly latencyNs?: number;
   /**
-   * Frames that follow a batch within this time come as the next batch, as interrupt moderation has
-   * it. Default 5 us.
+   * A frame waits for those that follow it within this time, and so does the next batch after one, as
+   * interrupt moderation has it. Default 5 us.
    */
   readonly moderationNs?: number;
   readonly vlan?: PortVlan;
@@ -108,6 +108,8 @@ export class SwitchPort implements PacketLink {
   /** When the frames so far will have left the port. */
   busyUntilNs = 0;
   isDraining = false;
+  /** The first frame has come, and those that follow it closely are waited for. */
+  isCollecting = false;
   /** Frames of the station must come from this address; undefined: from any. */
   onlyMac: Uint8Array | undefined;
   /** The switch that it belongs to, which changes when the cable goes to another one. */
@@ -137,6 +139,7 @@ export class SwitchPort implements PacketLink {
     this.faults?.exchange(state);
     this.busyUntilNs = state.number('busyUntilNs', this.busyUntilNs);
     this.isDraining = state.flag('isDraining', this.isDraining);
+    this.isCollecting = state.flag('isCollecting', this.isCollecting);
     this.#isUp = state.flag('isUp', this.#isUp);
     const onlyMac = state.bytes('onlyMac', this.onlyMac ?? NO_MAC);
     if (state.isRestoring) this.onlyMac = onlyMac.length === 0 ? undefined : onlyMac;

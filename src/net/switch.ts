@@ -57,7 +57,7 @@ export class VirtualSwitch {
   readonly #views = new WordViews();
   readonly #drainHandler = (index: number): void => this.#drain(index);
   /** The event that serves each port, by its index; it may be over. */
-  readonly #drainEvents = new Map<number, EventHandle>();
+  readonly #drainEvents: (EventHandle | undefined)[] = [];
   /** Frames that a fault holds back, by a number of their own. */
   readonly #delayed = new Map<number, DelayedFrame>();
   readonly #delayHandler = (number: number): void => this.#release(number);
@@ -97,6 +97,7 @@ export class VirtualSwitch {
     this.#ports.push(port);
     port.busyUntilNs = 0;
     port.isDraining = false;
+    port.isCollecting = false;
     port.setLink(true);
   }
 
@@ -156,9 +157,9 @@ export class VirtualSwitch {
       const port = this.#ports[index];
       if (port === undefined) throw new StateError(`has a port ${index}`);
       state.part('port', () => port.exchange(state));
-      const event = this.#drainEvents.get(index);
+      const event = this.#drainEvents[index];
       const restored = state.event('drain', event, this.#drainHandler);
-      if (restored !== undefined) this.#drainEvents.set(index, restored);
+      if (restored !== undefined) this.#drainEvents[index] = restored;
       return index;
     });
     if (indices.length !== this.#portIndices.length) throw new StateError('has fewer ports');
@@ -241,24 +242,22 @@ export class VirtualSwitch {
   #learn(from: SwitchPort, bytes: Uint8Array, start: number, vlan: number): void {
     const source = start + 6;
     if ((bytes[source]! & 1) !== 0) return;
-    const nowNs = this.#clock.nowNs;
-    if (this.#stations.find(bytes, source, vlan, nowNs) !== from.index) {
-      const high =
-        ((bytes[source]! << 24) |
-          (bytes[source + 1]! << 16) |
-          (bytes[source + 2]! << 8) |
-          bytes[source + 3]!) >>>
-        0;
-      const low = (bytes[source + 4]! << 8) | bytes[source + 5]!;
-      this.#trace.emit(learnEvent, from.index, vlan, high, low);
-    }
-    this.#stations.learn(bytes, source, vlan, from.index, nowNs);
+    const { nowNs } = this.#clock;
+    if (this.#stations.learn(bytes, source, vlan, from.index, nowNs) === from.index) return;
+    const high =
+      ((bytes[source]! << 24) |
+        (bytes[source + 1]! << 16) |
+        (bytes[source + 2]! << 8) |
+        bytes[source + 3]!) >>>
+      0;
+    const low = (bytes[source + 4]! << 8) | bytes[source + 5]!;
+    this.#trace.emit(learnEvent, from.index, vlan, high, low);
   }
 
   #enqueue(
     port: SwitchPort,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
     facts: number,
@@ -294,7 +293,7 @@ export class VirtualSwitch {
 
   #schedule(port: SwitchPort, dueNs: number): void {
     port.isDraining = true;
-    this.#drainEvents.set(port.index, this.#events.at(dueNs, this.#drainHandler, port.index));
+    this.#drainEvents[port.index] = this.#events.at(dueNs, this.#drainHandler, port.index);
   }
 
   /** Delivers every frame that is due, as one batch. */
@@ -302,7 +301,15 @@ export class VirtualSwitch {
     const port = this.#ports[index];
     if (port === undefined) return;
     const { queue, counters, receiver } = port;
-    const nowNs = this.#clock.nowNs;
+    const { nowNs } = this.#clock;
+    if (!port.isCollecting) {
+      const lastNs = queue.lastDueBy(nowNs + port.moderationNs);
+      if (lastNs > nowNs) {
+        port.isCollecting = true;
+        this.#schedule(port, lastNs);
+        return;
+      }
+    }
     let count = 0;
     while (queue.nextDueNs <= nowNs) {
       const start = queue.firstStart;
@@ -318,6 +325,7 @@ export class VirtualSwitch {
       count += 1;
     }
     if (count > 0) receiver?.framesEnd();
+    port.isCollecting = queue.count > 0;
     if (queue.count > 0) this.#schedule(port, Math.max(queue.nextDueNs, nowNs + port.moderationNs));
     else port.isDraining = false;
   }

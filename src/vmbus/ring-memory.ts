@@ -23,6 +23,7 @@ export class RingMemory {
   readonly base: number;
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
+  readonly i32: Int32Array;
   readonly #views = new WordViews();
   /** Linear position of each data page. */
   readonly #pages: Float64Array;
@@ -40,6 +41,7 @@ export class RingMemory {
     }
     this.u8 = memory.u8;
     this.u32 = memory.u32;
+    this.i32 = memory.i32;
     this.#control = pages[first]! / 4;
     this.#pages = new Float64Array(count - 1);
     let isContiguous = true;
@@ -135,11 +137,11 @@ export class RingMemory {
       target.set(this.u8.subarray(from, from + length), to);
       return;
     }
-    const u32 = this.u32;
+    const memory = this.i32;
     const count = length >>> 2;
     const source = from >>> 2;
     const start = to >>> 2;
-    for (let index = 0; index < count; index += 1) words[start + index] = u32[source + index]!;
+    for (let index = 0; index < count; index += 1) words[start + index] = memory[source + index]!;
   }
 
   /**
@@ -170,11 +172,11 @@ export class RingMemory {
       let done = 0;
       if ((start & 3) === 0) {
         const words = this.#views.of(source);
-        const { u32 } = this;
+        const target = this.i32;
         const from = start >>> 2;
         const count = Math.min(length >>> 2, words.length - from);
         for (let index = 0; index < count; index += 1)
-          u32[(to >>> 2) + index] = words[from + index]!;
+          target[(to >>> 2) + index] = words[from + index]!;
         done = Math.max(0, count * 4);
       }
       for (; done < length; done += 1) u8[to + done] = source[start + done]!;

@@ -4,6 +4,7 @@
  * peer's, after a check; a ring that breaks a rule is marked with the reason and stays silent.
  */
 import type { StateStream } from '../core/state.ts';
+import { WordViews } from '../core/words.ts';
 import type { RingMemory } from './ring-memory.ts';
 import { GpaRange } from './spec/gpadl.ts';
 import {
@@ -24,6 +25,8 @@ const UNUSED_BYTES = 8;
 const HEADER_BYTES = PacketHeader.size;
 const FOOTER_BYTES = PacketFooter.size;
 const NO_BYTES = new Uint8Array(0);
+/** Longer payloads are copied as a block. */
+const SHORT_BYTES = 512;
 
 export interface RingOptions {
   /**
@@ -189,6 +192,8 @@ export class RingWriter {
   signalDue = false;
   /** Why the ring is not written any more; '' while it is sound. */
   fault = '';
+  readonly #views = new WordViews();
+  readonly #extensionViews = new WordViews();
   #in: number;
 
   constructor(ring: RingMemory, options: RingOptions = {}) {
@@ -227,13 +232,15 @@ export class RingWriter {
   /**
    * Writes one packet. The extension's length must be a multiple of 8; the payload is padded.
    * @param flags `PacketFlag`
+   * @param lo low half of the transaction id
+   * @param hi its high half
    * @returns false when there is no room for it now, or the ring has a fault
    */
   write(
     type: number,
     flags: number,
-    transactionLo: number,
-    transactionHi: number,
+    lo: number,
+    hi: number,
     source: Uint8Array,
     start: number,
     length: number,
@@ -242,24 +249,88 @@ export class RingWriter {
   ): boolean {
     const total = packetBytes(extensionLength, length);
     if (total > this.freeBytes || total - FOOTER_BYTES > MAX_PACKET_BYTES) return false;
-    const { ring } = this;
     const begin = this.#in;
-    const dataOffset = HEADER_BYTES + extensionLength;
-    let to = begin;
-    to = this.#writePair(
-      to,
-      type | ((dataOffset >>> 3) << 16),
-      ((total - FOOTER_BYTES) >>> 3) | (flags << 16),
-    );
-    to = this.#writePair(to, transactionLo, transactionHi);
-    if (extensionLength > 0) to = ring.write(to, extension, 0, extensionLength);
-    if (length > 0) to = ring.write(to, source, start, length);
-    to = this.#writePair(to, 0, begin);
+    const to = this.#isShort(begin + total, start, length)
+      ? this.#writeShort(type, flags, lo, hi, source, start, length, extension, extensionLength)
+      : this.#writeAny(type, flags, lo, hi, source, start, length, extension, extensionLength);
     this.#in = to;
+    const { ring } = this;
     ring.inIndex = to;
     // Read after the new index is visible: a reader that unmasked in between looks again itself.
     if (ring.interruptMask === 0 && ring.outIndex === begin) this.signalDue = true;
     return true;
+  }
+
+  /** Whether a packet lies in one piece and is made of whole words, as almost all are. */
+  #isShort(end: number, start: number, length: number): boolean {
+    const { ring } = this;
+    return (
+      ((start | length) & 3) === 0 &&
+      length <= SHORT_BYTES &&
+      ring.base >= 0 &&
+      end <= ring.dataBytes
+    );
+  }
+
+  /** @returns the position after the packet */
+  #writeShort(
+    type: number,
+    flags: number,
+    lo: number,
+    hi: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    extension: Uint8Array,
+    extensionLength: number,
+  ): number {
+    const begin = this.#in;
+    const { i32, base, dataBytes } = this.ring;
+    const padded = (length + 7) & ~7;
+    let word = (base + begin) >>> 2;
+    i32[word] = type | ((HEADER_BYTES + extensionLength) << 13);
+    i32[word + 1] = ((HEADER_BYTES + extensionLength + padded) >>> 3) | (flags << 16);
+    i32[word + 2] = lo;
+    i32[word + 3] = hi;
+    word += HEADER_BYTES >>> 2;
+    if (extensionLength > 0) {
+      const words = this.#extensionViews.of(extension);
+      const count = extensionLength >>> 2;
+      for (let index = 0; index < count; index += 1) i32[word + index] = words[index]!;
+      word += count;
+    }
+    const words = this.#views.of(source);
+    const from = start >>> 2;
+    const count = length >>> 2;
+    for (let index = 0; index < count; index += 1) i32[word + index] = words[from + index]!;
+    if (padded !== length) i32[word + count] = 0;
+    word += padded >>> 2;
+    i32[word] = 0;
+    i32[word + 1] = begin;
+    const to = begin + HEADER_BYTES + extensionLength + padded + FOOTER_BYTES;
+    return to >= dataBytes ? 0 : to;
+  }
+
+  #writeAny(
+    type: number,
+    flags: number,
+    lo: number,
+    hi: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    extension: Uint8Array,
+    extensionLength: number,
+  ): number {
+    const { ring } = this;
+    const begin = this.#in;
+    const packet = packetBytes(extensionLength, length) - FOOTER_BYTES;
+    const head = type | ((HEADER_BYTES + extensionLength) << 13);
+    let to = this.#writePair(begin, head, (packet >>> 3) | (flags << 16));
+    to = this.#writePair(to, lo, hi);
+    if (extensionLength > 0) to = ring.write(to, extension, 0, extensionLength);
+    if (length > 0) to = ring.write(to, source, start, length);
+    return this.#writePair(to, 0, begin);
   }
 
   exchange(state: StateStream): void {

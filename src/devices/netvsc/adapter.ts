@@ -16,7 +16,7 @@ import {
 import { PacketFlag, PacketType } from '../../vmbus/spec/ring.ts';
 import { VmbusVersion } from '../../vmbus/spec/versions.ts';
 import { AdapterState } from './adapter-state.ts';
-import { NetvscChannel } from './channel.ts';
+import { MAX_COMPLETIONS, NetvscChannel } from './channel.ts';
 import { ControlQueue } from './control-queue.ts';
 import { MessageSource } from './message-source.ts';
 import { netvscOffer } from './offer.ts';
@@ -26,8 +26,6 @@ import { ReceivePath } from './receive-path.ts';
 import {
   NO_SECTION,
   NVSP_HEADER_BYTES,
-  NVSP_MESSAGE_BYTES,
-  NvspComplete,
   NvspRndisPacket,
   NvspSendIndirectionTable,
   NvspStatus,
@@ -44,15 +42,16 @@ const TYPE_RNDIS_PACKET = NvspType.is.sendRndisPacket;
 const RNDIS_PACKET_BYTES = NvspRndisPacket.size;
 const SECTION_INDEX_WORD = NvspRndisPacket.offset.sectionIndex / 4;
 const SECTION_BYTES_WORD = NvspRndisPacket.offset.sectionBytes / 4;
-const COMPLETE_STATUS_WORD = NvspComplete.offset.status / 4;
 
 /** Packets and bytes that one event handles before other work gets its turn. */
 const PACKETS_PER_EVENT = 256;
 const BYTES_PER_EVENT = 1024 * 1024;
 
+/** Packets of a ring that came together and fared alike, by the transaction of the first. */
 const transmitEvent = traceType('netvsc', 'transmit', {
   channel: u32,
   transaction: u32,
+  packets: u32,
   frames: u32,
   bytes: u32,
   status: NvspStatus,
@@ -106,8 +105,10 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
   readonly #receive: ReceivePath;
   readonly #source: MessageSource;
   readonly #channels: (NetvscChannel | undefined)[] = [];
-  readonly #answer = new Uint8Array(NVSP_MESSAGE_BYTES);
-  readonly #answerWords = new Uint32Array(this.#answer.buffer);
+  /** Packets that were taken, and not completed yet. */
+  #batchCount = 0;
+  /** The last of them that fared alike, for the trace. */
+  readonly #alike = { transaction: 0, packets: 0, frames: 0, bytes: 0, status: 0 };
   readonly #serveHandler = (index: number): void => this.#serve(index);
   /** GPADLs of buffers that a guest before VMBus 4.0 kept beyond the close of its channel. */
   readonly #orphans = new Set<number>();
@@ -125,11 +126,9 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     this.#state = new AdapterState(profile, this.statistics, options.mac, link?.isUp === true);
     this.#protocol = new NvspProtocol(this.#state, trace);
     this.#control = new ControlQueue(this.#state, this.#protocol, trace);
-    this.#transmit = new TransmitPath(profile, this.statistics);
+    this.#transmit = new TransmitPath(profile, this.statistics, options.memory.u8);
     this.#receive = new ReceivePath(this.#state, this.#protocol, this.#channels, trace);
     this.#source = new MessageSource(options.memory);
-    const complete = NvspComplete.cursor(new DataView(this.#answer.buffer)).at(0);
-    complete.type = NvspType.is.sendRndisPacketComplete;
     if (link !== undefined) link.receiver = this;
   }
 
@@ -295,12 +294,16 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
         state.isStalled = true;
         return;
       }
-      if (!state.channel.receive()) return;
+      if (!state.channel.receive()) {
+        this.#finishBatch(state);
+        return;
+      }
       bytes += this.#take(state, state.channel.packet);
       count += 1;
       // A packet may have closed the channel that it came on.
       if (this.#channels[index] !== state) return;
     }
+    this.#finishBatch(state);
     this.#schedule(state, count * this.#profile.latency.packetNs);
   }
 
@@ -324,23 +327,66 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     if (type === TYPE_RNDIS_PACKET && payloadLength >= RNDIS_PACKET_BYTES) {
       const status = this.#rndis(state, packet);
       const { frames, bytes } = this.#transmit;
-      this.#trace.emit(
-        transmitEvent,
-        state.channel.channelId,
-        packet.transactionLo,
-        frames,
-        bytes,
-        status,
-      );
-      this.#answerWords[COMPLETE_STATUS_WORD] = status;
-      this.#respond(state, packet, this.#answer);
+      this.#addToBatch(state, packet, frames, bytes, status);
       // The answer to a control message comes after the completion of its packet.
-      if (this.#control.isWaiting) this.#serveControl();
+      if (this.#control.isWaiting) {
+        this.#finishBatch(state);
+        this.#serveControl();
+      }
       return bytes;
     }
+    this.#finishBatch(state);
     if (isShort) this.#malformed(state, 2, payloadLength);
     this.#converse(state, packet, type);
     return 0;
+  }
+
+  #addToBatch(
+    state: NetvscChannel,
+    packet: IncomingPacket,
+    frames: number,
+    bytes: number,
+    status: number,
+  ): void {
+    const alike = this.#alike;
+    if (status !== alike.status || alike.packets === 0) {
+      this.#tellAlike(state);
+      alike.transaction = packet.transactionLo;
+      alike.status = status;
+    }
+    alike.packets += 1;
+    alike.frames += frames;
+    alike.bytes += bytes;
+    this.#batchCount += 1;
+    if ((packet.flags & PacketFlag.completionRequested) !== 0) {
+      state.complete(status, packet.transactionLo, packet.transactionHi);
+    }
+    if (this.#batchCount === MAX_COMPLETIONS) this.#finishBatch(state);
+  }
+
+  /** Sends the frames of the packets that were taken, then tells the guest. */
+  #finishBatch(state: NetvscChannel): void {
+    if (this.#batchCount === 0) return;
+    this.#batchCount = 0;
+    this.#transmit.flush(this.#openLink);
+    this.#tellAlike(state);
+    state.sendCompletions();
+  }
+
+  #tellAlike(state: NetvscChannel): void {
+    const alike = this.#alike;
+    const { transaction, packets, frames, bytes, status } = alike;
+    if (packets === 0) return;
+    const { channelId } = state.channel;
+    this.#trace.emit(transmitEvent, channelId, transaction, packets, frames, bytes, status);
+    alike.packets = 0;
+    alike.frames = 0;
+    alike.bytes = 0;
+  }
+
+  /** Undefined while the cable is pulled. */
+  get #openLink(): PacketLink | undefined {
+    return this.#state.isLinkUp ? this.#link : undefined;
   }
 
   #respond(state: NetvscChannel, packet: IncomingPacket, answer: Uint8Array): void {
@@ -413,8 +459,7 @@ export class NetvscAdapter implements VmbusDevice, FrameReceiver {
     const { bytes, words, start, length } = source;
     if (length < RNDIS_HEADER_BYTES) return NvspStatus.is.invalidRndisPacket;
     if (wordAt(bytes, words, start) === RndisType.is.packet) {
-      const link = this.#state.isLinkUp ? this.#link : undefined;
-      return this.#transmit.send(link, bytes, words, start, length);
+      return this.#transmit.take(this.#openLink, bytes, words, start, length);
     }
     return this.#takeControl(state, bytes.slice(start, start + length));
   }

@@ -82,18 +82,12 @@ export class SharedBuffer {
   }
 
   /** Copies into the buffer; the caller has checked that the run is within it. */
-  write(
-    offset: number,
-    source: Uint8Array,
-    words: Uint32Array,
-    from: number,
-    length: number,
-  ): void {
-    const { u8, u32 } = this.#memory;
+  write(offset: number, source: Uint8Array, words: Int32Array, from: number, length: number): void {
+    const { u8, i32 } = this.#memory;
     let done = 0;
     while (done < length) {
       const run = Math.min(length - done, this.runAt(offset + done));
-      copyBytes(source, words, from + done, u8, u32, this.positionOf(offset + done), run);
+      copyBytes(source, words, from + done, u8, i32, this.positionOf(offset + done), run);
       done += run;
     }
   }

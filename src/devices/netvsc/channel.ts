@@ -6,6 +6,7 @@ import {
   NO_SECTION,
   NVSP_MESSAGE_BYTES,
   NvspChannelType,
+  NvspComplete,
   NvspRndisPacket,
   NvspType,
 } from './spec/nvsp.ts';
@@ -20,10 +21,20 @@ function receiveMessage(channelType: number): Uint8Array {
   return bytes;
 }
 
+/** What a guest is told of a packet of its own; the status is filled in. */
+function completeMessage(): Uint8Array {
+  const bytes = new Uint8Array(NVSP_MESSAGE_BYTES);
+  NvspComplete.cursor(new DataView(bytes.buffer)).at(0).type = NvspType.is.sendRndisPacketComplete;
+  return bytes;
+}
+
 const DATA = receiveMessage(NvspChannelType.is.data);
 const CONTROL = receiveMessage(NvspChannelType.is.control);
 /** Control messages that wait for room in the ring: no more than there are sections for them. */
 const MAX_WAITING_CONTROL = 16;
+/** Packets that are handled together. */
+export const MAX_COMPLETIONS = 64;
+const COMPLETE_STATUS_WORD = NvspComplete.offset.status / 4;
 
 /** One open channel of an adapter: when it is served, and what waits for room in its ring. */
 export class NetvscChannel {
@@ -33,11 +44,18 @@ export class NetvscChannel {
   /** Packets were left in the ring for lack of room for their answers. */
   isStalled = false;
   readonly batch = new ReceiveBatch();
-  /** The one answer for which the ring had no room; packets are not taken before it is gone. */
+  /** The one answer to an NVSP message for which the ring had no room. */
   readonly #answer = new Uint8Array(NVSP_MESSAGE_BYTES);
   #answerLo = 0;
   #answerHi = 0;
   #hasAnswer = false;
+  readonly #complete = completeMessage();
+  readonly #completeWords = new Uint32Array(this.#complete.buffer);
+  /** Status and both halves of the transaction of packets that are to be completed, in order. */
+  readonly #completions = new Uint32Array(MAX_COMPLETIONS * 3);
+  #completionCount = 0;
+  /** The ring had no room for all of them. */
+  #hasRefused = false;
   readonly #control = new Int32Array(MAX_WAITING_CONTROL * 2);
   #controlCount = 0;
   readonly #range = new Uint32Array(2);
@@ -56,13 +74,48 @@ export class NetvscChannel {
     this.#answerLo = state.number('answerLo', this.#answerLo);
     this.#answerHi = state.number('answerHi', this.#answerHi);
     this.#hasAnswer = state.flag('hasAnswer', this.#hasAnswer);
+    state.array('completions', this.#completions);
+    this.#completionCount = state.number('completionCount', this.#completionCount);
+    this.#hasRefused = state.flag('hasRefused', this.#hasRefused);
     state.array('control', this.#control);
     this.#controlCount = state.number('controlCount', this.#controlCount);
     this.isParked = state.flag('isParked', this.isParked);
   }
 
+  /** Answers wait for room in the ring; packets are not taken before they are gone. */
   get hasAnswer(): boolean {
-    return this.#hasAnswer;
+    return this.#hasAnswer || this.#hasRefused;
+  }
+
+  /** Queues the completion of a packet, of no more than `MAX_COMPLETIONS`. */
+  complete(status: number, transactionLo: number, transactionHi: number): void {
+    const completions = this.#completions;
+    const at = this.#completionCount * 3;
+    completions[at] = status;
+    completions[at + 1] = transactionLo;
+    completions[at + 2] = transactionHi;
+    this.#completionCount += 1;
+  }
+
+  /** Sends completions that were queued, as far as there is room. @returns all gone */
+  sendCompletions(): boolean {
+    const { channel } = this;
+    const completions = this.#completions;
+    const count = this.#completionCount;
+    for (let index = 0; index < count; index += 1) {
+      const at = index * 3;
+      this.#completeWords[COMPLETE_STATUS_WORD] = completions[at]!;
+      const lo = completions[at + 1]!;
+      const hi = completions[at + 2]!;
+      if (channel.sendCompletion(this.#complete, 0, NVSP_MESSAGE_BYTES, lo, hi)) continue;
+      completions.copyWithin(0, at, count * 3);
+      this.#completionCount = count - index;
+      this.#hasRefused = true;
+      return false;
+    }
+    this.#completionCount = 0;
+    this.#hasRefused = false;
+    return true;
   }
 
   /** Sends a completion, or keeps it. @param bytes an NVSP message of 40 bytes */
@@ -127,6 +180,7 @@ export class NetvscChannel {
 
   /** There is room in the ring: sends answers and control messages that wait. @returns all gone */
   resume(sections: ReceiveSections | undefined): boolean {
+    if (!this.sendCompletions()) return false;
     if (this.#hasAnswer) {
       this.#hasAnswer = false;
       this.answer(this.#answer, this.#answerLo, this.#answerHi);

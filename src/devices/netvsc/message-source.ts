@@ -15,7 +15,7 @@ export const MAX_MESSAGE_BYTES = MAX_MDL_CHAIN * PAGE_BYTES;
  */
 export class MessageSource {
   bytes: Uint8Array;
-  words: Uint32Array;
+  words: Int32Array;
   start = 0;
   length = 0;
   readonly #memory: GuestMemory;
@@ -25,7 +25,7 @@ export class MessageSource {
   constructor(memory: GuestMemory) {
     this.#memory = memory;
     this.bytes = memory.u8;
-    this.words = memory.u32;
+    this.words = memory.i32;
   }
 
   /**
@@ -67,13 +67,13 @@ export class MessageSource {
   #use(position: number): boolean {
     const memory = this.#memory;
     this.bytes = memory.u8;
-    this.words = memory.u32;
+    this.words = memory.i32;
     this.start = position;
     return true;
   }
 
   #join(from: number, to: number, length: number): void {
-    const { u8, u32 } = this.#memory;
-    copyBytes(u8, u32, from, this.#joined, this.#joinedWords, to, length);
+    const { u8, i32 } = this.#memory;
+    copyBytes(u8, i32, from, this.#joined, this.#joinedWords, to, length);
   }
 }

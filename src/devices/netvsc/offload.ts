@@ -1,7 +1,6 @@
-import { readWord, writeWord } from '../../core/network-order.ts';
 /** Work that the guest leaves to the host for a frame it sends: checksums and segmentation. */
+import { readWord, writeWord } from '../../core/network-order.ts';
 import { complementOf, ipv4PseudoSum, ipv6PseudoSum, sumBytes } from '../../net/checksum.ts';
-import { wordsOf } from '../../core/words.ts';
 import { copyBytes } from '../../net/copy.ts';
 import type { PacketLink } from '../../net/link.ts';
 import {
@@ -26,11 +25,9 @@ import {
   TRANSPORT_OFFSET_MASK,
   TxChecksum,
 } from './spec/rndis.ts';
+import type { FrameBatch } from './frame-batch.ts';
 import type { NetvscStatistics } from './statistics.ts';
 
-/** Where an untagged frame stands; a tag takes the four bytes before. */
-const FRAME_AT = 8;
-const IP_AT = FRAME_AT + ETHERNET_BYTES;
 /** More pieces than this of one frame would need a segment size that no network has. */
 const MAX_SEGMENTS = 1024;
 const MAX_TCP_HEADERS_BYTES = 256;
@@ -52,57 +49,67 @@ export class SendInfo {
   }
 }
 
-/** Finishes frames in a buffer of its own and sends them on. */
+/** Finishes frames in a batch's buffer. */
 export class SendOffload {
-  readonly #bytes = new Uint8Array(FRAME_AT + MAX_FRAME_BYTES);
-  readonly #words = wordsOf(this.#bytes);
-  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #batch: FrameBatch;
+  readonly #bytes: Uint8Array;
+  readonly #words: Int32Array;
+  readonly #view: DataView;
   readonly #statistics: NetvscStatistics;
   readonly #breaksUdp: boolean;
-  /** Where the frame in the buffer begins: at `FRAME_AT`, or before it with a tag. */
-  #begin = FRAME_AT;
+  /** Where the frame stands without its tag. */
+  #frame = 0;
+  /** Where it begins: there, or before that by a tag. */
+  #begin = 0;
 
-  constructor(statistics: NetvscStatistics, breaksUdp: boolean) {
+  constructor(batch: FrameBatch, statistics: NetvscStatistics, breaksUdp: boolean) {
+    this.#batch = batch;
+    this.#bytes = batch.bytes;
+    this.#words = batch.words;
+    this.#view = new DataView(batch.bytes.buffer);
     this.#statistics = statistics;
     this.#breaksUdp = breaksUdp;
   }
 
   /**
-   * Sends a frame with the work that goes with it done.
+   * Adds a frame to the batch with the work that goes with it done; the pieces of a large one are sent.
    * @returns false when what the guest says of the frame cannot be
    */
-  send(
+  add(
     link: PacketLink | undefined,
     info: SendInfo,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
   ): boolean {
     if (length < ETHERNET_BYTES) return false;
     if (info.largeSend !== -1) return this.#segment(link, info, bytes, words, start, length);
     if (length > MAX_FRAME_BYTES - VLAN_TAG_BYTES) return false;
-    copyBytes(bytes, words, start, this.#bytes, this.#words, FRAME_AT, length);
+    const frame = this.#batch.next;
+    this.#frame = frame;
+    copyBytes(bytes, words, start, this.#bytes, this.#words, frame, length);
     if (info.checksum !== -1 && !this.#complete(info.checksum >>> 0, length)) return false;
     this.#tag(info.vlan);
-    this.#emit(link, length);
+    const size = length + frame - this.#begin;
+    this.#statistics.countTransmitted(this.#bytes, this.#begin, size);
+    this.#batch.addOwn(this.#begin, size);
     return true;
   }
 
-  #emit(link: PacketLink | undefined, length: number): void {
-    const size = length + FRAME_AT - this.#begin;
-    this.#statistics.countTransmitted(this.#bytes, this.#begin, size);
-    link?.send(this.#bytes, this.#begin, size);
+  /** Where the IP header of an untagged frame is. */
+  get #ip(): number {
+    return this.#frame + ETHERNET_BYTES;
   }
 
   /** Puts the tag in, and the addresses before it. */
   #tag(vlan: number): void {
-    this.#begin = FRAME_AT;
+    this.#begin = this.#frame;
     if (vlan === -1) return;
     const id = (vlan >>> 4) & 0xfff;
     const control = ((vlan & 7) << 13) | ((vlan & 8) << 9) | (id > MAX_VLAN_ID ? 0 : id);
-    this.#begin = FRAME_AT - VLAN_TAG_BYTES;
-    this.#bytes.copyWithin(this.#begin, FRAME_AT, FRAME_AT + TYPE_AT);
+    this.#begin = this.#frame - VLAN_TAG_BYTES;
+    this.#bytes.copyWithin(this.#begin, this.#frame, this.#frame + TYPE_AT);
     this.#view.setUint16(this.#begin + TYPE_AT, EtherType.vlan);
     this.#view.setUint16(this.#begin + TYPE_AT + 2, control);
   }
@@ -115,7 +122,7 @@ export class SendOffload {
     const least = ETHERNET_BYTES + (isIpv6 ? Ipv6Header.size : Ipv4Header.size);
     let transport = said;
     if (said === 0) {
-      transport = isIpv6 ? least : ETHERNET_BYTES + (this.#bytes[IP_AT]! & 15) * 4;
+      transport = isIpv6 ? least : ETHERNET_BYTES + (this.#bytes[this.#ip]! & 15) * 4;
     }
     return transport < least || transport >= length ? -1 : transport;
   }
@@ -145,12 +152,12 @@ export class SendOffload {
    */
   #completeTransport(transport: number, isIpv6: boolean, isUdp: boolean, length: number): void {
     const total = isIpv6
-      ? Ipv6Header.size + readWord(this.#bytes, IP_AT + Ipv6Header.offset.payloadLength)
-      : readWord(this.#bytes, IP_AT + Ipv4Header.offset.totalLength);
+      ? Ipv6Header.size + readWord(this.#bytes, this.#ip + Ipv6Header.offset.payloadLength)
+      : readWord(this.#bytes, this.#ip + Ipv4Header.offset.totalLength);
     const end = Math.min(ETHERNET_BYTES + total, length);
-    const at = FRAME_AT + transport;
+    const at = this.#frame + transport;
     const field = at + (isUdp ? UdpHeader.offset.checksum : TcpHeader.offset.checksum);
-    if (field + 2 > FRAME_AT + end) return;
+    if (field + 2 > this.#frame + end) return;
     if (isUdp && this.#breaksUdp) writeWord(this.#bytes, field, 0);
     const sum = sumBytes(this.#bytes, this.#words, at, end - transport);
     const checksum = complementOf(sum);
@@ -158,11 +165,11 @@ export class SendOffload {
   }
 
   #completeIpHeader(length: number): void {
-    const headerBytes = (this.#bytes[IP_AT]! & 15) * 4;
+    const headerBytes = (this.#bytes[this.#ip]! & 15) * 4;
     if (headerBytes < Ipv4Header.size || ETHERNET_BYTES + headerBytes > length) return;
-    const field = IP_AT + Ipv4Header.offset.checksum;
+    const field = this.#ip + Ipv4Header.offset.checksum;
     writeWord(this.#bytes, field, 0);
-    const sum = sumBytes(this.#bytes, this.#words, IP_AT, headerBytes);
+    const sum = sumBytes(this.#bytes, this.#words, this.#ip, headerBytes);
     writeWord(this.#bytes, field, complementOf(sum));
   }
 
@@ -171,7 +178,7 @@ export class SendOffload {
     link: PacketLink | undefined,
     info: SendInfo,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
   ): boolean {
@@ -179,10 +186,12 @@ export class SendOffload {
     const isIpv6 = (asked & LARGE_SEND_IPV6) !== 0;
     const mss = asked & LARGE_SEND_MSS_MASK;
     const known = Math.min(length, MAX_TCP_HEADERS_BYTES);
-    copyBytes(bytes, words, start, this.#bytes, this.#words, FRAME_AT, known);
+    this.#batch.flush(link);
+    this.#frame = this.#batch.next;
+    copyBytes(bytes, words, start, this.#bytes, this.#words, this.#frame, known);
     const transport = this.#transport((asked >>> 20) & TRANSPORT_OFFSET_MASK, isIpv6, known);
     if (transport < 0 || transport + TcpHeader.size > known) return false;
-    const tcpAt = FRAME_AT + transport;
+    const tcpAt = this.#frame + transport;
     const tcpBytes = (this.#bytes[tcpAt + TcpHeader.offset.dataOffset]! >>> 4) * 4;
     const headers = transport + tcpBytes;
     if (tcpBytes < TcpHeader.size || headers > known || mss === 0) return false;
@@ -194,7 +203,7 @@ export class SendOffload {
     const view = this.#view;
     const sequence = view.getUint32(tcpAt + TcpHeader.offset.sequence);
     const flags = this.#bytes[tcpAt + TcpHeader.offset.flags]!;
-    const firstId = view.getUint16(IP_AT + Ipv4Header.offset.id);
+    const firstId = view.getUint16(this.#ip + Ipv4Header.offset.id);
     let sent = 0;
     let index = 0;
     do {
@@ -206,7 +215,7 @@ export class SendOffload {
         start + headers + sent,
         this.#bytes,
         this.#words,
-        FRAME_AT + headers,
+        this.#frame + headers,
         size,
       );
       view.setUint32(tcpAt + TcpHeader.offset.sequence, sequence + sent);
@@ -215,7 +224,9 @@ export class SendOffload {
       if (index > 0) segmentFlags &= ~TcpFlag.cwr;
       this.#bytes[tcpAt + TcpHeader.offset.flags] = segmentFlags;
       this.#headSegment(transport, headers + size, isIpv6, firstId + index);
-      this.#emit(link, headers + size);
+      const segmentBytes = headers + size + this.#frame - this.#begin;
+      this.#statistics.countTransmitted(this.#bytes, this.#begin, segmentBytes);
+      link?.send(this.#bytes, this.#begin, segmentBytes);
       sent += size;
       index += 1;
     } while (sent < payload);
@@ -226,19 +237,19 @@ export class SendOffload {
   #headSegment(transport: number, length: number, isIpv6: boolean, id: number): void {
     const view = this.#view;
     const tcpLength = length - transport;
-    const tcpAt = FRAME_AT + transport;
+    const tcpAt = this.#frame + transport;
     const field = tcpAt + TcpHeader.offset.checksum;
     view.setUint16(field, 0);
     let sum = sumBytes(this.#bytes, this.#words, tcpAt, tcpLength);
     if (isIpv6) {
       const payloadLength = length - ETHERNET_BYTES - Ipv6Header.size;
-      view.setUint16(IP_AT + Ipv6Header.offset.payloadLength, payloadLength);
-      sum += ipv6PseudoSum(this.#bytes, IP_AT, IpProtocol.tcp, tcpLength);
+      view.setUint16(this.#ip + Ipv6Header.offset.payloadLength, payloadLength);
+      sum += ipv6PseudoSum(this.#bytes, this.#ip, IpProtocol.tcp, tcpLength);
     } else {
-      view.setUint16(IP_AT + Ipv4Header.offset.totalLength, length - ETHERNET_BYTES);
-      view.setUint16(IP_AT + Ipv4Header.offset.id, id);
+      view.setUint16(this.#ip + Ipv4Header.offset.totalLength, length - ETHERNET_BYTES);
+      view.setUint16(this.#ip + Ipv4Header.offset.id, id);
       this.#completeIpHeader(length);
-      sum += ipv4PseudoSum(this.#bytes, IP_AT, IpProtocol.tcp, tcpLength);
+      sum += ipv4PseudoSum(this.#bytes, this.#ip, IpProtocol.tcp, tcpLength);
     }
     view.setUint16(field, complementOf(sum));
   }

@@ -49,7 +49,7 @@ export class ReceiveSections {
   /** Which channel was told of the list that begins here. */
   readonly #channels: Uint16Array;
   readonly #scratch: Uint8Array;
-  readonly #scratchWords: Uint32Array;
+  readonly #scratchWords: Int32Array;
 
   /** @param mtu largest frame, Ethernet header included */
   constructor(memory: GuestMemory, buffer: SharedBuffer, mtu: number) {
@@ -66,7 +66,7 @@ export class ReceiveSections {
     this.#next = new Int32Array(this.count).fill(-1);
     this.#channels = new Uint16Array(this.count);
     this.#scratch = new Uint8Array(this.sectionBytes);
-    this.#scratchWords = new Uint32Array(this.#scratch.buffer);
+    this.#scratchWords = new Int32Array(this.#scratch.buffer);
     // The lowest number is taken first.
     for (let section = this.count - 1; section >= 0; section -= 1) this.#giveBack(section);
   }
@@ -160,7 +160,7 @@ export class ReceiveSections {
   }
 
   /** Writes a control message. */
-  writeControl(section: number, bytes: Uint8Array, words: Uint32Array, length: number): void {
+  writeControl(section: number, bytes: Uint8Array, words: Int32Array, length: number): void {
     this.buffer.write(this.offsetOf(section), bytes, words, 0, length);
   }
 
@@ -172,7 +172,7 @@ export class ReceiveSections {
   writeFrame(
     section: number,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
     skip: number,
@@ -186,7 +186,7 @@ export class ReceiveSections {
     const messageBytes = HEADER_BYTES + frameBytes;
     const isWhole = this.buffer.runAt(offset) >= messageBytes;
     const target = isWhole ? this.#memory.u8 : this.#scratch;
-    const targetWords = isWhole ? this.#memory.u32 : this.#scratchWords;
+    const targetWords = isWhole ? this.#memory.i32 : this.#scratchWords;
     const to = isWhole ? this.buffer.positionOf(offset) : 0;
     const head = to >>> 2;
     let info = head + 2 + INFO_AT / 4;
@@ -225,7 +225,7 @@ export class ReceiveSections {
 }
 
 /** @returns the index after the element */
-function putInfo(words: Uint32Array, at: number, type: number, value: number): number {
+function putInfo(words: Int32Array, at: number, type: number, value: number): number {
   words[at] = INFO_BYTES;
   words[at + 1] = type;
   words[at + 2] = 12;

@@ -40,7 +40,7 @@ const statusEvent = traceType('netvsc', 'indicate', { status: NdisStatus, bytes:
 export class RndisControl {
   /** The answer of the last `handle` or `indicate`. */
   readonly response = new Uint8Array(RESPONSE_BYTES);
-  readonly responseWords = new Uint32Array(this.response.buffer);
+  readonly responseWords = new Int32Array(this.response.buffer);
   readonly #view = new DataView(this.response.buffer);
   readonly #state: AdapterState;
   readonly #trace: Trace;

@@ -1,6 +1,7 @@
 import { wordAt } from '../../core/words.ts';
 import type { PacketLink } from '../../net/link.ts';
 import { ETHERNET_BYTES, MAX_FRAME_BYTES } from '../../net/spec/ethernet.ts';
+import { FrameBatch } from './frame-batch.ts';
 import { SendInfo, SendOffload } from './offload.ts';
 import type { NetvscProfile } from './profile.ts';
 import { NvspStatus } from './spec/nvsp.ts';
@@ -23,27 +24,38 @@ const MAX_PACKETS = 256;
  * length is checked against the message before it is used.
  */
 export class TransmitPath {
-  /** Frames and their bytes in the last `send`, segments not yet made. */
+  /** Frames and their bytes in the last `take`, segments not yet made. */
   frames = 0;
   bytes = 0;
   readonly #info = new SendInfo();
+  readonly #batch: FrameBatch;
   readonly #offload: SendOffload;
   readonly #statistics: NetvscStatistics;
+  readonly #guest: Uint8Array;
 
-  constructor(profile: NetvscProfile, statistics: NetvscStatistics) {
+  /** @param guest the guest's memory, in bytes */
+  constructor(profile: NetvscProfile, statistics: NetvscStatistics, guest: Uint8Array) {
     this.#statistics = statistics;
-    this.#offload = new SendOffload(statistics, profile.breaksUdpChecksum);
+    this.#guest = guest;
+    this.#batch = new FrameBatch(guest);
+    this.#offload = new SendOffload(this.#batch, statistics, profile.breaksUdpChecksum);
+  }
+
+  /** Sends what was taken. */
+  flush(link: PacketLink | undefined): void {
+    this.#batch.flush(link);
   }
 
   /**
-   * Sends the frames of one or more PACKET messages that follow each other.
+   * Takes the frames of one or more PACKET messages that follow each other; `flush` sends them, or the
+   * next `take` for which there is no room.
    * @param words the same buffer in words, or of length 0
    * @returns `NvspStatus` of the completion
    */
-  send(
+  take(
     link: PacketLink | undefined,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     start: number,
     length: number,
   ): number {
@@ -59,7 +71,7 @@ export class TransmitPath {
       if (size < RNDIS_HEADER_BYTES || size > left || left < RndisPacket.size) {
         return this.#refuse();
       }
-      if (!this.#sendOne(link, bytes, words, message, size, left)) return this.#refuse();
+      if (!this.#takeOne(link, bytes, words, message, size, left)) return this.#refuse();
       message += size;
     }
     return NvspStatus.is.success;
@@ -71,10 +83,10 @@ export class TransmitPath {
   }
 
   /** @param left bytes from the message's start: data may go beyond what the header says */
-  #sendOne(
+  #takeOne(
     link: PacketLink | undefined,
     bytes: Uint8Array,
-    words: Uint32Array,
+    words: Int32Array,
     message: number,
     size: number,
     left: number,
@@ -97,19 +109,26 @@ export class TransmitPath {
       if (infoOffset + infoLength > size) return false;
       if (!this.#readInfo(bytes, words, message + infoOffset, infoLength)) return false;
     }
+    if (this.#batch.isFull) this.#batch.flush(link);
     if (!this.#info.isPlain) {
-      if (!this.#offload.send(link, this.#info, bytes, words, start, dataLength)) return false;
+      if (!this.#offload.add(link, this.#info, bytes, words, start, dataLength)) return false;
     } else {
       if (dataLength > MAX_FRAME_BYTES) return false;
       this.#statistics.countTransmitted(bytes, start, dataLength);
-      link?.send(bytes, start, dataLength);
+      if (bytes === this.#guest) {
+        this.#batch.addGuest(start, dataLength);
+      } else {
+        // Joined from several places; the next message takes its buffer.
+        this.#batch.flush(link);
+        link?.send(bytes, start, dataLength);
+      }
     }
     this.frames += 1;
     this.bytes += dataLength;
     return true;
   }
 
-  #readInfo(bytes: Uint8Array, words: Uint32Array, start: number, length: number): boolean {
+  #readInfo(bytes: Uint8Array, words: Int32Array, start: number, length: number): boolean {
     let left = length;
     let element = start;
     for (let count = 0; left > 0; count += 1) {

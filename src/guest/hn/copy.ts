@@ -1,10 +1,10 @@
 /** Copies `length` bytes between buffers, by words where both runs begin at one. */
 export function copyRun(
   source: Uint8Array,
-  sourceWords: Uint32Array,
+  sourceWords: Int32Array,
   from: number,
   target: Uint8Array,
-  targetWords: Uint32Array,
+  targetWords: Int32Array,
   to: number,
   length: number,
 ): void {

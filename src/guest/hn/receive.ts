@@ -39,7 +39,7 @@ export class Receiver {
   readonly #memory: GuestMemory;
   readonly #target: ReceiveTarget;
   readonly #packet = new Packet(HEADROOM + MAX_FRAME_BYTES);
-  readonly #packetWords = new Uint32Array(this.#packet.bytes.buffer);
+  readonly #packetWords = new Int32Array(this.#packet.bytes.buffer);
   /** Linear position and bytes of the shared buffer. */
   #base = 0;
   #bytes = 0;
@@ -113,8 +113,8 @@ export class Receiver {
       if (info + infoLength > length) this.malformed += 1;
       else this.#infos(at + info, infoLength);
     }
-    const { u8, u32 } = memory;
-    copyRun(u8, u32, at + dataOffset, packet.bytes, this.#packetWords, HEADROOM, dataLength);
+    const { u8, i32 } = memory;
+    copyRun(u8, i32, at + dataOffset, packet.bytes, this.#packetWords, HEADROOM, dataLength);
     this.#target.frame(packet);
     return true;
   }

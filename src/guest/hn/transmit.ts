@@ -132,7 +132,7 @@ export class TransmitRing {
   readonly #nvsWords = new Uint32Array(this.#nvs.buffer);
   /** Where a packet's bytes are seen as words, by identity of the packet. */
   #source: Uint8Array = this.#nvs;
-  #sourceWords: Uint32Array = new Uint32Array(0);
+  #sourceWords: Int32Array = new Int32Array(0);
 
   constructor(options: TransmitOptions) {
     this.#kernel = options.kernel;
@@ -301,7 +301,7 @@ export class TransmitRing {
 
   /** The RNDIS packet: header, per-packet information, frame. */
   #build(packet: Packet, at: number, headerBytes: number, total: number): void {
-    const { u8, u32 } = this.#memory;
+    const { u8, u32, i32 } = this.#memory;
     const infoLength = headerBytes - RNDIS_PACKET_BYTES;
     const word = at >>> 2;
     u32[word] = TYPE_PACKET;
@@ -318,9 +318,9 @@ export class TransmitRing {
     const data = at + headerBytes;
     if (packet.bytes !== this.#source) {
       this.#source = packet.bytes;
-      this.#sourceWords = new Uint32Array(packet.bytes.buffer, 0, packet.bytes.length >>> 2);
+      this.#sourceWords = new Int32Array(packet.bytes.buffer, 0, packet.bytes.length >>> 2);
     }
-    copyRun(packet.bytes, this.#sourceWords, packet.start, u8, u32, data, packet.length);
+    copyRun(packet.bytes, this.#sourceWords, packet.start, u8, i32, data, packet.length);
     if (infoLength > 0) this.#writeInfo(packet, at + RndisPacket.size, data);
   }
 

@@ -24,6 +24,7 @@ const SCRATCH = [
   'ToeplitzHash',
   'RndisControl',
   'TransmitPath',
+  'FrameBatch',
   'WordViews',
 ];
 
@@ -69,9 +70,9 @@ const DERIVED = [
   'OfferTable.channels',
   'StorvscController.#bus',
   'NetvscAdapter.#bus',
-  'NetvscAdapter.#answer',
-  'NetvscAdapter.#answerWords',
+  'NetvscAdapter.#batchCount',
   'NetvscChannel.#range',
+  'NetvscChannel.#completeWords',
   'NvspProtocol.answer',
   'ReceiveSections.#scratch',
   'PciFunction.#masks',
