@@ -241,9 +241,9 @@ declare module 'synthvm' {
     readonly seed?: number | bigint;
     /**
      * Hosts that the scenario is meant for: `--host all` runs it on these. Without it, on `host` of its
-     * machine alone where that is given, else on every one.
+     * machine alone where that is given, else on every one; so does `all`.
      */
-    readonly hosts?: readonly HostName[];
+    readonly hosts?: readonly HostName[] | 'all';
     /** Why it has no meaning on the other hosts: a line below the matrix of `synthvm test`. */
     readonly hostsReason?: string;
     /** Most real time; default 60s. */

@@ -36,6 +36,7 @@ for (const generation of BOTH) {
   scenario(
     caseName('TestExportImport', generation),
     {
+      hosts: 'all',
       wallLimit: '120s',
       machines: {
         original: { host: HOST, generation },

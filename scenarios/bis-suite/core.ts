@@ -150,7 +150,13 @@ bis('VmbusVerifyInterrupts', { vm: { cpus: 2 } }, async ({ vm }) => {
   }
 });
 
+/** The suite's row is that of its host. Today's driver proposes nothing above 4.0. */
+const VERSIONS: Partial<Readonly<Record<Vm['host'], string>>> = {
+  ws2012: '2.4',
+  ws2012r2: '3.0',
+};
+
 bis('VmbusProtocolVersion', {}, async ({ vm }) => {
   await login(vm);
-  expect(await sysctl(vm, 'dev.vmbus.0.version')).toBe('3.0');
+  expect(await sysctl(vm, 'dev.vmbus.0.version')).toBe(VERSIONS[vm.host] ?? '4.0');
 });

@@ -60,6 +60,7 @@ function between(
     scenario(
       caseName(name, generation),
       {
+        hosts: 'all',
         wallLimit: '120s',
         switches: pair.switches,
         machines: {
@@ -291,6 +292,7 @@ for (const generation of BOTH) {
   scenario(
     caseName('BridgeNic', generation),
     {
+      hosts: 'all',
       wallLimit: '120s',
       switches: ['PrivateNet1', 'PrivateNet'],
       machines: {

@@ -1,7 +1,16 @@
 /** Receive side scaling and segmentation offloads (2). */
 import { expect, scenario } from 'synthvm';
 import type { VmConfig } from 'synthvm';
-import { BOTH, caseName, HOST, login, numberIn, sh, sysctl } from './support/suite.ts';
+import {
+  BOTH,
+  caseName,
+  HOST,
+  login,
+  numberIn,
+  sh,
+  SINCE_2012_R2,
+  sysctl,
+} from './support/suite.ts';
 
 const WEB_SERVER: VmConfig = {
   cpus: 2,
@@ -21,6 +30,7 @@ const CLIENT: VmConfig = {
 for (const generation of BOTH) {
   const config = {
     wallLimit: '120s',
+    hosts: 'all',
     switches: ['Internal'],
     machines: {
       vm: { host: HOST, generation, ...WEB_SERVER },
@@ -28,7 +38,12 @@ for (const generation of BOTH) {
     },
   } as const;
 
-  scenario(caseName('VerifyVRSS', generation), config, async ({ vms: { vm, peer }, note }) => {
+  const scaled = {
+    ...config,
+    hosts: SINCE_2012_R2,
+    hostsReason: 'the host has NVSP 4, without receive side scaling',
+  };
+  scenario(caseName('VerifyVRSS', generation), scaled, async ({ vms: { vm, peer }, note }) => {
     await login(peer);
     await login(vm);
     await sh(vm, 'echo "It works" > /index.html');

@@ -39,13 +39,22 @@ export async function testCommand(invocation: Invocation, output: Output): Promi
   for (const failure of wrong) report.hear({ kind: 'load-failed', failure }, failure.file);
   const tasks = files
     .filter((file) => !wrong.some((failure) => failure.file === file))
-    .map((file): Task => ({ ...task, file, mayBeHelper: !operands.includes(file) }));
+    .map((file): Task => ({
+      ...task,
+      file,
+      mayBeHelper: !operands.includes(file),
+      mayLackThem: true,
+    }));
   const isWhole = await withThreads(
     most,
     (message, { file }) => report.hear(message, file),
     (pool) => pool.run(tasks),
   );
   report.results.wallMs = performance.now() - startedMs;
+  const { results } = report;
+  if (isWhole && task.only !== undefined && results.isEmpty) {
+    throw new InputError('--only', `no scenario's name holds "${task.only}"`, ExitCode.usage);
+  }
   report.finish();
   write(reporter, report.results, values.get('output')?.[0], output);
   if (!isWhole) return ExitCode.interrupted;

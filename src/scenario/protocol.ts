@@ -12,6 +12,8 @@ export interface Task {
   readonly mayBeHelper?: boolean;
   /** Only scenarios whose names hold this. */
   readonly only?: string | undefined;
+  /** One of many files: it may have none of them. */
+  readonly mayLackThem?: boolean;
   /** Only the scenario of this name. */
   readonly scenario?: string;
   /** Seeds of each scenario, one run for each; undefined: its own. */

@@ -79,7 +79,8 @@ function machinesOf(entry: ScenarioEntry): readonly VmConfig[] {
 
 /** Hosts that a scenario is meant for; undefined: all. */
 export function declaredHosts(entry: ScenarioEntry): readonly HostName[] | undefined {
-  if (entry.config.hosts !== undefined) return entry.config.hosts;
+  const { hosts } = entry.config;
+  if (hosts !== undefined) return hosts === 'all' ? undefined : hosts;
   const said = machinesOf(entry).flatMap(({ host }) => host ?? []);
   return said.length === 0 ? undefined : [...new Set(said)];
 }

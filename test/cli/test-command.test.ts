@@ -80,6 +80,16 @@ describe('synthvm test', () => {
     expect(stdout).toMatch(/21 of 21 runs of 4 scenarios passed, 7 left out, in /);
   });
 
+  it('runs what --only names of many files, and says when there is nothing of it', () => {
+    const inner = join(folder, 'inner');
+    const { status, stdout, stderr } = run('test', inner, '--only', 'first', '--skip-check');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('1 of 1 runs of 1 scenarios passed');
+    const none = run('test', inner, '--only', 'last', '--skip-check');
+    expect(none).toMatchObject({ status: 2, stdout: '' });
+    expect(none.stderr).toBe('error: --only: no scenario\'s name holds "last"\n');
+  });
+
   it('runs seeds, and names those that fail', () => {
     const file = write(
       'seeds.ts',

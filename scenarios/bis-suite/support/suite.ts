@@ -1,8 +1,8 @@
 /** What the cases have in common: the machine that every row starts from, and a shell in its guest. */
 import { expect, scenario } from 'synthvm';
-import type { SingleConfig, SingleTest, Vm, VmConfig } from 'synthvm';
+import type { RunConfig, SingleConfig, SingleTest, Vm, VmConfig } from 'synthvm';
 
-/** The host that the suite was written for. */
+/** The host that the suite was written for; `--host all` runs it on every one. */
 export const HOST = 'ws2012r2';
 export type Generation = 1 | 2;
 export const BOTH: readonly Generation[] = [1, 2];
@@ -14,19 +14,33 @@ export interface CaseOptions {
   /** Both, unless the case is about hardware of Generation 1. */
   readonly generations?: readonly Generation[];
   readonly vm?: VmConfig;
+  /** Where there are hosts on which the case has no meaning. */
+  readonly hosts?: NonNullable<RunConfig['hosts']>;
+  readonly hostsReason?: string;
 }
+
+/** All but the oldest one. */
+export const SINCE_2012_R2 = [
+  'ws2012r2',
+  'ws2016tp',
+  'ws2016',
+  'ws2019',
+  'ws2022',
+  'ws2025',
+] as const satisfies RunConfig['hosts'];
 
 /** BASE: one processor, a boot disk, one synthetic adapter on a network with a DHCP server. */
 export function base(generation: Generation, more: VmConfig = {}): SingleConfig {
-  return { host: HOST, generation, wallLimit: '120s', ...more };
+  return { host: HOST, hosts: 'all', generation, wallLimit: '120s', ...more };
 }
 
 export type CaseBody = (test: SingleTest & { readonly generation: Generation }) => Promise<void>;
 
 /** Declares a case of the published suite under its own name, once for each generation. */
 export function bis(name: string, options: CaseOptions, body: CaseBody): void {
-  for (const generation of options.generations ?? BOTH) {
-    scenario(caseName(name, generation), base(generation, options.vm), (test) =>
+  const { generations = BOTH, vm, ...hosts } = options;
+  for (const generation of generations) {
+    scenario(caseName(name, generation), { ...base(generation, vm), ...hosts }, (test) =>
       body({ ...test, generation }),
     );
   }

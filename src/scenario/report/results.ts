@@ -47,6 +47,12 @@ export class Results {
     return this.runs.filter(({ result }) => result === 'failed');
   }
 
+  /** Nothing was run, and nothing kept anything from it. */
+  get isEmpty(): boolean {
+    const { scenarios, skipped, loadFailures, faults } = this;
+    return [scenarios, skipped, loadFailures, faults].every(({ length }) => length === 0);
+  }
+
   get isGood(): boolean {
     return (
       this.failures.length === 0 &&
