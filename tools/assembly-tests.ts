@@ -11,7 +11,14 @@ import { Cr0, Cr4 } from '../src/cpu/cpu.ts';
 import { CpuException } from '../src/cpu/exception.ts';
 import { GPR, MXCSR, SegmentIndex, X87, XMM } from '../src/cpu/state.ts';
 import { setSegment } from '../src/cpu/system/segments.ts';
-import { cpuRig, LONG_MODE, type Rig, setControl, setSystemSegments } from '../test/cpu/rig.ts';
+import {
+  cpuRig,
+  LONG_MODE,
+  type Rig,
+  setControl,
+  setSystemSegments,
+  rigMemory,
+} from '../test/cpu/rig.ts';
 import { EXECUTORS } from './record-vectors/executors.ts';
 
 const CODE = 0x1_0000;
@@ -53,7 +60,7 @@ function configOf(text: string): Config | undefined {
 
 /** Ring 3 of long mode, with pages made as they are asked for. */
 class World {
-  readonly rig: Rig = cpuRig();
+  readonly rig: Rig = cpuRig(rigMemory(true));
   #free = FIRST_FREE;
 
   constructor(is64: boolean) {

@@ -155,6 +155,7 @@ function runRom(path: string, options: Options): string {
     ramBytes: 4 * MIB,
     lowGapStart: 0xf800_0000,
     privateBytes: privateBytes(1),
+    isLinear: true,
   });
   const ports = new PortBus();
   const state = { post: 0, isShutdown: false };

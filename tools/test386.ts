@@ -10,7 +10,7 @@ import { SegmentIndex } from '../src/cpu/state.ts';
 import { deliverException } from '../src/cpu/system/interrupts.ts';
 import { setReal } from '../src/cpu/system/segments.ts';
 import { resetProcessor } from '../src/cpu/system/start.ts';
-import { cpuRig } from '../test/cpu/rig.ts';
+import { cpuRig, rigMemory } from '../test/cpu/rig.ts';
 import { EXECUTORS } from './record-vectors/executors.ts';
 
 const ROM_GPA = 0xe_0000;
@@ -29,7 +29,7 @@ interface Result {
 }
 
 function runRom(rom: Uint8Array, executor: string): Result {
-  const rig = cpuRig();
+  const rig = cpuRig(rigMemory(true));
   const { cpu } = rig;
   cpu.u8.set(rom, rig.at(ROM_GPA));
   const posts: number[] = [];

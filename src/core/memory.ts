@@ -35,6 +35,8 @@ export interface MemoryLayout {
   }[];
   /** Bytes before all regions, for the processors' own state: short offsets make short generated code. */
   readonly privateBytes?: number;
+  /** Generated code works on it: it is a linear memory, and no plain buffer. */
+  readonly isLinear?: boolean;
 }
 
 function roundUp(bytes: number): number {
@@ -46,12 +48,15 @@ function newMemory(pages: number): WebAssembly.Memory {
 }
 
 /**
- * Guest memory: one `WebAssembly.Memory`, so that generated code and the host side see the same
- * bytes. Guest physical addresses are JavaScript numbers; every one that comes from a guest goes
- * through `resolve`. Hot loops keep `u8` and resolved offsets and never make objects.
+ * Guest memory: one `WebAssembly.Memory` where generated code is to see the same bytes as the host
+ * side, else an `ArrayBuffer`, because JavaScriptCore collects all of its garbage before it gives a
+ * linear memory beside a few that are alive. Guest physical addresses are JavaScript numbers; every
+ * one that comes from a guest goes through `resolve`. Hot loops keep `u8` and resolved offsets and
+ * never make objects.
  */
 export class GuestMemory {
-  readonly wasm: WebAssembly.Memory;
+  readonly #wasm: WebAssembly.Memory | undefined;
+  readonly #buffer: ArrayBuffer;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
@@ -66,7 +71,7 @@ export class GuestMemory {
   readonly #waiting: { readonly name: string; readonly gpa: number; readonly bytes: number }[] = [];
   #nextOffset = 0;
 
-  /** @param allocate gives a memory of so many pages of 64 KiB, all zeros */
+  /** @param allocate gives a linear memory of so many pages of 64 KiB, all zeros */
   constructor(layout: MemoryLayout, allocate = newMemory) {
     if (layout.ramBytes <= 0 || layout.ramBytes % WASM_PAGE_BYTES !== 0) {
       throw new Error(`RAM of ${layout.ramBytes} bytes is not a multiple of 64 KiB`);
@@ -89,12 +94,14 @@ export class GuestMemory {
     for (const { name, gpa, bytes } of layout.extra ?? []) place(name, gpa, bytes);
     this.#nextOffset = offset;
     const pages = isLarge ? FOUR_GIB / WASM_PAGE_BYTES : offset / WASM_PAGE_BYTES;
-    this.wasm = allocate(pages);
-    this.u8 = new Uint8Array(this.wasm.buffer);
-    this.u16 = new Uint16Array(this.wasm.buffer);
-    this.u32 = new Uint32Array(this.wasm.buffer);
-    this.i32 = new Int32Array(this.wasm.buffer);
-    this.view = new DataView(this.wasm.buffer);
+    if (layout.isLinear === true) this.#wasm = allocate(pages);
+    const buffer = this.#wasm?.buffer ?? new ArrayBuffer(pages * WASM_PAGE_BYTES);
+    this.#buffer = buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.view = new DataView(buffer);
     this.ramBytes = layout.ramBytes;
     const whole = isLarge
       ? [
@@ -107,14 +114,21 @@ export class GuestMemory {
     this.regions = isLarge ? [...whole, ...placed.filter(({ name }) => name !== 'ram')] : placed;
   }
 
+  /** What generated code imports. */
+  get wasm(): WebAssembly.Memory {
+    if (this.#wasm === undefined) throw new Error('memory that was not made for generated code');
+    return this.#wasm;
+  }
+
   /**
    * Ends it: whatever still has a view of it has an empty one from now on.
-   * @returns what held the bytes, for somebody else
+   * @returns the linear memory that held the bytes, for somebody else; undefined: they are freed
    */
-  release(): WebAssembly.Memory {
+  release(): WebAssembly.Memory | undefined {
     // Growth gives a memory a new buffer, and detaches the one before.
-    this.wasm.grow(0);
-    return this.wasm;
+    if (this.#wasm === undefined) this.#buffer.transfer(0);
+    else this.#wasm.grow(0);
+    return this.#wasm;
   }
 
   #wait(name: string, gpa: number, bytes: number): void {

@@ -126,8 +126,8 @@ export class Cpu {
     this.u8 = memory.u8;
     this.u16 = memory.u16;
     this.u32 = memory.u32;
-    this.i32 = new Int32Array(memory.wasm.buffer);
-    this.u64 = new BigUint64Array(memory.wasm.buffer);
+    this.i32 = new Int32Array(memory.u8.buffer);
+    this.u64 = new BigUint64Array(memory.u8.buffer);
     this.view = memory.view;
     this.float = new FloatContext(memory);
   }

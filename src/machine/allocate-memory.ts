@@ -18,6 +18,7 @@ export function allocateMemory(config: MachineConfig): GuestMemory {
   const layout = {
     ramBytes,
     privateBytes: x86 === undefined ? 0 : privateBytes(processors),
+    isLinear: x86 !== undefined,
     lowGapStart: lowGapStart(config),
     extra: [{ name: 'framebuffer', ...FRAMEBUFFER }],
   };

@@ -1,5 +1,5 @@
 /**
- * Memories of machines that are gone, for machines to come. A new one costs more than a boot does: the
+ * Linear memories of machines that are gone, for machines to come. A new one costs more than a boot does: the
  * engine first collects all garbage, in case a dropped memory is among it.
  */
 import { dlopen, ptr } from 'bun:ffi';
@@ -39,6 +39,7 @@ export function takeMemory(pages: number): WebAssembly.Memory {
 /** Ends the memory of a machine that nothing is done with any more, and keeps it for others. */
 export function leaveMemory(memory: GuestMemory): void {
   const wasm = memory.release();
+  if (wasm === undefined) return;
   clear ??= findClear();
   if (!clear(new Uint8Array(wasm.buffer))) return;
   kept.push(wasm);

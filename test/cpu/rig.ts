@@ -41,14 +41,19 @@ export interface Rig {
   get(gpa: number, size: 1 | 2 | 4 | 8): bigint;
 }
 
-/** Real mode after construction, all of the state block 0 but for the TLB, which is empty. */
-export function cpuRig(): Rig {
-  const clock = new VirtualClock();
-  const memory = new GuestMemory({
+/** @param isLinear executors of generated code can be made on it, and it takes longer to make */
+export function rigMemory(isLinear: boolean): GuestMemory {
+  return new GuestMemory({
     ramBytes: RAM_BYTES,
     lowGapStart: 0xf800_0000,
     privateBytes: privateBytes(1),
+    isLinear,
   });
+}
+
+/** Real mode after construction, all of the state block 0 but for the TLB, which is empty. */
+export function cpuRig(memory = rigMemory(false)): Rig {
+  const clock = new VirtualClock();
   const ports = new PortBus();
   const mmio = new MmioBus();
   const calls = { recheck: 0, syncClock: 0, flush: 0, tripleFault: 0 };

@@ -18,7 +18,7 @@ import {
   STATUS_C1,
 } from '../../tools/record-vectors/tolerance.ts';
 import type { Vector } from '../../tools/record-vectors/vectors.ts';
-import { cpuRig, LONG_MODE, type Rig, setControl } from './rig.ts';
+import { cpuRig, LONG_MODE, type Rig, setControl, rigMemory } from './rig.ts';
 
 export const CODE_GPA = 0x10_0000;
 export const DATA_GPA = 0x11_0000;
@@ -33,7 +33,7 @@ const CODE_32 = 0xcffb;
 const IF_TF = 0x302;
 
 export function userModeRig(): Rig {
-  const rig = cpuRig();
+  const rig = cpuRig(rigMemory(true));
   rig.put(ROOT, 8, 0x2000 + PRESENT);
   rig.put(0x2000, 8, 0x3000 + PRESENT);
   rig.put(0x3000 + 8 * ((CODE_ADDRESS >>> 21) & 0x1ff), 8, 0x4000 + PRESENT);

@@ -9,7 +9,7 @@ const PAGE_BYTES = 65_536;
 /** Takes a memory, writes to its ends, and leaves it. */
 function use(pages = PAGES): WebAssembly.Memory {
   const memory = new GuestMemory(
-    { ramBytes: pages * PAGE_BYTES, lowGapStart: 2 ** 31 },
+    { ramBytes: pages * PAGE_BYTES, lowGapStart: 2 ** 31, isLinear: true },
     takeMemory,
   );
   memory.u8[0] = 1;

@@ -13,14 +13,14 @@ import {
 } from '../../../src/cpu/state.ts';
 import { setRandomSource } from '../../../src/cpu/system/identity.ts';
 import { Msr } from '../../../src/hypervisor/spec/msrs.ts';
-import { cpuRig, faultOf, type Rig } from '../rig.ts';
-import { buildWorld, CODE, enterRing, execute, GDT, Sel, where } from './world.ts';
+import { faultOf, type Rig } from '../rig.ts';
+import { buildWorld, CODE, enterRing, execute, GDT, Sel, where, worldRig } from './world.ts';
 
 const [AX, CX, DX, BX] = [0, 1, 2, 3];
 
 let rig: Rig;
 beforeEach(() => {
-  rig = cpuRig();
+  rig = worldRig();
 });
 
 function setRegister(register: number, value: number | bigint): void {

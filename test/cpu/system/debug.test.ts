@@ -6,6 +6,7 @@ import {
   afterInstruction,
   beforeInstruction,
   needsStepping,
+  resetDebugRegisters,
 } from '../../../src/cpu/system/debug.ts';
 import { cpuRig, faultOf, type Rig, setAccess } from '../rig.ts';
 import { buildWorld, CODE, execute } from './world.ts';
@@ -17,6 +18,7 @@ let rig: Rig;
 beforeEach(() => {
   rig = cpuRig();
   buildWorld(rig, true);
+  resetDebugRegisters(rig.cpu);
 });
 
 /** Sets a breakpoint. @param kind R/W field; @param length LEN field */

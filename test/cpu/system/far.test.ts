@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Cr0, Eflags } from '../../../src/cpu/cpu.ts';
 import { SegmentIndex, System } from '../../../src/cpu/state.ts';
 import { afterInstruction } from '../../../src/cpu/system/debug.ts';
-import { cpuRig, faultOf, type Rig } from '../rig.ts';
+import { faultOf, type Rig } from '../rig.ts';
 import {
   buildWorld,
   CODE,
@@ -20,11 +20,12 @@ import {
   TSS,
   TSS_B,
   where,
+  worldRig,
 } from './world.ts';
 
 let rig: Rig;
 beforeEach(() => {
-  rig = cpuRig();
+  rig = worldRig();
 });
 
 /** `call` or `jmp` with an immediate far pointer of 32-bit code. */

@@ -9,7 +9,7 @@ import {
   deliverNmi,
 } from '../../../src/cpu/system/interrupts.ts';
 import { loadSegment, setReal } from '../../../src/cpu/system/segments.ts';
-import { cpuRig, type Rig, setAccess } from '../rig.ts';
+import { type Rig, setAccess } from '../rig.ts';
 import {
   buildWorld,
   CODE,
@@ -25,6 +25,7 @@ import {
   stack,
   TSS,
   where,
+  worldRig,
 } from './world.ts';
 
 const HANDLER = 0x4321;
@@ -32,7 +33,7 @@ const SP_FIELD = GPR + 32;
 
 let rig: Rig;
 beforeEach(() => {
-  rig = cpuRig();
+  rig = worldRig();
 });
 
 describe('real mode', () => {

@@ -13,8 +13,20 @@ import {
   X87,
   XMM,
 } from '../../../src/cpu/state.ts';
-import { cpuRig, type Rig, setControl } from '../rig.ts';
-import { buildWorld, CODE, execute, GDT, IDT, Sel, setGate, stack, TSS, where } from './world.ts';
+import { type Rig, setControl } from '../rig.ts';
+import {
+  buildWorld,
+  CODE,
+  execute,
+  GDT,
+  IDT,
+  Sel,
+  setGate,
+  stack,
+  TSS,
+  where,
+  worldRig,
+} from './world.ts';
 
 const [AX, CX, DX, BX, SI, DI] = [0, 1, 2, 3, 6, 7];
 const { es, ss, ds, fs, gs } = SegmentIndex;
@@ -24,7 +36,7 @@ const PORT = 0x70;
 
 let rig: Rig;
 beforeEach(() => {
-  rig = cpuRig();
+  rig = worldRig();
 });
 
 /** Executes without an exception. */

@@ -2,18 +2,19 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/random.ts';
 import { Eflags } from '../../../src/cpu/cpu.ts';
 import { GPR, SegmentIndex, System } from '../../../src/cpu/state.ts';
-import { cpuRig, type Rig } from '../rig.ts';
-import { buildWorld, enterRing, execute, isExecutorChosen, TSS } from './world.ts';
+import type { Rig } from '../rig.ts';
+import { buildWorld, enterRing, execute, isExecutorChosen, TSS, worldRig } from './world.ts';
+import { cases } from '../../support/cases.ts';
 
 const [AX, CX, DX, SI, DI] = [0, 1, 2, 6, 7];
 /** The bytes that the tests move about, over four pages. */
 const AREA = 0x2_0000;
 const AREA_BYTES = 0x4000;
-const CASES = isExecutorChosen() ? 100 : 3000;
+const CASES = isExecutorChosen() ? 100 : cases(3000, 500);
 
 let rig: Rig;
 beforeEach(() => {
-  rig = cpuRig();
+  rig = worldRig();
 });
 
 interface Machine {

@@ -1,21 +1,21 @@
 /** The tests of system instructions, on an executor. */
 import { describe } from 'vitest';
-import { useExecutor } from './world.ts';
+import { declareTests, useExecutor } from './world.ts';
 
 useExecutor('tier 0');
 
 describe('control', async () => {
-  await import('./control.test.ts');
+  await declareTests('control.test.ts');
 });
 
 describe('far', async () => {
-  await import('./far.test.ts');
+  await declareTests('far.test.ts');
 });
 
 describe('interrupts', async () => {
-  await import('./interrupts.test.ts');
+  await declareTests('interrupts.test.ts');
 });
 
 describe('rows without vectors', async () => {
-  await import('./rows.ts');
+  await declareTests('rows.ts');
 });

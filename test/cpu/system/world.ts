@@ -1,6 +1,6 @@
 /** Tables of a small kernel in the first 64 KiB, and instructions executed one by one. */
 import { afterAll } from 'vitest';
-import { PAGE_BYTES } from '../../../src/core/memory.ts';
+import { type GuestMemory, PAGE_BYTES } from '../../../src/core/memory.ts';
 import { type Cpu, Cr0, Cr4, Efer } from '../../../src/cpu/cpu.ts';
 import { Decoder } from '../../../src/cpu/decode/decode.ts';
 import { type CodeSize, Instruction } from '../../../src/cpu/decode/instruction.ts';
@@ -26,7 +26,7 @@ import {
   type Steps,
   UNDEFINED,
 } from '../../../tools/record-vectors/executors.ts';
-import { type Rig, setControl } from '../rig.ts';
+import { cpuRig, type Rig, rigMemory, setControl } from '../rig.ts';
 
 export const GDT = 0x1000;
 export const IDT = 0x2000;
@@ -169,18 +169,38 @@ let makeSteps: ((machine: Machine) => Steps) | undefined;
 let executorName = '';
 const stepsOf = new WeakMap<Rig, Steps>();
 
-/** From here on {@link execute} goes through an executor, by name: without, to the functions themselves. */
+/**
+ * {@link execute} goes through an executor, by name, until the end of the test file: without, to the
+ * functions themselves.
+ */
 export function useExecutor(name: string): void {
   makeSteps = EXECUTORS[name]!;
   executorName = name;
   afterAll(() => {
+    makeSteps = undefined;
+    executorName = '';
     writeCoverage(`system-${name.replace(' ', '-')}`);
   });
+}
+
+/** Declares the tests of a file here too: a module is evaluated once for each query behind its name. */
+export async function declareTests(file: string): Promise<void> {
+  await import(`./${file}?on=${executorName}`);
 }
 
 /** Random tests need fewer cases on the executors, which call the same functions. */
 export function isExecutorChosen(): boolean {
   return makeSteps !== undefined;
+}
+
+let codeMemory: GuestMemory | undefined;
+
+/** A new processor for {@link execute}; those of executors have one memory, one after the other. */
+export function worldRig(): Rig {
+  if (makeSteps === undefined) return cpuRig();
+  codeMemory ??= rigMemory(true);
+  codeMemory.u8.fill(0);
+  return cpuRig(codeMemory);
 }
 
 const insn = new Instruction();
