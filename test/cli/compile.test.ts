@@ -4,11 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compiled, hasBinary, source } from '../support/cli.ts';
+import { compiled } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-program-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const { run } = hasBinary() ? compiled : source;
+const { run } = compiled;
 
 describe('synthvm compile', () => {
   it('makes a program that runs where nothing is installed', () => {

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { source, type CliResult } from '../support/cli.ts';
+import { compiled, type CliResult } from '../support/cli.ts';
 import { GPT_TOOLS, makeGptDisk } from '../support/guest-disks.ts';
 import { hasTool, inFolder } from '../support/tools.ts';
 
@@ -48,15 +48,15 @@ describe('wrong words', () => {
     [['disk', 'create', 'x.vhd'], 2, /^error: disk: create needs --size SIZE, or --parent FILE/m],
     [['frobnicate'], 2, /^error: frobnicate: unknown command; the commands are boot, /m],
   ] as const)('%j', (argv, exitCode, line) => {
-    expectLine(source.run(...argv), exitCode, line);
+    expectLine(compiled.run(...argv), exitCode, line);
   });
 });
 
 describe('damaged images', () => {
-  const boot = (path: string): CliResult => source.run('boot', path, '-q');
+  const boot = (path: string): CliResult => compiled.run('boot', path, '-q');
   const create = (folder: string, name: string, size: string): string => {
     const path = join(folder, name);
-    expect(source.run('disk', 'create', path, '--size', size, '-q').status).toBe(0);
+    expect(compiled.run('disk', 'create', path, '--size', size, '-q').status).toBe(0);
     return path;
   };
 
@@ -107,7 +107,7 @@ describe('damaged images', () => {
       const path = create(folder, 'blank.vhdx', '64M');
       expectLine(boot(path), 12, /^error: the boot stopped at boot-device: no boot device: /m);
       expectLine(
-        source.run('boot', path, '-q', '--gen', '1'),
+        compiled.run('boot', path, '-q', '--gen', '1'),
         12,
         /^error: the boot stopped at boot-device: /m,
       );
@@ -149,12 +149,12 @@ describe('damaged images', () => {
     inFolder((folder) => {
       mkdirSync(join(folder, 'x.vhdx'));
       expectLine(
-        source.run('disk', 'create', join(folder, 'x.vhdx'), '--size', '1M', '-q'),
+        compiled.run('disk', 'create', join(folder, 'x.vhdx'), '--size', '1M', '-q'),
         1,
         /x.vhdx: exists already/,
       );
       expectLine(
-        source.run('disk', 'create', join(folder, 'no', 'x.vhdx'), '--size', '1M', '-q'),
+        compiled.run('disk', 'create', join(folder, 'no', 'x.vhdx'), '--size', '1M', '-q'),
         1,
         /x.vhdx: no such file/,
       );

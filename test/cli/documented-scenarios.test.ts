@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { compiled, hasBinary, source } from '../support/cli.ts';
+import { compiled } from '../support/cli.ts';
 
 const page = join(import.meta.dirname, '../../docs/scenarios.md');
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-examples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const { run } = hasBinary() ? compiled : source;
+const { run } = compiled;
 
 it('run as they stand, and their types are right', () => {
   const examples = [

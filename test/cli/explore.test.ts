@@ -1,12 +1,24 @@
 /** `synthvm explore`: finds a race by its seeds, and the command that it prints shows it again. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compiled, hasBinary, source } from '../support/cli.ts';
+import { cases, IS_EXHAUSTIVE } from '../support/cases.ts';
+import { compiled } from '../support/cli.ts';
+import { inFolder } from '../support/tools.ts';
 
-const { run } = hasBinary() ? compiled : source;
+const { run } = compiled;
 const SCRIPT = 'scenarios/drivers/devices-come-and-go.ts';
 const TEST = 'with the opening of a channel';
+const SEEDS = cases(24, 6);
 
-describe('synthvm explore', () => {
+/** Words of a command that the report names. */
+function wordsOf(stdout: string, which: string): string[] {
+  const command = new RegExp(`${which} +synthvm (.*)`).exec(stdout)![1]!;
+  return command.match(/'[^']*'|\S+/g)!.map((word) => word.replaceAll("'", ''));
+}
+
+// Some two hundred runs, to leave out what the failure does not need.
+describe.runIf(IS_EXHAUSTIVE)('synthvm explore of a race', () => {
   it('finds the delays that lose an event (S14), and shows it again', () => {
     const flags = ['--only', TEST, '--seeds', '24', '--skip-check'];
     const { status, stdout } = run('explore', SCRIPT, ...flags, '--set', 'mapBeforeOpen=off');
@@ -20,12 +32,32 @@ describe('synthvm explore', () => {
     // In the run that passes the driver has the device before the host signals.
     expect(stdout).toMatch(/^ +- .* guest\.device .*test0$/m);
     for (const which of ['again', 'with least']) {
-      const command = new RegExp(`${which} +synthvm (.*)`).exec(stdout)![1]!;
-      const words = command.match(/'[^']*'|\S+/g)!.map((word) => word.replaceAll("'", ''));
-      const again = run(...words, '-q', '--skip-check');
+      const again = run(...wordsOf(stdout, which), '-q', '--skip-check');
       expect({ which, status: again.status }).toEqual({ which, status: 14 });
       expect(again.stderr).toContain('the first packet to be handled did not come');
     }
+  });
+});
+
+describe('synthvm explore', () => {
+  it('names the seeds that fail without any delay, and shows one again', () => {
+    inFolder((folder) => {
+      const script = join(folder, 'odd.ts');
+      writeFileSync(
+        script,
+        "import { scenario } from 'synthvm';\n" +
+          "scenario('odd ones fail', { memory: '64M', nics: 0 }, ({ seed, expect }) => {\n" +
+          '  expect(seed % 2n).toBe(0n);\n});\n',
+      );
+      const { status, stdout } = run('explore', script, '--seeds', '6', '--skip-check');
+      expect(status).toBe(1);
+      expect(stdout).toMatch(/FAIL odd ones fail, .*: 3 of 6 seeds fail/);
+      expect(stdout).toMatch(/seeds +1 3 5 \(3\)/);
+      expect(stdout).toContain('the seed alone: no delay is needed');
+      const again = run(...wordsOf(stdout, 'without any'), '-q', '--skip-check');
+      expect(again.status).toBe(1);
+      expect(again.stderr).toMatch(/odd\.ts:3:\d+: expected 1n to be \+?0n/);
+    });
   });
 
   it('finds nothing in the driver of today', () => {
@@ -35,11 +67,11 @@ describe('synthvm explore', () => {
       '--only',
       TEST,
       '--seeds',
-      '24',
+      String(SEEDS),
       '--skip-check',
     );
     expect({ status, stdout }).toMatchObject({ status: 0 });
-    expect(stdout).toMatch(/^0 of 24 runs failed/m);
+    expect(stdout).toContain(`0 of ${SEEDS} runs failed`);
   });
 
   it('refuses decisions that make no sense', () => {

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Interrupts } from '../../src/cli/interrupts.ts';
 import { EscapeFilter } from '../../src/cli/terminal.ts';
 import { Machine } from '../../src/machine/machine.ts';
+import { binaryPath } from '../support/cli.ts';
 
-const root = resolve(import.meta.dirname, '../..');
 const CONTROL_C = 0x03;
 const ESCAPE = 0x1d;
 
@@ -17,8 +16,7 @@ interface Ended {
 
 /** Boots, sends a signal once the console shows the prompt, and waits for the end. */
 async function signalled(signal: 'SIGINT' | 'SIGTERM', ...argv: string[]): Promise<Ended> {
-  const bun = join(root, 'node_modules/.bin/bun');
-  const child = spawn(bun, [join(root, 'src/main.ts'), 'boot', ...argv], {
+  const child = spawn(binaryPath(), ['boot', ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1' },
   });

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bzImage, Code, MIB, multibootElf } from '../boot/kernels.ts';
-import { type CliResult, source } from '../support/cli.ts';
+import { type CliResult, compiled } from '../support/cli.ts';
 import { inFolder } from '../support/tools.ts';
 
 /** Boots a kernel of these instructions. */
@@ -11,7 +11,7 @@ function boot(code: readonly (readonly number[])[], ...flags: string[]): CliResu
   return inFolder((folder) => {
     const file = join(folder, 'kernel');
     writeFileSync(file, multibootElf({ code: Uint8Array.from(code.flat()) }));
-    return source.run('boot', '--kernel', file, '--quiet', ...flags);
+    return compiled.run('boot', '--kernel', file, '--quiet', ...flags);
   });
 }
 
@@ -84,7 +84,7 @@ describe('a kernel that cannot be booted', () => {
       writeFileSync(join(folder, 'vmlinuz'), image);
       writeFileSync(join(folder, 'initrd'), new Uint8Array(60 * MIB));
       const named = flags.map((flag) => (flag === 'initrd' ? join(folder, 'initrd') : flag));
-      return source.run('boot', '--kernel', join(folder, 'vmlinuz'), '--quiet', ...named);
+      return compiled.run('boot', '--kernel', join(folder, 'vmlinuz'), '--quiet', ...named);
     });
   }
 
@@ -114,13 +114,13 @@ describe('a kernel that cannot be booted', () => {
     [['--kernel', 'a', '--debug-exit', 'x'], '--debug-exit: "x" is not an I/O port'],
     [['--kernel', 'a', '--serial', ''], '--serial: needs a value'],
   ] as const)('with %j is a wrong command line', (flags, reason) => {
-    const { status, stderr } = source.run('boot', ...flags);
+    const { status, stderr } = compiled.run('boot', ...flags);
     expect(status).toBe(2);
     expect(stderr).toContain(reason);
   });
 
   it('says which files are not there', () => {
-    const { status, stderr } = source.run('boot', '--kernel', '/nonexistent/vmlinuz');
+    const { status, stderr } = compiled.run('boot', '--kernel', '/nonexistent/vmlinuz');
     expect([status, stderr]).toEqual([1, 'error: /nonexistent/vmlinuz: no such file\n']);
   });
 

@@ -2,14 +2,12 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Code, multibootElf } from '../boot/kernels.ts';
+import { binaryPath } from '../support/cli.ts';
 import { hasTool } from '../support/tools.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
-const MAIN = join(ROOT, 'src/main.ts');
-const BUN = join(ROOT, 'node_modules/.bin/bun');
 const ESCAPE = '\x1d';
 const CONTROL_C = '\x03';
 
@@ -35,7 +33,7 @@ async function typed(keys: string): Promise<Session> {
   try {
     const kernel = join(folder, 'echo');
     writeFileSync(kernel, multibootElf({ code: Uint8Array.from(ECHO) }));
-    const command = `${BUN} ${MAIN} boot --kernel ${kernel} --wall-limit 40s`;
+    const command = `${binaryPath()} boot --kernel ${kernel} --wall-limit 40s`;
     const shell = `stty sane; ${command}; echo "code $?"; stty -a`;
     const child = spawn('script', ['-qec', shell, '/dev/null'], { stdio: 'pipe' });
     let output = '';

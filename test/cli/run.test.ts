@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compiled, hasBinary, source } from '../support/cli.ts';
+import { compiled, source } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-run-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -23,11 +23,10 @@ function script(name: string, bodies: Readonly<Record<string, string>>): string 
   return write(name, `import { scenario } from 'synthvm';\n${scenarios.join('')}`);
 }
 
-const programs = hasBinary() ? [source, compiled] : [source];
 /** What follows is the same in both. */
-const { run } = programs.at(-1)!;
+const { run } = compiled;
 
-describe.each(programs)('synthvm run ($name)', (program) => {
+describe.each([source, compiled])('synthvm run ($name)', (program) => {
   it('runs a script in a folder where nothing is installed', () => {
     const file = script('boots.ts', {
       s: "await step('the boot', () => vm.boot()); expect(1).toBe(1);",

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readText } from '../../src/fb/read-text.ts';
 import { Surface } from '../../src/fb/surface.ts';
-import { source } from '../support/cli.ts';
+import { compiled } from '../support/cli.ts';
 import { decodePng } from '../support/png.ts';
 import { inFolder } from '../support/tools.ts';
 
@@ -21,7 +21,7 @@ describe('boot --screenshot', () => {
   it.each(['1', '2'])('shows the login prompt of Generation %s', (generation) => {
     inFolder((folder) => {
       const file = join(folder, 'screen.png');
-      const { status, stderr } = source.run(
+      const { status, stderr } = compiled.run(
         'boot',
         '-q',
         '--gen',
@@ -40,7 +40,7 @@ describe('boot --screenshot', () => {
     inFolder((folder) => {
       const file = join(folder, 'screen.png');
       const [plain, shot] = [[], ['--screenshot', file]].map((flags) =>
-        source
+        compiled
           .run('boot', '--json', '--until', 'vmbus-connected', ...flags)
           .events()
           .map((event) => ({ ...event, wallMs: undefined })),
@@ -53,7 +53,7 @@ describe('boot --screenshot', () => {
   it('is written when the guest stops on its way', () => {
     inFolder((folder) => {
       const file = join(folder, 'screen.png');
-      const { status } = source.run('boot', '-q', '--set', 'vmbusAcpi=off', '--screenshot', file);
+      const { status } = compiled.run('boot', '-q', '--set', 'vmbusAcpi=off', '--screenshot', file);
       expect(status).not.toBe(0);
       expect(textOf(file).some((line) => line.startsWith('FreeBSD 14.1'))).toBe(true);
     });
@@ -64,7 +64,7 @@ describe('boot --screenshot', () => {
       const file = join(folder, 'screen.png');
       const disk = join(folder, 'empty.img');
       writeFileSync(disk, new Uint8Array(1 << 20));
-      const { status } = source.run('boot', '-q', disk, '--screenshot', file);
+      const { status } = compiled.run('boot', '-q', disk, '--screenshot', file);
       expect(status).toBe(12);
       expect(textOf(file)[0]).toBe('Boot failed:');
     });
@@ -74,7 +74,7 @@ describe('boot --screenshot', () => {
     inFolder((folder) => {
       const file = join(folder, 'screen.png');
       writeFileSync(file, new Uint8Array(1 << 20));
-      const { status } = source.run('boot', '-q', '--until', 'kernel', '--screenshot', file);
+      const { status } = compiled.run('boot', '-q', '--until', 'kernel', '--screenshot', file);
       expect(status).toBe(0);
       expect(statSync(file).size).toBeLessThan(1 << 20);
       expect(decodePng(readFileSync(file)).width).toBe(1024);
@@ -88,7 +88,7 @@ describe('boot --screenshot', () => {
         [join(folder, 'a.png'), 'EISDIR'],
         [join(folder, 'nowhere', 'a.png'), 'ENOENT'],
       ] as const) {
-        const { status, stdout, stderr } = source.run('boot', '--screenshot', file);
+        const { status, stdout, stderr } = compiled.run('boot', '--screenshot', file);
         expect(status).toBe(1);
         expect(stdout).toBe('');
         expect(stderr).toBe(`error: ${file}: cannot be written (${code})\n`);
@@ -97,7 +97,7 @@ describe('boot --screenshot', () => {
   });
 
   it('takes only PNG', () => {
-    const { status, stderr } = source.run('boot', '--screenshot', 'a.jpg');
+    const { status, stderr } = compiled.run('boot', '--screenshot', 'a.jpg');
     expect(status).toBe(2);
     expect(stderr).toContain('error: --screenshot: "a.jpg" does not end in .png\n');
   });
@@ -105,7 +105,7 @@ describe('boot --screenshot', () => {
   it('leaves no file when the machine never was', () => {
     inFolder((folder) => {
       const file = join(folder, 'screen.png');
-      const { status } = source.run('boot', join(folder, 'none.img'), '--screenshot', file);
+      const { status } = compiled.run('boot', join(folder, 'none.img'), '--screenshot', file);
       expect(status).toBe(1);
       expect(existsSync(file)).toBe(false);
     });

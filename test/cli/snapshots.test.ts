@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MANIFEST_FILE, type BootManifest } from '../../src/machine/bundle/manifest.ts';
-import { source } from '../support/cli.ts';
+import { compiled } from '../support/cli.ts';
 import { inFolder } from '../support/tools.ts';
 
 const MACHINE = ['-m', '64M', '--seed', '9'];
@@ -15,11 +15,11 @@ function digestOf(stdout: string): string {
 describe('--save and --from', () => {
   it('in another process end with the digest of one that never stopped', () => {
     inFolder((folder) => {
-      const straight = source.run('boot', ...MACHINE, '--json');
+      const straight = compiled.run('boot', ...MACHINE, '--json');
       const file = join(folder, 'boot.snap');
-      const first = source.run('boot', ...MACHINE, '-q', '--until', '700ms', '--save', file);
+      const first = compiled.run('boot', ...MACHINE, '-q', '--until', '700ms', '--save', file);
       expect(first.status, first.stderr).toBe(0);
-      const second = source.run('boot', '--from', file, '--json');
+      const second = compiled.run('boot', '--from', file, '--json');
       expect(second.status, second.stderr).toBe(0);
       expect(digestOf(second.stdout)).toBe(digestOf(straight.stdout));
       expect(second.stdout).not.toContain('"vmbus-connected"');
@@ -32,19 +32,19 @@ describe('--save and --from', () => {
       writeFileSync(image, new Uint8Array(1_474_560));
       const file = join(folder, 'boot.snap');
       const machine = ['-m', '64M', '--floppy', image];
-      const first = source.run('boot', ...machine, '--until', '300ms', '--save', file);
+      const first = compiled.run('boot', ...machine, '--until', '300ms', '--save', file);
       expect(first.stderr).toContain('Generation 1 (for its floppy drive)');
-      const second = source.run('boot', '--from', file, '--json');
+      const second = compiled.run('boot', '--from', file, '--json');
       expect(digestOf(second.stdout)).toBe(
-        digestOf(source.run('boot', ...machine, '--json').stdout),
+        digestOf(compiled.run('boot', ...machine, '--json').stdout),
       );
-      const other = source.run('boot', ...machine, '--gen', '2');
+      const other = compiled.run('boot', ...machine, '--gen', '2');
       expect([other.status, other.stderr.split('\n').at(-2)]).toEqual([
         1,
         `error: ${image}: a diskette goes into Generation 1 only: 2 has no floppy drive`,
       ]);
       writeFileSync(image, new Uint8Array(5120));
-      const small = source.run('boot', ...machine);
+      const small = compiled.run('boot', ...machine);
       expect(small.status).toBe(1);
       expect(small.stderr).toMatch(
         /error: .*a\.vfd: is no diskette: it has 5120 bytes, expected 1474560/,
@@ -56,17 +56,17 @@ describe('--save and --from', () => {
     inFolder((folder) => {
       const file = join(folder, 'no.snap');
       writeFileSync(file, 'nothing');
-      const refused = source.run('boot', '--from', file);
+      const refused = compiled.run('boot', '--from', file);
       expect([refused.status, refused.stderr]).toEqual([
         1,
         `error: ${file}: is no snapshot of synthvm\n`,
       ]);
-      const clash = source.run('boot', '--from', file, '--gen', '1');
+      const clash = compiled.run('boot', '--from', file, '--gen', '1');
       expect(clash.status).toBe(2);
       expect(clash.stderr).toBe(
         'error: --gen: goes not with --from: the snapshot has its machine in it\n',
       );
-      const written = source.run('boot', '--write', '--save', file);
+      const written = compiled.run('boot', '--write', '--save', file);
       expect(written.status).toBe(2);
     });
   });
@@ -75,9 +75,17 @@ describe('--save and --from', () => {
 describe('--out and replay', () => {
   it('have the same run again, and name the first event of another', () => {
     inFolder((folder) => {
-      const run = source.run('boot', ...MACHINE, '-q', '--until', 'root-mounted', '--out', folder);
+      const run = compiled.run(
+        'boot',
+        ...MACHINE,
+        '-q',
+        '--until',
+        'root-mounted',
+        '--out',
+        folder,
+      );
       expect(run.status, run.stderr).toBe(0);
-      const again = source.run('replay', folder, '-q');
+      const again = compiled.run('replay', folder, '-q');
       expect(again.stdout).toMatch(/^agrees: digest [0-9a-f]{16} over \d+ events\n$/);
       expect(again.status).toBe(0);
 
@@ -85,13 +93,13 @@ describe('--out and replay', () => {
       const manifest = JSON.parse(readFileSync(path, 'utf8')) as BootManifest;
       const machine = { ...manifest.machine, seed: '10' };
       writeFileSync(path, JSON.stringify({ ...manifest, machine }));
-      const other = source.run('replay', folder, '-q');
+      const other = compiled.run('replay', folder, '-q');
       expect(other.status).toBe(1);
       expect(other.stdout).toMatch(/^differs: digest/);
       expect(other.stdout).toMatch(/event 1 was .*"seedLow":9.*\n\s+now is .*"seedLow":10/);
 
       writeFileSync(path, JSON.stringify({ ...manifest, format: 7 }));
-      const newer = source.run('replay', folder);
+      const newer = compiled.run('replay', folder);
       expect(newer.stderr).toBe(
         `error: ${path}: is a bundle of format 7; this program reads format 1\n`,
       );
@@ -110,13 +118,13 @@ describe('a scenario with --out', () => {
           "  await vm.phase('vmbus-connected');\n  await vm.screen.screenshot('by hand');\n});\n",
       );
       const out = join(folder, 'out');
-      const run = source.run('run', script, '--out', out, '-q', '--skip-check');
+      const run = compiled.run('run', script, '--out', out, '-q', '--skip-check');
       expect(run.status, run.stderr).toBe(0);
       expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('vmbus-connected');
-      const again = source.run('replay', out);
+      const again = compiled.run('replay', out);
       expect(again.stdout).toMatch(/^agrees: passed, digest [0-9a-f]{16}\n$/);
       writeFileSync(script, `${readFileSync(script, 'utf8')}// changed\n`);
-      expect(source.run('replay', out).stderr).toContain('boot.ts has changed since');
+      expect(compiled.run('replay', out).stderr).toContain('boot.ts has changed since');
     });
   });
 });

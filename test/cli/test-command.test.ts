@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compiled, hasBinary, source } from '../support/cli.ts';
+import { compiled } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 mkdirSync(join(folder, 'inner'));
 
-const { run } = hasBinary() ? compiled : source;
+const { run } = compiled;
 
 function write(name: string, text: string): string {
   const file = join(folder, name);

@@ -1,6 +1,6 @@
 /**
  * Random blocks on all executors: straight code and loops of recorded instructions, whose registers
- * and memory must agree. `SYNTHVM_BLOCKS=N` runs N of them.
+ * and memory must agree.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,9 +27,10 @@ import {
 import { Vector, VectorFile } from '../../tools/record-vectors/vectors.ts';
 import type { Rig } from './rig.ts';
 import { CODE_GPA, DATA_GPA, DATA_TABLE, loadVector, PRESENT, userModeRig } from './user-mode.ts';
+import { cases } from '../support/cases.ts';
 
 const path = join(import.meta.dirname, 'vectors/user-mode.bin.zst');
-const BLOCKS = Number(process.env['SYNTHVM_BLOCKS'] ?? 250);
+const BLOCKS = cases(5000, 150);
 const MAX_INSTRUCTIONS = 10;
 const STEPS = 48;
 const SECOND_GPA = 0x13_0000;

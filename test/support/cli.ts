@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
+const bun = join(root, 'node_modules/.bin/bun');
 const binary = join(root, 'dist', process.platform === 'win32' ? 'synthvm.exe' : 'synthvm');
 
 export interface CliResult {
@@ -41,7 +42,7 @@ function start(command: string, first: readonly string[]): Program['run'] {
 
 export const source: Program = {
   name: 'source',
-  run: start(join(root, 'node_modules/.bin/bun'), [join(root, 'src/main.ts')]),
+  run: start(bun, [join(root, 'src/main.ts')]),
 };
 
 function newestSourceMs(): number {
@@ -52,16 +53,20 @@ function newestSourceMs(): number {
   );
 }
 
-/**
- * The standalone binary, when `npm run build` has made it from the source as it is now. Under CI
- * it must be there.
- */
-export function hasBinary(): boolean {
-  const isFresh = existsSync(binary) && statSync(binary).mtimeMs >= newestSourceMs();
-  if (!isFresh && process.env['CI'] === 'true') {
-    throw new Error('dist/synthvm is missing or older than src/; CI builds it first');
-  }
-  return isFresh;
+let isFresh = false;
+
+/** The standalone binary of the source as it is now: made once, if `npm run build` has not made it. */
+export function binaryPath(): string {
+  isFresh ||= existsSync(binary) && statSync(binary).mtimeMs >= newestSourceMs();
+  if (isFresh) return binary;
+  const { status, stderr } = spawnSync(bun, [join(root, 'tools/build.ts')], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the binary was not made: ${stderr}`);
+  isFresh = true;
+  return binary;
 }
 
-export const compiled: Program = { name: 'binary', run: start(binary, []) };
+/** The program that ships; it also starts five times as fast as the source. */
+export const compiled: Program = {
+  name: 'binary',
+  run: (...argv) => start(binaryPath(), [])(...argv),
+};

@@ -5,7 +5,7 @@ import { efiLoader } from '../../src/boot/default-code.ts';
 import { run } from './tools.ts';
 
 const MIB = 1024 * 1024;
-const DISK_MIB = 96;
+const DISK_MIB = 48;
 const ESP_START_MIB = 1;
 const ESP_MIB = 40;
 

@@ -12,8 +12,9 @@ import { VMBUS_VERSIONS, VmbusVersion } from '../../src/vmbus/spec/versions.ts';
 import { EchoDevice, RecordingDevice } from './support/devices.ts';
 import { gpadlMessages, initiateContact, TestGuest } from './support/guest.ts';
 import { SlowHost } from './support/slow-host.ts';
+import { cases } from '../support/cases.ts';
 
-const CASES = 10_000;
+const CASES = cases(10_000, 500);
 /** More packets than a ring of the tests can hold. */
 const MAX_PACKETS = 4096;
 

@@ -11,8 +11,9 @@ import { BoardSlot } from '../../../src/devices/pci/spec.ts';
 import { ScsiDvd } from '../../../src/devices/scsi/dvd.ts';
 import { IdeBench, Status } from '../support/ide-bench.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { cases, shown } from '../../support/cases.ts';
 
-const CASES = 10_000;
+const CASES = cases(10_000, 2000);
 const COMMANDS = [
   0x20, 0x24, 0x25, 0x29, 0x30, 0x34, 0x35, 0x40, 0x42, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8,
   0xca, 0xe7, 0xec, 0xef, 0xf8, 0x08, 0x90, 0x27,
@@ -123,7 +124,7 @@ class Chaos {
 }
 
 describe('IDE and PCI under a hostile guest', () => {
-  it(`${CASES.toLocaleString('en-US')} cases: nothing throws or runs on for ever, and a reset mends all`, () => {
+  it(`${shown(CASES)} cases: nothing throws or runs on for ever, and a reset mends all`, () => {
     for (let round = 0; round < 10; round += 1) {
       const chaos = new Chaos(BigInt(round));
       for (let index = 0; index < CASES / 10; index += 1) chaos.step();

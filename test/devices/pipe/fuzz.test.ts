@@ -17,15 +17,17 @@ import { IcGuest } from '../support/ic-guest.ts';
 import { fuzzMessages } from '../support/message-fuzz.ts';
 import { type MachineParts, MessageGuest } from '../support/message-guest.ts';
 import { unhex } from '../support/scsi-runner.ts';
+import { cases, shown } from '../../support/cases.ts';
 
 const MS = 1_000_000;
+const MESSAGES = cases(10_000, 500);
 const nothing = (): void => undefined;
 const fixed = (...messages: string[]): (() => Uint8Array[]) => {
   const seeds = messages.map(unhex);
   return () => seeds;
 };
 
-describe('10,000 malformed messages', () => {
+describe(`${shown(MESSAGES)} malformed messages`, () => {
   it('keyboard', () => {
     const guest = new MessageGuest((parts) => new SyntheticKeyboard(parts));
     fuzzMessages(
@@ -41,9 +43,10 @@ describe('10,000 malformed messages', () => {
         mostAnswers: 3,
       },
       1,
+      MESSAGES,
     );
     expect(guest.device.isReady).toBe(true);
-  }, 20_000);
+  });
 
   it('mouse', () => {
     const guest = new MessageGuest((parts) => new SyntheticMouse(parts));
@@ -61,9 +64,10 @@ describe('10,000 malformed messages', () => {
         mostAnswers: 3,
       },
       2,
+      MESSAGES,
     );
     expect(guest.device.isReady).toBe(true);
-  }, 20_000);
+  });
 
   it('video, with a scan-out that looks on', () => {
     const display = new Display();
@@ -90,9 +94,10 @@ describe('10,000 malformed messages', () => {
         mostAnswers: 2,
       },
       3,
+      MESSAGES,
     );
     expect(guest.device.version).toBe(0x5_0003);
-  }, 20_000);
+  });
 
   it('dynamic memory', () => {
     const guest = new MessageGuest((parts) => new DynamicMemory({ ...parts, quietNs: 0 }));
@@ -120,9 +125,10 @@ describe('10,000 malformed messages', () => {
         givesMemory: true,
       },
       4,
+      MESSAGES,
     );
     expect(guest.device.isReady).toBe(true);
-  }, 20_000);
+  });
 });
 
 interface Family {
@@ -167,33 +173,30 @@ const FAMILIES: Record<string, Family> = {
   },
 };
 
-describe.each(Object.entries(FAMILIES))('10,000 malformed messages', (name, family) => {
-  it(
-    name,
-    () => {
-      const guest = new IcGuest(family.make);
-      const empty = new Uint8Array(20);
-      fuzzMessages(
-        guest,
-        {
-          // What a guest sends back is what it has heard, with the response flag set.
-          seeds: (heard) =>
-            [empty, ...heard].map((message) => {
-              const answer = message.slice();
-              answer[17] = 5;
-              return answer;
-            }),
-          poke: (device, random) => family.poke(device as never, random),
-          begin: (it) => {
-            it.pass(MS);
-            (it as IcGuest<IcDevice>).choose(0x3_0000, family.version);
-          },
-          mostAnswers: 3,
+describe.each(Object.entries(FAMILIES))(`${shown(MESSAGES)} malformed messages`, (name, family) => {
+  it(name, () => {
+    const guest = new IcGuest(family.make);
+    const empty = new Uint8Array(20);
+    fuzzMessages(
+      guest,
+      {
+        // What a guest sends back is what it has heard, with the response flag set.
+        seeds: (heard) =>
+          [empty, ...heard].map((message) => {
+            const answer = message.slice();
+            answer[17] = 5;
+            return answer;
+          }),
+        poke: (device, random) => family.poke(device as never, random),
+        begin: (it) => {
+          it.pass(MS);
+          (it as IcGuest<IcDevice>).choose(0x3_0000, family.version);
         },
-        name.length,
-      );
-      expect(guest.device.state).toBe('ready');
-    },
-    20_000,
-  );
+        mostAnswers: 3,
+      },
+      name.length,
+      MESSAGES,
+    );
+    expect(guest.device.state).toBe('ready');
+  });
 });

@@ -5,7 +5,6 @@ import { PacketType } from '../../../src/vmbus/spec/ring.ts';
 import { framed, type MessageGuest } from './message-guest.ts';
 
 const MS = 1_000_000;
-const MESSAGES = 10_000;
 /** A fresh opening every so often, since some messages are legal only once. */
 const MESSAGES_PER_OPENING = 50;
 const EXTREMES = [0, 1, 2, 0x7f, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, 0xffff_ffff];
@@ -51,13 +50,14 @@ function wrap(body: Uint8Array, isPipe: boolean, random: Random): Uint8Array {
 }
 
 /**
- * Sends 10,000 messages, most of them wrong, over real rings. Nothing may throw, virtual time may not
+ * Sends messages, most of them wrong, over real rings. Nothing may throw, virtual time may not
  * run away, one message may not bring many, and the guest's other memory stays as it is.
  */
 export function fuzzMessages<Device extends VmbusDevice>(
   guest: MessageGuest<Device>,
   plan: FuzzPlan<Device>,
   seed: number,
+  messages: number,
 ): void {
   const random = new Random(seed);
   const { memory, events } = guest.guest;
@@ -71,7 +71,7 @@ export function fuzzMessages<Device extends VmbusDevice>(
     plan.begin(guest);
     heard = guest.hearAll();
   };
-  for (let count = 0; count < MESSAGES; count += 1) {
+  for (let count = 0; count < messages; count += 1) {
     if (count % MESSAGES_PER_OPENING === 0) start();
     if (random.below(4) === 0) plan.poke(guest.device, random);
     guest.pass(random.below(3) === 0 ? random.below(3000) * MS : 0);
@@ -91,7 +91,7 @@ export function fuzzMessages<Device extends VmbusDevice>(
     expect(events.pendingCount).toBeLessThan(200);
   }
   if (plan.givesMemory !== true) expect(quiet.every((byte) => byte === 0x5a)).toBe(true);
-  expect(guest.dropped.length).toBeGreaterThan(MESSAGES / 20);
+  expect(guest.dropped.length).toBeGreaterThan(messages / 20);
   start();
 }
 
