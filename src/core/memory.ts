@@ -43,6 +43,12 @@ function roundUp(bytes: number): number {
   return Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
 }
 
+/** Whether any of some words is not 0. */
+function isUsed(words: Int32Array, from: number, to: number): boolean {
+  for (let word = from; word < to; word += 1) if (words[word] !== 0) return true;
+  return false;
+}
+
 function newMemory(pages: number): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: pages, maximum: pages });
 }
@@ -242,13 +248,11 @@ export class GuestMemory {
 
   /** @param first position of the first byte that is not a processor's */
   #exchangePages(state: StateStream, first: number): void {
-    const { u8, u32 } = this;
+    const { u8, i32 } = this;
     const used: number[] = [];
     if (!state.isRestoring) {
       for (let at = first; at < this.#nextOffset; at += WASM_PAGE_BYTES) {
-        let bits = 0;
-        for (let word = at / 4; word < (at + WASM_PAGE_BYTES) / 4; word += 1) bits |= u32[word]!;
-        if (bits !== 0) used.push(at);
+        if (isUsed(i32, at / 4, (at + WASM_PAGE_BYTES) / 4)) used.push(at);
       }
     }
     state.list('pages', used, (known) => {

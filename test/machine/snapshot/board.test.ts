@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/random.ts';
 import { Machine, type MachineConfig } from '../../../src/machine/machine.ts';
 import { firstDifference } from '../../../src/machine/snapshot/sections.ts';
+import { cases } from '../../support/cases.ts';
 
 const base: MachineConfig = {
   generation: 2,
@@ -16,7 +17,7 @@ const base: MachineConfig = {
   disks: [],
 };
 const END_NS = 2_500_000_000;
-const MOST_CHANGES = 12;
+const MOST_CHANGES = cases(12, 5);
 
 function straightDigest(config: MachineConfig): string {
   const machine = new Machine(config);
