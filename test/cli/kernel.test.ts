@@ -1,5 +1,5 @@
 /** `synthvm boot --kernel`: test kernels of a few instructions, and files that are none. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bzImage, Code, MIB, multibootElf } from '../boot/kernels.ts';
@@ -82,7 +82,8 @@ describe('a kernel that cannot be booted', () => {
   function refused(image: Uint8Array, ...flags: string[]): CliResult {
     return inFolder((folder) => {
       writeFileSync(join(folder, 'vmlinuz'), image);
-      writeFileSync(join(folder, 'initrd'), new Uint8Array(60 * MIB));
+      writeFileSync(join(folder, 'initrd'), '');
+      truncateSync(join(folder, 'initrd'), 60 * MIB);
       const named = flags.map((flag) => (flag === 'initrd' ? join(folder, 'initrd') : flag));
       return compiled.run('boot', '--kernel', join(folder, 'vmlinuz'), '--quiet', ...named);
     });

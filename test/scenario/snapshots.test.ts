@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SingleTest } from '../../src/scenario/api.ts';
+import { cases } from '../support/cases.ts';
 import { passes, runBody, runTopology } from './support/run.ts';
 
 const BOOT_MS = 2500;
@@ -50,7 +51,7 @@ describe('a fork of a machine', () => {
           );
         },
       ),
-      { numRuns: 8 },
+      { numRuns: cases(8, 3) },
     );
   });
 
@@ -77,7 +78,7 @@ describe('a fork of a machine', () => {
           );
         },
       ),
-      { numRuns: 8 },
+      { numRuns: cases(8, 3) },
     );
   });
 

@@ -7,10 +7,12 @@ import type { ImageFormat } from '../../src/storage/image.ts';
 import type { MemoryStore } from '../../src/storage/memory-store.ts';
 import { structureChecksum } from '../../src/storage/vhdx/crc32c.ts';
 import { checksum } from '../../src/storage/vhd/footer.ts';
+import { cases } from '../support/cases.ts';
 import { MIB, shelfWith } from '../support/images.ts';
 import type { Shelf } from '../support/images.ts';
 
 const sizeBytes = 4 * MIB;
+const ROUNDS = cases(300, 100);
 
 interface Sample {
   readonly shelf: Shelf;
@@ -136,7 +138,7 @@ describe.each([
     const of = sample(format, open);
     const random = new Random(17, format);
     const counts = { works: 0, refused: 0, faulted: 0 };
-    for (let round = 0; round < 300; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       const store = damaged(of, random);
       counts[use(of, store, round % 2 === 0)] += 1;
       expect(store.allocatedBytes).toBeLessThan(of.store.sizeBytes + 40 * MIB);

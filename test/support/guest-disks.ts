@@ -1,5 +1,5 @@
 /** Boot disks made by other people's tools, as users would make them. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { efiLoader } from '../../src/boot/default-code.ts';
 import { run } from './tools.ts';
@@ -21,21 +21,20 @@ export function makeGptDisk(
   loader: Uint8Array | null = efiLoader(),
 ): string {
   const path = join(folder, name);
-  const esp = join(folder, `${name}.esp`);
-  writeFileSync(esp, new Uint8Array(ESP_MIB * MIB));
-  run('mkfs.vfat', ['-F', '32', '-n', 'ESP', esp]);
+  writeFileSync(path, '');
+  truncateSync(path, DISK_MIB * MIB);
+  const start = String((ESP_START_MIB * MIB) / 512);
+  run('mkfs.vfat', ['-F', '32', '-n', 'ESP', '--offset', start, path, String(ESP_MIB * 1024)]);
+  const esp = `${path}@@${ESP_START_MIB * MIB}`;
   if (loader !== null) {
     const file = join(folder, `${name}.efi`);
     writeFileSync(file, loader);
     run('mmd', ['-i', esp, '::/EFI', '::/EFI/BOOT']);
     run('mcopy', ['-i', esp, file, '::/EFI/BOOT/BOOTX64.EFI']);
   }
-  const disk = new Uint8Array(DISK_MIB * MIB);
-  disk.set(readFileSync(esp), ESP_START_MIB * MIB);
-  writeFileSync(path, disk);
   run('sgdisk', [
     '-n',
-    `1:${(ESP_START_MIB * MIB) / 512}:+${ESP_MIB}M`,
+    `1:${start}:+${ESP_MIB}M`,
     '-t',
     '1:ef00',
     '-n',
