@@ -4,6 +4,7 @@ import { StateError, type StateStream } from './state.ts';
 export const PAGE_BYTES = 4096;
 const FOUR_GIB = 0x1_0000_0000;
 const WASM_PAGE_BYTES = 65_536;
+const WASM_PAGE_SHIFT = 16;
 /**
  * A linear memory ends at 4 GiB. A machine with more RAM has so much of it in one piece; the rest
  * takes what is left, bank by bank, as it is touched, and a run across two banks is not contiguous.
@@ -76,6 +77,10 @@ export class GuestMemory {
   /** Banks of RAM that get a place when something touches them. */
   readonly #waiting: { readonly name: string; readonly gpa: number; readonly bytes: number }[] = [];
   #nextOffset = 0;
+  /** Not 0 for each 64 KiB that anybody may have written to. */
+  readonly #touched: Uint8Array;
+  /** Whether `clear` makes it as good as new: nothing is written behind the back of `resolve`. */
+  readonly isClearable: boolean;
 
   /** @param allocate gives a linear memory of so many pages of 64 KiB, all zeros */
   constructor(layout: MemoryLayout, allocate = newMemory) {
@@ -109,6 +114,8 @@ export class GuestMemory {
     this.i32 = new Int32Array(buffer);
     this.view = new DataView(buffer);
     this.ramBytes = layout.ramBytes;
+    this.#touched = new Uint8Array(pages);
+    this.isClearable = !isLarge && this.#wasm === undefined;
     const whole = isLarge
       ? [
           { name: 'ram', gpa: 0, bytes: lowBytes, offset: placed[0]!.offset },
@@ -177,14 +184,42 @@ export class GuestMemory {
    * -1 when any of them is not RAM (or RAM-like). The bytes are contiguous at that position.
    */
   resolve(gpa: number, length: number): number {
+    const position = this.locate(gpa, length);
+    if (position >= 0) this.touch(position, length);
+    return position;
+  }
+
+  /** Likewise, for who only reads there, or calls `touch` before writing: of a large buffer little is used. */
+  locate(gpa: number, length: number): number {
     const regions = this.#placed;
     for (let index = 0; index < regions.length; index += 1) {
       const region = regions[index]!;
       const within = gpa - region.gpa;
       if (within >= 0 && within + length <= region.bytes) return region.offset + within;
     }
-    if (this.#waiting.length > 0 && this.#placeBank(gpa)) return this.resolve(gpa, length);
+    if (this.#waiting.length > 0 && this.#placeBank(gpa)) return this.locate(gpa, length);
     return -1;
+  }
+
+  /** Says that a run in the linear memory may be written from now on: `clear` zeroes it. */
+  touch(position: number, length: number): void {
+    const first = position >>> WASM_PAGE_SHIFT;
+    this.#touched[first] = 1;
+    const last = (position + length - 1) >>> WASM_PAGE_SHIFT;
+    for (let page = first + 1; page <= last; page += 1) this.#touched[page] = 1;
+  }
+
+  /** Zeroes whatever was written since it was new or cleared, and forgets who watched. */
+  clear(): void {
+    const touched = this.#touched;
+    for (let page = 0; page < touched.length; page += 1) {
+      if (touched[page] === 0) continue;
+      const first = page;
+      while (page < touched.length && touched[page] !== 0) page += 1;
+      this.u8.fill(0, first * WASM_PAGE_BYTES, page * WASM_PAGE_BYTES);
+    }
+    touched.fill(0);
+    this.#onWrite = undefined;
   }
 
   /** The guest physical address of a position in the linear memory, or -1 where there is none. */
@@ -260,6 +295,7 @@ export class GuestMemory {
       if (at < first || at + WASM_PAGE_BYTES > this.#nextOffset) {
         throw new StateError(`a page at ${at} is not memory`);
       }
+      if (state.isRestoring) this.touch(at, WASM_PAGE_BYTES);
       state.array('bytes', u8.subarray(at, at + WASM_PAGE_BYTES));
       return at;
     });

@@ -19,8 +19,9 @@ import { DeliveryMode } from '../hypervisor/spec/apic.ts';
 import type { BlockDevice } from '../storage/block.ts';
 import { OverlayDevice } from '../storage/overlay.ts';
 import { VariableStore } from '../uefi/variables.ts';
-import { allocateMemory } from './allocate-memory.ts';
+import { allocateMemory, recycleMemory } from './allocate-memory.ts';
 import { Board } from './board.ts';
+import { boardEndings } from './board-endings.ts';
 import { checkSavable, describeGuest, type MachineConfig, type MachineSettings } from './config.ts';
 import { ConsoleLine } from './console.ts';
 import { crashWords, panicLine } from './crash-text.ts';
@@ -45,11 +46,9 @@ import {
   configurationEvent,
   consoleEvent,
   crashEvent,
-  debugExitEvent,
   powerOffEvent,
   resetEvent,
   tripleFaultEvent,
-  unimplementedEvent,
 } from './trace.ts';
 import { buildX86Guest } from './x86-guest.ts';
 
@@ -91,6 +90,7 @@ export class Machine {
   onPowerCycle: (() => void) | undefined;
   #powerCycles = 0;
   #isOn = false;
+  #isDiscarded = false;
   #suspended: SavedSection[] | undefined;
   #ending: Ending | undefined;
   #isResetPending = false;
@@ -136,7 +136,18 @@ export class Machine {
   }
 
   get memory(): GuestMemory {
+    if (this.#isDiscarded) throw new Error('the machine was discarded, and its memory is another one');
     return this.#memory;
+  }
+
+  /**
+   * Nobody will ask anything of the machine any more: the next one may have its memory. What it has said
+   * already, its trace and its counters stay.
+   */
+  discard(): void {
+    if (!this.#isDiscarded) recycleMemory(this.#memory);
+    this.#isDiscarded = true;
+    this.#end({ kind: 'power-off' });
   }
 
   get board(): Board {
@@ -249,6 +260,7 @@ export class Machine {
 
   /** Lets something in from outside, now, and keeps it. Between two turns only. */
   enter(input: HostInput, done?: InputDone): void {
+    if (this.#isDiscarded) return;
     this.inputs.enter(this, input, done);
   }
 
@@ -494,18 +506,7 @@ export class Machine {
           const registers = this.#guest.engines[processor]!.describe?.() ?? '';
           this.#end({ kind: 'triple-fault', processor, registers });
         },
-        onPowerOff: () => {
-          trace.emit(powerOffEvent);
-          this.#end({ kind: 'power-off' });
-        },
-        onUnimplemented: (processor, what) => {
-          trace.emitText(unimplementedEvent, what, processor);
-          this.#end({ kind: 'unimplemented', what });
-        },
-        onDebugExit: (value) => {
-          trace.emit(debugExitEvent, value);
-          this.#end({ kind: 'debug-exit', value });
-        },
+        ...boardEndings(trace, (ending) => this.#end(ending)),
         onFlush: (processor) => this.#guest.engines[processor]!.flushTranslations?.(),
         onReset: () => {
           trace.emit(resetEvent);

@@ -2,7 +2,6 @@
 import { Random } from '../core/random.ts';
 import { describeEnding } from '../machine/endings.ts';
 import { Machine } from '../machine/machine.ts';
-import { leaveMemory } from '../machine/memory-pool.ts';
 import { type Decisions, Perturbation } from '../machine/perturbation.ts';
 import type { HostName } from '../machine/profiles.ts';
 import { restoreSnapshot, type SnapshotPoint } from '../machine/snapshot/restore.ts';
@@ -155,7 +154,8 @@ class ScenarioRun {
     }
     const record = this.#record(failure);
     this.#options.observer?.finished?.(record);
-    for (const { machine } of this.#vms) leaveMemory(machine.memory);
+    // The next run may have their memories, whatever the script still holds.
+    for (const { machine } of this.#vms) machine.discard();
     return record;
   }
 

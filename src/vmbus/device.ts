@@ -124,7 +124,8 @@ export interface OpenChannel {
   readonly unreadBytes: number;
 
   /**
-   * The guest memory behind a GPADL of this channel, or undefined. netvsc's buffers use it.
+   * The guest memory behind a GPADL of this channel, or undefined. netvsc's buffers use it. Who writes
+   * there calls `GuestMemory.touch` before.
    */
   gpadl(gpadlId: number): GuestRanges | undefined;
 }

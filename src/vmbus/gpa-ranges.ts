@@ -12,6 +12,12 @@ export class RangeList implements GuestRanges {
   count = 0;
   rangeCount = 0;
   totalBytes = 0;
+  readonly #isWritten: boolean;
+
+  /** @param isWritten false: who writes to the runs calls `GuestMemory.touch` */
+  constructor(isWritten = true) {
+    this.#isWritten = isWritten;
+  }
 
   clear(): void {
     this.count = 0;
@@ -65,8 +71,9 @@ export class RangeList implements GuestRanges {
     let at = first;
     while (left > 0) {
       const pfn = words[at]! + words[at + 1]! * 0x1_0000_0000;
-      const position = memory.resolve(pfn * PAGE_BYTES, PAGE_BYTES);
+      const position = memory.locate(pfn * PAGE_BYTES, PAGE_BYTES);
       if (position < 0) return pfn;
+      if (this.#isWritten) memory.touch(position, PAGE_BYTES);
       const length = Math.min(left, PAGE_BYTES - within);
       this.#add(position + within, length);
       left -= length;

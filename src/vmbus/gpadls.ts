@@ -72,7 +72,7 @@ export class GpadlTable {
       id,
       slot,
       rangeCount,
-      ranges: new RangeList(),
+      ranges: new RangeList(false),
       state: 'in-progress',
       words: new Uint32Array(Math.floor(rangeBytes / 8) * 2),
       filledWords: 0,
@@ -249,7 +249,7 @@ export class GpadlTable {
     const gpadls = state.list('gpadls', [...slot.gpadls.values()], (known) => {
       const id = state.number('id', known?.id ?? 0);
       const rangeCount = state.number('rangeCount', known?.rangeCount ?? 0);
-      const ranges = known?.ranges ?? new RangeList();
+      const ranges = known?.ranges ?? new RangeList(false);
       state.part('ranges', () => ranges.exchange(state));
       const stateName: GpadlState = state.text('state', known?.state ?? 'accepted');
       const wordCount = state.number('wordCount', known?.words.length ?? 0);

@@ -43,6 +43,7 @@ export class RingMemory {
     this.u32 = memory.u32;
     this.i32 = memory.i32;
     this.#control = pages[first]! / 4;
+    for (let page = first; page < first + count; page += 1) memory.touch(pages[page]!, PAGE_BYTES);
     this.#pages = new Float64Array(count - 1);
     let isContiguous = true;
     for (let page = 0; page < count - 1; page += 1) {

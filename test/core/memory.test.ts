@@ -55,6 +55,36 @@ describe('guest memory', () => {
   });
 });
 
+describe('memory that is cleared', () => {
+  const layout = { ramBytes: 4 * MIB, lowGapStart: LOW_GAP };
+
+  it('is all zeros wherever somebody was let in, or said so', () => {
+    const cleared = new GuestMemory(layout);
+    cleared.writeBytes(0x1fff8, new Uint8Array(16).fill(1));
+    cleared.u8.fill(2, cleared.resolve(0x4_0000, 0x3_0000), 0x7_0000);
+    const at = cleared.locate(MIB, 2 * MIB);
+    cleared.touch(at + 70_000, 65_536);
+    cleared.u8.fill(3, at + 70_000, at + 70_000 + 65_536);
+    cleared.clear();
+    expect(cleared.u32.every((word) => word === 0)).toBe(true);
+  });
+
+  it('leaves alone what nobody has touched since', () => {
+    const cleared = new GuestMemory(layout);
+    cleared.writeBytes(MIB, Uint8Array.of(1));
+    cleared.clear();
+    // Behind its back: it would be found out.
+    cleared.u8[MIB] = 1;
+    cleared.clear();
+    expect(cleared.u8[MIB]).toBe(1);
+  });
+
+  it('is none of those that processors write to by themselves', () => {
+    expect(new GuestMemory(layout).isClearable).toBe(true);
+    expect(new GuestMemory({ ...layout, isLinear: true }).isClearable).toBe(false);
+  });
+});
+
 describe('memory of more than a linear memory holds', () => {
   const GIB = 2 ** 30;
 

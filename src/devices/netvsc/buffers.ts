@@ -69,6 +69,16 @@ export class SharedBuffer {
     return isKept ? buffer : new SharedBuffer(memory, gpadlId, id, bytes, pages);
   }
 
+  /** Says that a part is about to be written: nothing else says it of a GPADL. */
+  touch(offset: number, length: number): void {
+    let done = 0;
+    while (done < length) {
+      const run = Math.min(length - done, this.runAt(offset + done));
+      this.#memory.touch(this.positionOf(offset + done), run);
+      done += run;
+    }
+  }
+
   /** Linear position of a byte. */
   positionOf(offset: number): number {
     if (this.base >= 0) return this.base + offset;

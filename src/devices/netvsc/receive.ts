@@ -50,6 +50,8 @@ export class ReceiveSections {
   readonly #channels: Uint16Array;
   readonly #scratch: Uint8Array;
   readonly #scratchWords: Int32Array;
+  /** The first of the sections that were never written. */
+  #unused = 0;
 
   /** @param mtu largest frame, Ethernet header included */
   constructor(memory: GuestMemory, buffer: SharedBuffer, mtu: number) {
@@ -103,7 +105,15 @@ export class ReceiveSections {
     this.#freeCount -= 1;
     const section = this.#free[this.#freeCount]!;
     this.#use[section] = Use.listed;
+    if (section >= this.#unused) this.#begin(section);
     return section;
+  }
+
+  /** The sections up to this one are written from now on. */
+  #begin(section: number): void {
+    const from = this.#unused * this.sectionBytes;
+    this.#unused = section + 1;
+    this.buffer.touch(from, this.#unused * this.sectionBytes - from);
   }
 
   /** @returns a free section for a control message, or -1 */
@@ -112,6 +122,7 @@ export class ReceiveSections {
     this.#freeControlCount -= 1;
     const section = this.#freeControl[this.#freeControlCount]!;
     this.#use[section] = Use.listed;
+    if (section >= this.#unused) this.#begin(section);
     return section;
   }
 

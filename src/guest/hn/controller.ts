@@ -182,7 +182,7 @@ export class HnController implements InterfaceDriver {
     let error = yield* nvs.attach(mtu);
     if (nvs.receive !== undefined) {
       const { gpa, bytes } = nvs.receive;
-      this.receiver.useBuffer(kernel.hardware.memory.resolve(gpa, bytes), bytes);
+      this.receiver.useBuffer(kernel.hardware.memory.locate(gpa, bytes), bytes);
     }
     if (error !== 0) return error;
     if (nvs.send !== undefined && nvs.sectionCount > 0) {

@@ -54,10 +54,14 @@ export class Chimney {
   readonly base: number;
   readonly #free: Int32Array;
   #count: number;
+  readonly #memory: GuestMemory;
+  /** The first of the sections that were never written. */
+  #unused = 0;
 
   constructor(memory: GuestMemory, buffer: SharedBuffer, sectionBytes: number, count: number) {
     this.sectionBytes = sectionBytes;
-    this.base = memory.resolve(buffer.gpa, buffer.bytes);
+    this.#memory = memory;
+    this.base = memory.locate(buffer.gpa, buffer.bytes);
     this.#free = Int32Array.from({ length: count }, (_, index) => count - 1 - index);
     this.#count = count;
   }
@@ -66,7 +70,16 @@ export class Chimney {
   take(): number {
     if (this.#count === 0) return -1;
     this.#count -= 1;
-    return this.#free[this.#count]!;
+    const section = this.#free[this.#count]!;
+    if (section >= this.#unused) this.#begin(section);
+    return section;
+  }
+
+  /** The sections up to this one are written from now on. */
+  #begin(section: number): void {
+    const from = this.#unused * this.sectionBytes;
+    this.#unused = section + 1;
+    this.#memory.touch(this.base + from, this.#unused * this.sectionBytes - from);
   }
 
   give(section: number): void {

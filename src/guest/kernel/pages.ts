@@ -24,7 +24,7 @@ export class PageAllocator {
     for (const { start, bytes } of ranges) {
       const first = Math.ceil(Math.max(start, from) / PAGE_BYTES) * PAGE_BYTES;
       const end = Math.floor(Math.min(start + bytes, to) / PAGE_BYTES) * PAGE_BYTES;
-      const isThere = (gpa: number): boolean => this.#memory.resolve(gpa, PAGE_BYTES) >= 0;
+      const isThere = (gpa: number): boolean => this.#memory.locate(gpa, PAGE_BYTES) >= 0;
       if (first < end && isThere(first) && isThere(end - PAGE_BYTES)) {
         this.#ranges.push({ next: first, end });
       }
@@ -41,7 +41,7 @@ export class PageAllocator {
     return gpa;
   }
 
-  /** Likewise, with whatever the pages hold. */
+  /** Likewise, with whatever the pages hold; who writes to them resolves them, or touches them. */
   reserve(pages: number): number {
     const bytes = pages * PAGE_BYTES;
     let gpa = this.#freed.get(pages)?.pop() ?? -1;
@@ -51,7 +51,7 @@ export class PageAllocator {
       gpa = range.next;
       range.next += bytes;
     }
-    return gpa < 0 || this.#memory.resolve(gpa, bytes) < 0 ? -1 : gpa;
+    return gpa < 0 || this.#memory.locate(gpa, bytes) < 0 ? -1 : gpa;
   }
 
   free(gpa: number, pages: number): void {

@@ -41,7 +41,7 @@ export class EfiFramebuffer implements Painter {
     const { gpa, bytes, width, height, stride } = screen;
     const isLargeEnough = width >= GLYPH_WIDTH && height >= GLYPH_HEIGHT;
     if (!isLargeEnough || stride < width || stride * height * PIXEL_BYTES > bytes) return undefined;
-    const offset = memory.resolve(gpa, bytes);
+    const offset = memory.resolve(gpa, stride * height * PIXEL_BYTES);
     if (offset < 0 || offset % PIXEL_BYTES !== 0) return undefined;
     return new EfiFramebuffer(memory, offset / PIXEL_BYTES, screen);
   }
