@@ -44,6 +44,18 @@ export function createDefaultDisk(options: DefaultDiskOptions): BlockDevice {
   return openRaw(store, { readOnly: false, warn: () => {} });
 }
 
+const shared = new Map<1 | 2, BlockDevice>();
+
+/**
+ * The default disk that all machines of a generation share. Nobody writes to it: each puts an overlay
+ * over it.
+ */
+export function sharedDefaultDisk(generation: 1 | 2): BlockDevice {
+  const disk = shared.get(generation) ?? createDefaultDisk({ generation });
+  shared.set(generation, disk);
+  return disk;
+}
+
 function writeGen2(disk: BlockDevice): void {
   const [esp, root] = writeGpt(disk, {
     diskGuid: DISK_GUID,

@@ -214,7 +214,7 @@ export class Hypercalls implements HypercallFrame {
     if (type !== 0 && type < 0x8000_0000 && bytes <= MESSAGE_PAYLOAD_BYTES) {
       // A copy: the answer may be written to guest memory while the message is still being read.
       const from = input + postMessage.payload;
-      for (let index = 0; index < bytes; index += 1) this.#payload[index] = u8[from + index]!;
+      this.#payload.set(u8.subarray(from, from + bytes));
       const { callbacks } = this.#partition;
       status = callbacks.onPostMessage(connection, type, this.#payload, 0, bytes, vp.index);
     }

@@ -1,4 +1,4 @@
-import { createDefaultDisk } from '../boot/default-disk.ts';
+import { sharedDefaultDisk } from '../boot/default-disk.ts';
 import { powerOn } from '../boot/power-on.ts';
 import { VirtualClock } from '../core/clock.ts';
 import { InputError } from '../core/errors.ts';
@@ -112,7 +112,7 @@ export class Machine {
     const isDiskless = config.disks.length === 0 && (config.dvds ?? []).length === 0;
     this.#disks =
       isDiskless && config.x86 === undefined
-        ? [new OverlayDevice(createDefaultDisk({ generation }))]
+        ? [new OverlayDevice(sharedDefaultDisk(generation))]
         : config.disks;
     this.#memory = allocateMemory(config);
     this.trace.subscribe((_, type, values, text) => {
@@ -136,7 +136,8 @@ export class Machine {
   }
 
   get memory(): GuestMemory {
-    if (this.#isDiscarded) throw new Error('the machine was discarded, and its memory is another one');
+    if (this.#isDiscarded)
+      throw new Error('the machine was discarded, and its memory is another one');
     return this.#memory;
   }
 

@@ -1,6 +1,6 @@
 /** Disks of a scenario's machines, from what a script says of them. */
 import { dirname, isAbsolute, join } from 'node:path';
-import { createDefaultDisk } from '../boot/default-disk.ts';
+import { sharedDefaultDisk } from '../boot/default-disk.ts';
 import { InputError } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import { type DiskPlace, parseDiskPlace } from '../machine/disk-places.ts';
@@ -28,15 +28,6 @@ export interface DiskOptions {
   readonly opened: BlockDevice[];
   /** Images without a name are numbered in this series; default "disk". */
   readonly series?: string;
-}
-
-const builtInDisks = new Map<1 | 2, BlockDevice>();
-
-/** One base for all machines of a process; what a guest writes goes to an overlay of its own. */
-function builtInDisk(generation: 1 | 2): BlockDevice {
-  const base = builtInDisks.get(generation) ?? createDefaultDisk({ generation });
-  builtInDisks.set(generation, base);
-  return new OverlayDevice(base);
 }
 
 export function besideScript(file: string, path: string): string {
@@ -106,7 +97,8 @@ function makeStores(
 
 /** @param generation of the machine; only the built-in disk needs to know */
 export function openDisk(spec: DiskSpec, generation: 1 | 2, options: DiskOptions): BlockDevice {
-  if (typeof spec === 'object' && 'builtIn' in spec) return builtInDisk(generation);
+  if (typeof spec === 'object' && 'builtIn' in spec)
+    return new OverlayDevice(sharedDefaultDisk(generation));
   if (typeof spec === 'object' && 'passThrough' in spec) {
     const { passThrough: disk } = spec;
     if (!(disk instanceof HostDisk)) throw new InputError('disk', 'is none of the host');

@@ -75,6 +75,7 @@ const DERIVED = [
   'NetvscChannel.#completeWords',
   'NvspProtocol.answer',
   'ReceiveSections.#scratch',
+  'ReceiveSections.#unused',
   'PciFunction.#masks',
   'IdeController.#ports',
   'IdeController.#masterPort',
