@@ -7,7 +7,7 @@ import { TestMachine } from './support/machine.ts';
 import { cases } from '../support/cases.ts';
 
 const US = 1_000;
-const SEEDS = cases(200, 40);
+const SEEDS = cases(200, 20);
 
 describe('negotiation', () => {
   const versions = VMBUS_VERSIONS.map((version) => showVmbusVersion(version));

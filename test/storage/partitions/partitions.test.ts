@@ -11,6 +11,7 @@ import { GptHeader, GptType, MbrType } from '../../../src/storage/partitions/spe
 import { writeGpt, writeMbr } from '../../../src/storage/partitions/write.ts';
 import { ArrayDisk } from '../../support/array-disk.ts';
 import { hasTool, inFolder, run } from '../../support/tools.ts';
+import { cases } from '../../support/cases.ts';
 
 const MIB = 1 << 20;
 const DISK_GUID = '6d3c8a52-0b7e-4c1f-9a55-1f2e3d4c5b6a';
@@ -262,7 +263,7 @@ describe('a damaged GPT', () => {
           expectOnlyInputErrors(() => readPartitions(disk));
         },
       ),
-      { numRuns: 300 },
+      { numRuns: cases(300, 80) },
     );
   });
 });

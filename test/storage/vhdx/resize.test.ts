@@ -8,6 +8,7 @@ import { OverlayDevice } from '../../../src/storage/overlay.ts';
 import { contentOf, firstDifference, MIB, readAll, shelfWith } from '../../support/images.ts';
 import { PowerCutStore } from '../../support/power-cut.ts';
 import { hasTool, inFolder, run } from '../../support/tools.ts';
+import { cases } from '../../support/cases.ts';
 
 /** The content after a change of size: what is cut off is gone, what is added is zeros. */
 function resized(content: Uint8Array, size: number): Uint8Array {
@@ -50,7 +51,7 @@ describe.each([
         expect(firstDifference(readAll(shelf.open(name, { readOnly: true })), model)).toBe(-1);
         expect(shelf.warnings).toEqual([]);
       }),
-      { numRuns: 8, seed: 5 },
+      { numRuns: cases(8, 4), seed: 5 },
     );
   });
 });
@@ -122,7 +123,7 @@ describe('a power cut while a VHDX is resized', () => {
         after.read(0, seen, 0, seen.length);
         expect(firstDifference(seen, content.subarray(0, 2 * MIB))).toBe(-1);
       }),
-      { numRuns: 30, seed: 3 },
+      { numRuns: cases(30, 12), seed: 3 },
     );
     expect(sizes.size).toBe(3);
   });
