@@ -30,6 +30,8 @@ declare module 'synthvm' {
     readonly storvscMode: 'legacy' | 'workaround' | 'en1612' | 'en1616' | 'd7521' | 'r309726' | 'modern';
     /** hw.ata.disk_enable: IDE disks stay with the emulated controller (ada), storvsc leaves them alone */
     readonly ataDisks: boolean;
+    /** de(4) drives the emulated network adapter of Generation 1; FreeBSD 13 dropped it */
+    readonly deDriver: boolean;
     /** find VMBus as an ACPI device, not only beside a PCI bus */
     readonly vmbusAcpi: boolean;
     /** legacy copies the kernel to 2 MiB whoever owns it */
@@ -187,6 +189,8 @@ declare module 'synthvm' {
   export type Caller = 'administrator' | 'user';
 
   export interface AdapterSpec {
+    /** `legacy`: the emulated adapter, of Generation 1 only, up to four of them. Default `synthetic`. */
+    readonly kind?: 'synthetic' | 'legacy';
     /** One of the scenario's `switches`; without it the machine's own switch, with a DHCP server. */
     readonly on?: string;
     /** "00:15:5d:01:01:00". */

@@ -21,6 +21,8 @@ const MEMORY_DEFAULT_BYTES = 512 * MIB;
 const PROCESSORS_MAX = 64;
 /** As many synthetic adapters as Hyper-V takes. */
 const NETWORK_ADAPTERS_MAX = 8;
+/** And as many emulated ones. */
+const LEGACY_ADAPTERS_MAX = 4;
 const TIMEOUT_DEFAULT_NS = 300e9;
 
 /** Where COM1 goes. */
@@ -30,7 +32,7 @@ export type SerialPlace = 'stdio' | 'none' | { readonly file: string };
 const KERNEL_FLAGS = ['initrd', 'append', 'cpu', 'debug-exit'];
 /** Flags that say what machine it is. */
 const MACHINE_FLAGS =
-  'gen host guest set verbose-boot memory cpus seed dvd floppy nics write kernel initrd append cpu debug-exit'.split(
+  'gen host guest set verbose-boot memory cpus seed dvd floppy nics legacy-nics write kernel initrd append cpu debug-exit'.split(
     ' ',
   );
 /** Flags that are the model guest's. */
@@ -52,6 +54,7 @@ export interface BootRequest {
   readonly memoryBytes: number;
   readonly processors: number;
   readonly networkAdapters: number;
+  readonly legacyAdapters: number;
   readonly seed: bigint;
   readonly write: boolean;
   /** A phase, or text on the console. */
@@ -118,6 +121,9 @@ export function readBootRequest({ operands, values }: Invocation): BootRequest {
     processors: read('cpus', 1, (flag, value) => parseInteger(flag, value, 1, PROCESSORS_MAX)),
     networkAdapters: read('nics', 1, (flag, value) =>
       parseInteger(flag, value, 0, NETWORK_ADAPTERS_MAX),
+    ),
+    legacyAdapters: read('legacy-nics', 0, (flag, value) =>
+      parseInteger(flag, value, 0, LEGACY_ADAPTERS_MAX),
     ),
     seed: read('seed', 1n, parseSeed),
     write: values.has('write'),

@@ -149,7 +149,11 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
     request.host,
     disks[0] ?? dvds[0],
     request.kernel === undefined ? undefined : 'no disk given',
-    floppy !== undefined,
+    floppy === undefined
+      ? request.legacyAdapters > 0
+        ? 'for its legacy network adapter'
+        : undefined
+      : 'for its floppy drive',
   );
   const profile = HOST_PROFILES[request.host];
   if (generation === 2 && !profile.hasGeneration2) {
@@ -162,13 +166,15 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
         `seed ${request.seed}\n`,
     );
   }
-  const { host, memoryBytes, processors, networkAdapters, seed, preset, switches } = request;
+  const { host, memoryBytes, processors, networkAdapters, legacyAdapters, seed } = request;
+  const { preset, switches } = request;
   const machine = new Machine({
     generation,
     host,
     memoryBytes,
     processors,
     networkAdapters,
+    legacyAdapters,
     seed,
     disks,
     dvds,
@@ -184,6 +190,7 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
     memoryBytes,
     processors,
     networkAdapters,
+    ...(legacyAdapters === 0 ? {} : { legacyAdapters }),
     seed: String(seed),
     disks: request.disks.map(describeImage),
     dvds: request.dvds.map(describeImage),

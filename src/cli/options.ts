@@ -81,7 +81,12 @@ export const BOOT: Command = {
     { name: 'timeout', value: 'TIME', help: 'most virtual time to get there; default 300s' },
     { name: 'wall-limit', value: 'TIME', help: 'most real time; none by default' },
     { name: 'verbose-boot', help: 'the guest boots verbosely (boot -v)' },
-    { name: 'nics', value: 'N', help: 'network adapters, 0 to 8; default 1' },
+    { name: 'nics', value: 'N', help: 'synthetic network adapters, 0 to 8; default 1' },
+    {
+      name: 'legacy-nics',
+      value: 'N',
+      help: 'emulated network adapters (DEC 21140), 0 to 4; Generation 1 only; default 0',
+    },
     {
       name: 'pcap',
       value: 'FILE',

@@ -63,10 +63,21 @@ export class MmioBus {
 
   attach(gpa: number, bytes: number, device: MmioDevice): void {
     const end = gpa + bytes;
-    if (this.#ranges.some((range) => gpa < range.end && range.start < end)) {
+    if (!this.isFree(gpa, bytes)) {
       throw new Error(`MMIO range at 0x${gpa.toString(16)} overlaps another`);
     }
     this.#ranges.push({ start: gpa, end, device });
+  }
+
+  /** Whether no device has any of the addresses. */
+  isFree(gpa: number, bytes: number): boolean {
+    return !this.#ranges.some((range) => gpa < range.end && range.start < gpa + bytes);
+  }
+
+  /** @param gpa where a range was attached */
+  detach(gpa: number): void {
+    const index = this.#ranges.findIndex(({ start }) => start === gpa);
+    if (index >= 0) this.#ranges.splice(index, 1);
   }
 
   read(gpa: number, size: number): number {

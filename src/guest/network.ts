@@ -1,6 +1,8 @@
 /** The guest's network as one part: hn, the stack above it, and what rc.conf says of them. */
 import type { AddressBook, InterfaceAddress, KernelApi } from './kernel/api.ts';
+import type { PciDriver } from './pci/bus.ts';
 import type { GuestDriver } from './vmbus/api.ts';
+import { tulipDriver } from './de/driver.ts';
 import { hnDriver } from './hn/driver.ts';
 import { networkCommands } from './inet/commands.ts';
 import { DEFAULT_RC_CONF, NetworkScripts, type RcConf } from './inet/rc.ts';
@@ -14,6 +16,8 @@ export interface NetworkOptions {
 
 export interface NetworkStack {
   readonly driver: GuestDriver;
+  /** For the emulated adapters of Gen-1. */
+  readonly pciDriver: PciDriver;
   /** Of the kernel that booted last; undefined before it met a network adapter. */
   readonly stack: NetStack | undefined;
   readonly scripts: NetworkScripts | undefined;
@@ -25,6 +29,7 @@ export function createNetworkStack(options: NetworkOptions = {}): NetworkStack {
 
 class Network implements NetworkStack {
   readonly driver: GuestDriver;
+  readonly pciDriver: PciDriver;
   stack: NetStack | undefined;
   scripts: NetworkScripts | undefined;
   readonly #rcConf: RcConf;
@@ -32,6 +37,7 @@ class Network implements NetworkStack {
   constructor(rcConf: RcConf) {
     this.#rcConf = rcConf;
     this.driver = hnDriver((kernel) => this.#stackOf(kernel));
+    this.pciDriver = tulipDriver((kernel) => this.#stackOf(kernel));
   }
 
   /** A reset makes a new kernel, with a stack that knows nothing of the old one's. */

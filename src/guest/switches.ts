@@ -73,6 +73,12 @@ export const switchTable = {
     false,
     'hw.ata.disk_enable: IDE disks stay with the emulated controller (ada), storvsc leaves them alone',
   ),
+  deDriver: onOff(
+    true,
+    true,
+    false,
+    'de(4) drives the emulated network adapter of Generation 1; FreeBSD 13 dropped it',
+  ),
   vmbusAcpi: onOff(false, false, true, 'find VMBus as an ACPI device, not only beside a PCI bus'),
   efiLoader: choice(
     ['legacy', 'fixed'],

@@ -13,6 +13,7 @@ import { DynamicMemory } from '../devices/dynamic-memory/dynamic-memory.ts';
 import type { SyntheticKeyboard } from '../devices/keyboard/keyboard.ts';
 import type { SyntheticMouse } from '../devices/mouse/mouse.ts';
 import type { NetvscAdapter } from '../devices/netvsc/adapter.ts';
+import { TULIP_ADAPTERS } from '../devices/tulip/spec.ts';
 import { SyntheticVideo } from '../devices/video/video.ts';
 import { Display } from '../fb/display.ts';
 import type { LogicalUnit } from '../devices/scsi/logical-unit.ts';
@@ -170,6 +171,9 @@ export class Board {
         cancel: (event) => events.cancel(event),
       },
     });
+    options.network.clear();
+    const { legacy } = options.network;
+    checkLegacyAdapters(legacy.length, options.generation);
     this.chipset = buildChipset({
       generation: options.generation,
       clock,
@@ -182,6 +186,7 @@ export class Board {
       pitAnomaly: profile.pitAnomaly,
       console: options.console,
       host: { powerOff: () => host.onPowerOff(), reset: () => host.onReset() },
+      legacyAdapters: legacy,
     });
     const { debugExitPort } = options;
     if (debugExitPort !== undefined) {
@@ -433,6 +438,18 @@ export class Board {
     this.#isMonitorArmed = false;
     this.vmbus.pollMonitor();
   };
+}
+
+function checkLegacyAdapters(count: number, generation: 1 | 2): void {
+  if (count > 0 && generation === 2) {
+    throw new InputError('legacy network adapter', 'there is none in Generation 2');
+  }
+  if (count > TULIP_ADAPTERS) {
+    throw new InputError(
+      'legacy network adapters',
+      `${count} are more than the ${TULIP_ADAPTERS} that fit`,
+    );
+  }
 }
 
 function scsiDisk(block: BlockDevice): ScsiDisk {

@@ -18,14 +18,17 @@ import {
   videoFunction,
 } from '../devices/pci/board-functions.ts';
 import { PciBus } from '../devices/pci/bus.ts';
-import { BoardSlot } from '../devices/pci/spec.ts';
+import { BoardSlot, PCI_INTERRUPT } from '../devices/pci/spec.ts';
 import { DualPic } from '../devices/pic/pic.ts';
 import { Pit } from '../devices/pit/pit.ts';
 import type { PitAnomaly } from '../devices/pit/spec.ts';
 import { Rtc } from '../devices/rtc/rtc.ts';
+import { TulipAdapter } from '../devices/tulip/adapter.ts';
+import { TULIP_FIRST_SLOT } from '../devices/tulip/spec.ts';
 import { Uart, type ByteSink } from '../devices/uart/uart.ts';
 import { Vga } from '../devices/vga/vga.ts';
 import type { Partition } from '../hypervisor/partition.ts';
+import type { PacketLink } from '../net/link.ts';
 import { COM1_IRQ, COM1_PORT, IO_APIC_BYTES, IO_APIC_GPA, LOW_MMIO_START } from './layout.ts';
 
 /** What the chipset asks of the machine. Called from within guest execution. */
@@ -46,6 +49,14 @@ export interface ChipsetOptions {
   readonly pitAnomaly: PitAnomaly | null;
   readonly console: ByteSink;
   readonly host: ChipsetHost;
+  /** Network adapters on the PCI bus; Generation 1 only. */
+  readonly legacyAdapters: readonly LegacyAdapter[];
+}
+
+/** What is behind an emulated network adapter. */
+export interface LegacyAdapter {
+  readonly mac: Uint8Array;
+  readonly link: PacketLink;
 }
 
 export interface Chipset {
@@ -78,7 +89,7 @@ const PIT_PIN = 2;
 /**
  * The emulated devices of a generation. Both have the I/O APIC, COM1, the clock and ACPI's
  * registers; Gen-1 adds the 8259s, the 8254, the keyboard controller, VGA text, the 8237s with the floppy
- * controller, and a PCI bus with the PIIX4 and its IDE channels. A Gen-1 interrupt goes to the 8259s and to the I/O APIC, and whichever
+ * controller, and a PCI bus with the PIIX4, its IDE channels and the emulated network adapters. A Gen-1 interrupt goes to the 8259s and to the I/O APIC, and whichever
  * the guest has programmed delivers it.
  */
 export function buildChipset(options: ChipsetOptions): Chipset {
@@ -139,10 +150,10 @@ export function buildChipset(options: ChipsetOptions): Chipset {
 
 /** Bus 0 of a Gen-1 board. */
 function buildPci(
-  { ports, events, memory, trace, host }: ChipsetOptions,
+  { ports, mmio, events, memory, trace, host, legacyAdapters }: ChipsetOptions,
   line: (irq: number) => InterruptLine,
 ): Pick<Chipset, 'pci' | 'ide'> {
-  const pci = new PciBus(() => host.reset());
+  const pci = new PciBus(() => host.reset(), line(PCI_INTERRUPT));
   pci.attach(ports);
   pci.plugIn(BoardSlot.hostBridge, hostBridge());
   pci.plugIn(BoardSlot.isaBridge, isaBridge());
@@ -151,5 +162,12 @@ function buildPci(
   pci.plugIn(BoardSlot.ide, ide);
   pci.plugIn(BoardSlot.powerManagement, powerManagement(ACPI_PM_PORT));
   pci.plugIn(BoardSlot.video, videoFunction(LOW_MMIO_START));
+  for (const [index, { mac, link }] of legacyAdapters.entries()) {
+    const slot = TULIP_FIRST_SLOT + index;
+    const interrupt = pci.interruptOf(slot);
+    const adapter = new TulipAdapter({ index, mac, link, line: interrupt, events, memory, trace });
+    adapter.attach(ports, mmio);
+    pci.plugIn({ device: slot, function: 0 }, adapter);
+  }
   return { pci, ide };
 }

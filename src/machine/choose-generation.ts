@@ -6,7 +6,7 @@ import { HOST_PROFILES, type HostName } from './profiles.ts';
  * @param asked what the user said, if anything
  * @param first the image to boot from; undefined for the disk that is built in memory
  * @param withoutDisk what to say of a machine without one
- * @param hasFloppy whether there is a diskette, which only one of them takes
+ * @param reasonFor1 why it has to be Generation 1, if it has to
  * @returns the generation, and why, for people
  */
 export function chooseGeneration(
@@ -14,10 +14,10 @@ export function chooseGeneration(
   host: HostName,
   first: BlockDevice | undefined,
   withoutDisk = 'no disk given: one in memory',
-  hasFloppy = false,
+  reasonFor1?: string,
 ): { readonly generation: 1 | 2; readonly reason: string } {
   if (asked !== undefined) return { generation: asked, reason: 'as asked for' };
-  if (hasFloppy) return { generation: 1, reason: 'for its floppy drive' };
+  if (reasonFor1 !== undefined) return { generation: 1, reason: reasonFor1 };
   if (first !== undefined) return guessGeneration(first);
   const generation = HOST_PROFILES[host].hasGeneration2 ? 2 : 1;
   return { generation, reason: withoutDisk };

@@ -38,8 +38,10 @@ export interface MachineConfig extends ModelGuestConfig {
   readonly hasEmptyDrive?: boolean;
   /** From the end of RAM below 4 GiB to there, a multiple of 64 KiB; default and least 128 MiB. */
   readonly lowGapBytes?: number;
-  /** Network adapters on a switch of the machine's own; default 1. */
+  /** Synthetic network adapters on a switch of the machine's own; default 1. */
   readonly networkAdapters?: number;
+  /** Emulated ones behind them, of Generation 1; default none. */
+  readonly legacyAdapters?: number;
   /** The adapters one by one, in place of a number. */
   readonly adapters?: readonly AdapterConfig[];
   /** The run that this machine takes part in with others; see topology.ts. */

@@ -35,6 +35,8 @@ export interface MachineDescription {
   readonly memoryBytes: number;
   readonly processors: number;
   readonly networkAdapters: number;
+  /** Emulated network adapters; not there: none. */
+  readonly legacyAdapters?: number;
   /** 64 bits, decimal: a number of JSON is too small for it. */
   readonly seed: string;
   /** None for a disk that is built in memory. */
@@ -161,7 +163,7 @@ export function openMachine(
       open(image, () => openHostImage(image.path, { readOnly: true, warn })),
     );
     const { generation, host, guest, switches, memoryBytes, processors } = description;
-    const { networkAdapters, kernel, floppy: diskette } = description;
+    const { networkAdapters, legacyAdapters = 0, kernel, floppy: diskette } = description;
     const floppy =
       diskette && open(diskette, () => openHostDisk(diskette.path, { write: false, warn, random }));
     const machine = new Machine({
@@ -171,6 +173,7 @@ export function openMachine(
       memoryBytes,
       processors,
       networkAdapters,
+      legacyAdapters,
       seed,
       disks,
       dvds,
@@ -204,6 +207,7 @@ export function readDescription(value: unknown, where: string): MachineDescripti
   need(isCount(facts.memoryBytes), 'memoryBytes');
   need(isCount(facts.processors) && Number(facts.processors) > 0, 'processors');
   need(isCount(facts.networkAdapters), 'networkAdapters');
+  need(facts.legacyAdapters === undefined || isCount(facts.legacyAdapters), 'legacyAdapters');
   need(typeof facts.seed === 'string' && /^\d{1,20}$/.test(facts.seed), 'seed');
   need(Array.isArray(facts.disks) && facts.disks.every(isImage), 'disks');
   need(Array.isArray(facts.dvds) && facts.dvds.every(isImage), 'dvds');

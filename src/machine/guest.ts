@@ -64,7 +64,7 @@ export function buildModelGuest(options: GuestOptions, config: ModelGuestConfig)
   const network = createNetworkStack(rcConf === undefined ? {} : { rcConf });
   const guest = createModelGuest({
     drivers: [...(drivers ?? []), storage.driver, network.driver, ...commonDrivers],
-    pciDrivers: [storage.pciDriver],
+    pciDrivers: [storage.pciDriver, network.pciDriver],
     isaDrivers: [storage.isaDriver],
     mountRoot: (kernel) => storage.mountRoot(kernel),
     processors,

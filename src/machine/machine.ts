@@ -31,7 +31,7 @@ import { checkFloppy } from './floppy-medium.ts';
 import { firmwareDisks, firmwareOptions } from './firmware-options.ts';
 import { TSC_HZ } from './layout.ts';
 import { InputLog, type HostInput, type InputDone } from './inputs.ts';
-import { MachineNetwork } from './network.ts';
+import { MachineNetwork, plainAdapters } from './network.ts';
 import { HOST_PROFILES } from './profiles.ts';
 import { RunLoop } from './run-loop.ts';
 import { Screen } from './screen.ts';
@@ -129,7 +129,7 @@ export class Machine {
       this.#line = '';
     });
     const adapters =
-      config.adapters ?? Array.from({ length: config.networkAdapters ?? 1 }, () => ({}));
+      config.adapters ?? plainAdapters(config.networkAdapters, config.legacyAdapters);
     const { clock, events, trace } = this;
     this.#network = new MachineNetwork({ adapters, clock, events, trace, name: 'adapter' });
     this.#plugIn();

@@ -13,6 +13,7 @@ import { type ByteSink, captureTap, PcapngWriter } from '../net/capture.ts';
 import { Gateway } from '../net/gateway.ts';
 import type { PortOptions, SwitchPort } from '../net/switch-port.ts';
 import { VirtualSwitch } from '../net/switch.ts';
+import type { LegacyAdapter } from './chipset.ts';
 import { networkInstance, OfferOrder } from './offers.ts';
 
 /** The default network: 192.168.100.0/24 with the host at its first address. */
@@ -24,9 +25,15 @@ const LAST_LEASE = 250;
 const LEASE_SECONDS = 86_400;
 /** Serial number of the first adapter's address; a machine has room for sixteen. */
 const FIRST_MAC = 0x01_0100;
+/** Of the emulated adapter. */
+const LEGACY_BITS_PER_SECOND = 100_000_000;
+
+export type AdapterKind = 'synthetic' | 'legacy';
 
 /** One network adapter. */
 export interface AdapterConfig {
+  /** `legacy`: the emulated one, of Generation 1. Default `synthetic`. */
+  readonly kind?: AdapterKind;
   /** Six bytes; default 00:15:5d and a number. */
   readonly mac?: Uint8Array;
   /** The switch; default the machine's own, with a DHCP server. */
@@ -36,6 +43,13 @@ export interface AdapterConfig {
   readonly isConnected?: boolean;
   /** False: frames that come from another address than the adapter's own are dropped. */
   readonly allowsMacSpoofing?: boolean;
+}
+
+/** So many adapters of each kind, with nothing said of them. */
+export function plainAdapters(synthetic = 1, legacy = 0): AdapterConfig[] {
+  return Array.from({ length: synthetic + legacy }, (_, index) =>
+    index < synthetic ? {} : { kind: 'legacy' },
+  );
 }
 
 export interface NetworkOptions {
@@ -73,6 +87,7 @@ export class MachineNetwork {
   /** In the order of the adapters. */
   ports: readonly SwitchPort[] = [];
   macs: readonly Uint8Array[] = [];
+  kinds: readonly AdapterKind[] = [];
   #isAlone = true;
   readonly #name: string;
 
@@ -87,13 +102,15 @@ export class MachineNetwork {
 
   #connect(adapters: readonly AdapterConfig[]): void {
     this.#isAlone = adapters.every(({ network }) => network === undefined);
+    this.kinds = adapters.map(({ kind }) => kind ?? 'synthetic');
     this.macs = adapters.map(({ mac }, index) => mac ?? hypervMac(FIRST_MAC + index));
-    this.ports = adapters.map(({ network, port, isConnected, allowsMacSpoofing }, index) => {
+    this.ports = adapters.map(({ kind, network, port, isConnected, allowsMacSpoofing }, index) => {
       const to = network ?? this.own;
       if (to === undefined) {
         throw new InputError('adapters', 'the machine was made without a switch of its own');
       }
-      const made = to.connect(`${this.#name}${index}`, port);
+      const speed = kind === 'legacy' ? { bitsPerSecond: LEGACY_BITS_PER_SECOND } : {};
+      const made = to.connect(`${this.#name}${index}`, { ...speed, ...port });
       if (isConnected === false) made.setLink(false);
       if (allowsMacSpoofing === false) made.onlyMac = this.macs[index]!;
       return made;
@@ -127,16 +144,27 @@ export class MachineNetwork {
     return writer;
   }
 
-  /** New adapters on the old ports. */
+  /** A power cycle begins: what came for the guest that is gone is lost. */
+  clear(): void {
+    for (const { queue } of this.ports) queue.clear();
+  }
+
+  /** Addresses and links of the emulated adapters. */
+  get legacy(): LegacyAdapter[] {
+    return this.ports.flatMap((link, index) =>
+      this.kinds[index] === 'legacy' ? { link, mac: this.macs[index]! } : [],
+    );
+  }
+
+  /** New synthetic adapters on the old ports. */
   plugIn(
     events: EventQueue,
     trace: Trace,
     memory: GuestMemory,
     profile: NetvscProfile,
   ): NetvscAdapter[] {
-    return this.ports.map((link, index) => {
-      // What came for the guest that is gone is lost.
-      link.queue.clear();
+    return this.ports.flatMap((link, index) => {
+      if (this.kinds[index] !== 'synthetic') return [];
       return new NetvscAdapter({
         instanceId: networkInstance(index),
         order: OfferOrder.network + index,

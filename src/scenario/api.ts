@@ -129,6 +129,8 @@ export interface VmSnapshot {
 export type Caller = 'administrator' | 'user';
 
 export interface AdapterSpec {
+  /** `legacy`: the emulated adapter, of Generation 1 only, up to four of them. Default `synthetic`. */
+  readonly kind?: 'synthetic' | 'legacy';
   /** One of the scenario's `switches`; without it the machine's own switch, with a DHCP server. */
   readonly on?: string;
   /** "00:15:5d:01:01:00". */

@@ -119,7 +119,7 @@ function parseMac(name: string, text: string): Uint8Array {
 
 export function adapterConfig(
   name: string,
-  { on, mac, connected, macSpoofing }: AdapterSpec,
+  { kind, on, mac, connected, macSpoofing }: AdapterSpec,
   switches: ReadonlyMap<string, VirtualSwitch>,
 ): AdapterConfig {
   const network = on === undefined ? undefined : switches.get(on);
@@ -127,7 +127,11 @@ export function adapterConfig(
     const all = [...switches.keys()].join(', ') || 'none';
     throw wrong(name, `no switch is called "${on}"; the scenario declares ${all}`);
   }
+  if (kind !== undefined && kind !== 'synthetic' && kind !== 'legacy') {
+    throw wrong(name, `an adapter is "synthetic" or "legacy", and not "${String(kind)}"`);
+  }
   return {
+    ...(kind === undefined ? {} : { kind }),
     ...(network === undefined ? {} : { network }),
     ...(mac === undefined ? {} : { mac: parseMac(name, mac) }),
     ...(connected === undefined ? {} : { isConnected: connected }),
@@ -229,7 +233,7 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
     host,
     firstDisk ?? (first === undefined ? dvds[0] : undefined),
     undefined,
-    config.floppy !== undefined,
+    config.floppy === undefined ? undefined : 'for its floppy drive',
   );
   const disks = specs.map((spec, index) =>
     index === 0 && firstDisk !== undefined ? firstDisk : openDisk(spec, generation, diskOptions),

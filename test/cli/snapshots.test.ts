@@ -26,19 +26,19 @@ describe('--save and --from', () => {
     });
   });
 
-  it('have the diskette of drive A: with them', () => {
+  it('have the diskette of drive A: and the emulated adapter with them', () => {
     inFolder((folder) => {
       const image = join(folder, 'a.vfd');
       writeFileSync(image, new Uint8Array(1_474_560));
       const file = join(folder, 'boot.snap');
-      const machine = ['-m', '64M', '--floppy', image];
+      const machine = ['-m', '64M', '--guest', 'bis:10.2', '--floppy', image, '--legacy-nics', '1'];
       const first = compiled.run('boot', ...machine, '--until', '300ms', '--save', file);
       expect(first.stderr).toContain('Generation 1 (for its floppy drive)');
       const second = compiled.run('boot', '--from', file, '--json');
       expect(digestOf(second.stdout)).toBe(
         digestOf(compiled.run('boot', ...machine, '--json').stdout),
       );
-      const other = compiled.run('boot', ...machine, '--gen', '2');
+      const other = compiled.run('boot', '--floppy', image, '--gen', '2');
       expect([other.status, other.stderr.split('\n').at(-2)]).toEqual([
         1,
         `error: ${image}: a diskette goes into Generation 1 only: 2 has no floppy drive`,

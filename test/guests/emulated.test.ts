@@ -39,3 +39,38 @@ describe.skipIf(!hasModule('generic', 'floppy'))('Linux’s floppy driver', () =
     expect(session.command('dd if=/dev/fd0 of=/dev/null count=1')).toContain('No such device');
   });
 });
+
+describe.skipIf(!hasModule('generic', 'tulip'))('Linux’s tulip driver', () => {
+  it('finds a 21140 with its transceiver, and carries packets of every size', () => {
+    const session = boot({ legacyAdapters: 1 });
+    const found = session.command('modprobe tulip');
+    for (const line of [
+      'tulip0: EEPROM default media type Autosense',
+      'tulip0: Index #0 - Media MII (#11) described by a 21140 MII PHY (1) block',
+      'tulip0:  MII transceiver #1 config 1000 status 782d advertising 01e1',
+      'Digital DS21140 Tulip rev 32 at Port 0xec00, 00:15:5d:01:01:01, IRQ 11',
+    ]) {
+      expect(found).toContain(line);
+    }
+    session.command('ip link set eth0 up; ip addr add 192.168.100.77/24 dev eth0');
+    for (const bytes of [0, 56, 1400, 1472, 9000, 60_000]) {
+      const ping = session.command(`ping -c 3 -s ${bytes} 192.168.100.1`);
+      expect(ping, `${bytes} bytes`).toContain('3 packets received, 0% packet loss');
+    }
+    expect(session.command('cat /proc/interrupts')).toMatch(/11: .*fasteoi +eth0/);
+    expect(alarms(session.output)).toEqual([]);
+  });
+
+  it('hears of a cable that is pulled', () => {
+    const session = boot({ legacyAdapters: 1 });
+    session.command('modprobe tulip; ip link set eth0 up');
+    session.machine.enter({ kind: 'link', adapter: 1, isUp: false });
+    session.command(
+      'ip addr add 192.168.100.77/24 dev eth0; ping -c 2 -w 2 192.168.100.1; sleep 90',
+    );
+    expect(session.command('ip link show eth0')).toContain('NO-CARRIER');
+    session.machine.enter({ kind: 'link', adapter: 1, isUp: true });
+    session.command('sleep 90');
+    expect(session.command('ping -c 2 192.168.100.1')).toContain('0% packet loss');
+  });
+});

@@ -39,8 +39,8 @@ const CONFIGURATION_PORT = 0xcf8;
 const CONFIGURATION_PORTS = 8;
 /** The interrupt that every PCI function is wired to. */
 const PCI_INTERRUPT = 11;
-/** Devices on bus 0 with an interrupt pin: video, and the emulated network adapter. */
-const PCI_DEVICES_WITH_PIN = [0x08, 0x0a];
+/** Devices on bus 0 with an interrupt pin: video, and the emulated network adapters. */
+const PCI_DEVICES_WITH_PIN = [0x08, 0x0a, 0x0b, 0x0c, 0x0d];
 const ANY_FUNCTION = 0xffff;
 const VGA_MEMORY: AddressWindow = { start: 0xa_0000, bytes: 0x2_0000 };
 const PIIX4_ISA_BRIDGE = 0x0007_0000;

@@ -1,5 +1,5 @@
 import type { StateStream } from '../../core/state.ts';
-import type { PortBus, PortDevice } from '../../core/bus.ts';
+import type { InterruptLine, PortBus, PortDevice } from '../../core/bus.ts';
 import type { PciFunction } from './function.ts';
 import {
   PCI_ADDRESS_ENABLE,
@@ -21,12 +21,30 @@ function absent(size: number): number {
 export class PciBus implements PortDevice {
   readonly #functions: (PciFunction | undefined)[] = Array.from({ length: DEVICES * FUNCTIONS });
   readonly #reset: () => void;
+  readonly #line: InterruptLine;
   #address = 0;
   #resetControl = 0;
+  /** Bit n: device n drives the interrupt that all of them share. */
+  #driven = 0;
 
-  /** @param reset the guest asked for it by the reset control register */
-  constructor(reset: () => void) {
+  /**
+   * @param reset the guest asked for it by the reset control register
+   * @param line what INTA# of every slot is routed to
+   */
+  constructor(reset: () => void, line: InterruptLine) {
     this.#reset = reset;
+    this.#line = line;
+  }
+
+  /** INTA# of a slot: the line is up while any device drives it. */
+  interruptOf(device: number): InterruptLine {
+    return {
+      set: (active) => {
+        const bit = (1 << device) >>> 0;
+        this.#driven = (active ? this.#driven | bit : this.#driven & ~bit) >>> 0;
+        this.#line.set(this.#driven !== 0);
+      },
+    };
   }
 
   attach(ports: PortBus): void {
@@ -46,6 +64,7 @@ export class PciBus implements PortDevice {
   exchange(state: StateStream): void {
     this.#address = state.number('address', this.#address);
     this.#resetControl = state.number('resetControl', this.#resetControl);
+    this.#driven = state.number('driven', this.#driven);
     for (const card of this.#functions) {
       if (card !== undefined) state.part('function', () => card.exchange(state));
     }

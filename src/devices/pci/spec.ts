@@ -25,8 +25,12 @@ export const PciRegister = {
   headerType: 0x0e,
   bar0: 0x10,
   bar4: 0x20,
+  subsystemVendor: 0x2c,
+  subsystem: 0x2e,
   interruptLine: 0x3c,
   interruptPin: 0x3d,
+  minGrant: 0x3e,
+  maxLatency: 0x3f,
 } as const;
 
 export const PciCommand = { io: 0x0001, memory: 0x0002, busMaster: 0x0004 } as const;
@@ -42,6 +46,7 @@ export const PciVendor = { intel: 0x8086, microsoft: 0x1414 } as const;
 export const PciClass = {
   /** PCI-only mode is not there: both channels stay at their ISA ports; bus master. */
   ide: 0x01_01_80,
+  ethernet: 0x02_00_00,
   vga: 0x03_00_00,
   hostBridge: 0x06_00_00,
   isaBridge: 0x06_01_00,

@@ -5,7 +5,7 @@ import { ipText, macText } from './ip.ts';
 export function interfaceText(ifp: NetInterface): string {
   const lines = [
     `${ifp.name}: flags=${ifp.flagsText()} metric 0 mtu ${ifp.mtu}`,
-    `\toptions=${ifp.optionsText()}`,
+    ...(ifp.capabilities === 0 ? [] : [`\toptions=${ifp.optionsText()}`]),
     `\tether ${macText(ifp.mac)}`,
   ];
   if (ifp.ip !== 0) {
@@ -15,8 +15,8 @@ export function interfaceText(ifp: NetInterface): string {
   }
   if (ifp.hasMedia) {
     const isActive = ifp.linkState === 'up';
-    lines.push('\tmedia: Ethernet autoselect (10Gbase-T <full-duplex>)');
-    lines.push(`\tstatus: ${isActive ? 'active' : 'no carrier'}`);
+    lines.push(`\tmedia: Ethernet autoselect (${ifp.medium})`);
+    if (ifp.hasLinkStatus) lines.push(`\tstatus: ${isActive ? 'active' : 'no carrier'}`);
   }
   lines.push('\tnd6 options=29<PERFORMNUD,IFDISABLED,AUTO_LINKLOCAL>');
   return `${lines.join('\n')}\n`;

@@ -80,6 +80,10 @@ export class NetInterface {
   linkState: LinkState = 'unknown';
   /** SIOCGIFMEDIA has an answer: media and status lines, and devd knows it for Ethernet. */
   hasMedia = false;
+  /** The media's answer tells whether there is a carrier. */
+  hasLinkStatus = true;
+  /** What autoselect has chosen. */
+  medium = '10Gbase-T <full-duplex>';
   /** Unsigned 32-bit; 0 without an address. */
   ip = 0;
   netmask = 0;

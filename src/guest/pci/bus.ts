@@ -144,5 +144,5 @@ function className(classCode: number): string {
   const base = classCode >>> 16;
   if (base === 0x06) return 'bridge';
   if (base === 0x01) return 'mass storage';
-  return base === 0x02 ? 'network' : 'unknown';
+  return classCode === PciClass.ethernet ? 'network, ethernet' : 'unknown';
 }

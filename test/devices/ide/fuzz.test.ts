@@ -35,7 +35,7 @@ class Chaos {
     controller.plugInDisk(0, 0, this.disk);
     controller.plugInDisk(0, 1, new MemoryDisk(512 * 64, { sectorBytes: 4096 }));
     controller.plugInUnit(1, 0, new ScsiDvd('dvd', new MemoryDisk(2048 * 80)));
-    this.pci = new PciBus(() => undefined);
+    this.pci = new PciBus(() => undefined, { set: () => undefined });
     this.pci.attach(ports);
     this.pci.plugIn(BoardSlot.hostBridge, hostBridge());
     this.pci.plugIn(BoardSlot.isaBridge, isaBridge());

@@ -12,7 +12,7 @@ import { BoardSlot } from '../../../src/devices/pci/spec.ts';
 function board() {
   let resets = 0;
   const ports = new PortBus();
-  const pci = new PciBus(() => (resets += 1));
+  const pci = new PciBus(() => (resets += 1), { set: () => undefined });
   pci.attach(ports);
   pci.plugIn(BoardSlot.hostBridge, hostBridge());
   pci.plugIn(BoardSlot.isaBridge, isaBridge());

@@ -22,6 +22,8 @@ export interface SessionOptions {
   readonly seed?: bigint;
   /** In drive A: of Generation 1. */
   readonly floppy?: BlockDevice;
+  /** Emulated network adapters of Generation 1, beside the synthetic one. */
+  readonly legacyAdapters?: number;
 }
 
 /**
@@ -65,6 +67,7 @@ export class Session {
       seed: options.seed ?? 1n,
       disks: [],
       floppy: options.floppy,
+      legacyAdapters: options.legacyAdapters ?? 0,
       x86: {
         mode: options.mode ?? 'jit',
         kernel: {
