@@ -8,14 +8,18 @@ import { compiled } from '../support/cli.ts';
 const folder = join(import.meta.dirname, '../../scenarios');
 const { run } = compiled;
 const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
-/** Two thirds of all time, for many boots of the same kind: `npm run test:exhaustive` runs these too. */
+/** Three quarters of all time, for many boots of the same kind: `npm run test:exhaustive` runs these too. */
 const LONG = new Set([
+  '1.1-interrupt-giant.ts',
   '1.4-receive-side-scaling.ts',
   '1.6-nat-checksum.ts',
   '1.7-nic-order.ts',
   '1.10-dhcp-at-boot.ts',
   '1.12-tsc-calibration.ts',
+  '1.13-generation-2.ts',
   '1.14-sixteen-disks.ts',
+  'S11-gpadl-teardown.ts',
+  'S25-srb-flag-mask.ts',
 ]);
 const chosen = files.filter((name) => IS_EXHAUSTIVE || !LONG.has(name));
 

@@ -4,6 +4,7 @@ import { GuestMemory, PAGE_BYTES } from '../../src/core/memory.ts';
 import { RingMemory, RingPacket, RingReader, RingWriter } from '../../src/vmbus/ring.ts';
 import type { RingOptions } from '../../src/vmbus/ring.ts';
 import { PacketType, RingFeature } from '../../src/vmbus/spec/ring.ts';
+import { cases } from '../support/cases.ts';
 
 interface Ends {
   readonly ring: RingMemory;
@@ -246,7 +247,7 @@ describe('any sequence of writes and reads', () => {
         const both = ends(pages);
         play(both, new RingModel(both.ring.dataBytes), steps);
       }),
-      { numRuns: 100 },
+      { numRuns: cases(100, 30) },
     );
   });
 
