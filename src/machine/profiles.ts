@@ -120,7 +120,11 @@ const videoSince2016 = [...videoSince2012, VideoVersion.threshold2];
 
 /** Network adapters differ by the newest protocol. */
 function netvsc(maxVersion: number): NetvscProfile {
-  return { ...DEFAULT_NETVSC_PROFILE, maxVersion };
+  return {
+    ...DEFAULT_NETVSC_PROFILE,
+    maxVersion,
+    coalescesReceived: maxVersion >= NvspVersion.v61,
+  };
 }
 
 export const HOST_PROFILES: Readonly<Record<HostName, HostProfile>> = {

@@ -37,6 +37,10 @@ export interface FrameSpec {
   readonly checksum?: 'right' | 'seed' | number;
   readonly options?: number;
   readonly flags?: number;
+  /** Of TCP; default 0x10000000. */
+  readonly sequence?: number;
+  /** Of TCP; default 7. */
+  readonly acknowledgment?: number;
 }
 
 export const HOST_A = [0x00, 0x15, 0x5d, 0x01, 0x02, 0x03] as const;
@@ -54,8 +58,8 @@ export function ipFrame(spec: FrameSpec = {}): Bytes {
     ? [...ports, ...be16(8 + payload.length), 0, 0, ...payload]
     : [
         ...ports,
-        ...be32(0x1000_0000),
-        ...be32(7),
+        ...be32(spec.sequence ?? 0x1000_0000),
+        ...be32(spec.acknowledgment ?? 7),
         0x50 + (spec.options ?? 0) * 16,
         spec.flags ?? 0x18,
         ...be16(8192),

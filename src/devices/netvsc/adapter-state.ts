@@ -68,6 +68,13 @@ export class AdapterState {
     return (this.capabilities & NdisCapability.vlan) !== 0;
   }
 
+  /** Whether received segments may be coalesced, when the guest switches it on. */
+  get mayCoalesce(): boolean {
+    return (
+      this.profile.coalescesReceived && (this.capabilities & NdisCapability.receiveCoalescing) !== 0
+    );
+  }
+
   /** The primary channel opens or closes: everything the guest has set is gone. */
   reset(): void {
     this.ndisMajor = 0;

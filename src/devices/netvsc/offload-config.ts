@@ -8,10 +8,12 @@ import {
   Ipv6OffloadFlag,
   LSO_MAX_BYTES,
   LSO_MIN_SEGMENTS,
+  CoalescingChoice,
   LargeSendChoice,
   NdisOffload,
   OffloadChoice,
   OffloadParameters,
+  OffloadParameters3,
 } from './spec/oids.ts';
 import { NdisObjectType, NdisStatus } from './spec/rndis.ts';
 
@@ -27,22 +29,38 @@ const CHECKSUM_BY_NAME: Readonly<Record<string, Checksum>> = {
   '*UDPChecksumOffloadIPv6': 'udpIpv6',
 };
 
-/** Everything is supported, and on until the guest says otherwise. */
+/** Guests may leave out what follows. */
+const COALESCING_BYTES = OffloadParameters3.offset.encapsulation;
+
+/** Everything is supported, and on until the guest says otherwise; coalescing is off until then. */
 export class OffloadConfig {
   readonly transmit: Record<Checksum, boolean> = allOn();
   readonly receive: Record<Checksum, boolean> = allOn();
   largeSendIpv4 = true;
   largeSendIpv6 = true;
+  coalescingIpv4 = false;
+  /** Taken note of: segments over IPv6 go to the guest as they come. */
+  coalescingIpv6 = false;
+
+  /** What the adapter can do. */
+  static capabilities(mayCoalesce: boolean): OffloadConfig {
+    const all = new OffloadConfig();
+    all.coalescingIpv4 = mayCoalesce;
+    all.coalescingIpv6 = mayCoalesce;
+    return all;
+  }
 
   exchange(state: StateStream): void {
     Object.assign(this.transmit, state.data('transmit', this.transmit));
     Object.assign(this.receive, state.data('receive', this.receive));
     this.largeSendIpv4 = state.flag('largeSendIpv4', this.largeSendIpv4);
     this.largeSendIpv6 = state.flag('largeSendIpv6', this.largeSendIpv6);
+    this.coalescingIpv4 = state.flag('coalescingIpv4', this.coalescingIpv4);
+    this.coalescingIpv6 = state.flag('coalescingIpv6', this.coalescingIpv6);
   }
 
   /** OID_TCP_OFFLOAD_PARAMETERS. @returns an NDIS status */
-  set(bytes: Uint8Array): number {
+  set(bytes: Uint8Array, mayCoalesce = false): number {
     if (!isNdisObject(bytes, NdisObjectType.is.default, 1, OffloadParameters.size)) {
       return NdisStatus.is.invalidData;
     }
@@ -52,7 +70,17 @@ export class OffloadConfig {
     const { largeSendV2Ipv4, largeSendV2Ipv6 } = asked;
     if (largeSendV2Ipv4 !== 0) this.largeSendIpv4 = largeSendV2Ipv4 === LargeSendChoice.enabled;
     if (largeSendV2Ipv6 !== 0) this.largeSendIpv6 = largeSendV2Ipv6 === LargeSendChoice.enabled;
+    if (mayCoalesce && isNdisObject(bytes, NdisObjectType.is.default, 3, COALESCING_BYTES)) {
+      this.#chooseCoalescing(bytes);
+    }
     return NdisStatus.is.success;
+  }
+
+  #chooseCoalescing(bytes: Uint8Array): void {
+    const ipv4 = bytes[OffloadParameters3.offset.coalescingIpv4]!;
+    const ipv6 = bytes[OffloadParameters3.offset.coalescingIpv6]!;
+    if (ipv4 !== 0) this.coalescingIpv4 = ipv4 === CoalescingChoice.enabled;
+    if (ipv6 !== 0) this.coalescingIpv6 = ipv6 === CoalescingChoice.enabled;
   }
 
   #choose(name: Checksum, choice: number): void {
@@ -62,7 +90,7 @@ export class OffloadConfig {
   }
 
   /** One setting by name. @param value bit 0 transmit, bit 1 receive; any bit for large send */
-  setByName(name: string, value: number): void {
+  setByName(name: string, value: number, mayCoalesce = false): void {
     const checksum = CHECKSUM_BY_NAME[name];
     if (checksum !== undefined) {
       this.transmit[checksum] = (value & 1) !== 0;
@@ -71,6 +99,10 @@ export class OffloadConfig {
       this.largeSendIpv4 = value !== 0;
     } else if (name === '*LsoV2IPv6') {
       this.largeSendIpv6 = value !== 0;
+    } else if (name === '*RscIPv4') {
+      this.coalescingIpv4 = mayCoalesce && value !== 0;
+    } else if (name === '*RscIPv6') {
+      this.coalescingIpv6 = mayCoalesce && value !== 0;
     }
   }
 
@@ -100,6 +132,8 @@ export class OffloadConfig {
       offload.lso6MinSegments = LSO_MIN_SEGMENTS;
       offload.lso6Flags = Ipv6OffloadFlag.extensionHeaders | Ipv6OffloadFlag.tcpOptions;
     }
+    offload.coalescingIpv4 = this.coalescingIpv4 ? 1 : 0;
+    offload.coalescingIpv6 = this.coalescingIpv6 ? 1 : 0;
     return bytes;
   }
 }

@@ -103,7 +103,11 @@ const ROWS: readonly Row[] = [
   [is.bytesTransmitted, 'ndis6', wideCounter((it) => it.bytesTransmitted)],
   [is.offloadParameters, 'ndis6', undefined],
   [is.offloadEncapsulation, 'ndis6', encapsulation],
-  [is.offloadCapabilities, 'ndis6', () => new OffloadConfig().toBytes()],
+  [
+    is.offloadCapabilities,
+    'ndis6',
+    ({ mayCoalesce }) => OffloadConfig.capabilities(mayCoalesce).toBytes(),
+  ],
   [is.offloadCurrentConfig, 'ndis6', ({ offload }) => offload.toBytes()],
   [is.receiveScaleCapabilities, 'ndis630', scaleCapabilities],
   [is.receiveScaleParameters, 'ndis630', undefined],

@@ -38,7 +38,7 @@ export function setOid(state: AdapterState, oid: number, info: Uint8Array): numb
       // The list holds no address: a guest that wants multicast gets all of it by its filter.
       return info.length % MAC_BYTES === 0 ? status.success : status.invalidLength;
     case is.offloadParameters: {
-      const result = state.offload.set(info);
+      const result = state.offload.set(info, state.mayCoalesce);
       if (result === status.success) state.isOffloadChanged = state.profile.indicatesOffload;
       return result;
     }
@@ -125,7 +125,7 @@ function setConfig(state: AdapterState, info: Uint8Array): number {
   if (value === undefined) return status.invalidData;
   if (name === 'NetworkAddress') return setAddress(state, value);
   if (!/^\d/.test(value)) return status.invalidData;
-  state.offload.setByName(name, Number(value[0]));
+  state.offload.setByName(name, Number(value[0]), state.mayCoalesce);
   return status.success;
 }
 

@@ -26,6 +26,8 @@ export interface NetvscProfile {
   readonly rxCsumPpi: RxChecksumInfo;
   /** Whether a received frame comes with its RSS hash, while RSS is on. */
   readonly rxHashPpi: boolean;
+  /** Received TCP segments are coalesced for guests that ask for it (since Windows Server 2019). */
+  readonly coalescesReceived: boolean;
   /** The packet filter is left open after RNDIS INITIALIZE: frames come before they are wanted. */
   readonly keepsFilter: boolean;
   /** Sub-channels beside the primary one; 0 for none. */
@@ -57,6 +59,7 @@ export const DEFAULT_NETVSC_PROFILE: NetvscProfile = {
   maxVersion: NvspVersion.v61,
   rxCsumPpi: 'windows',
   rxHashPpi: true,
+  coalescesReceived: true,
   keepsFilter: false,
   maxSubChannels: 8,
   breaksUdpChecksum: false,

@@ -7,6 +7,8 @@ import type { AdapterState } from './adapter-state.ts';
 import type { NetvscChannel } from './channel.ts';
 import type { NvspProtocol } from './protocol.ts';
 import { PacketFilter, RxChecksum } from './spec/rndis.ts';
+import { isPlainSegment, ReceiveUnit } from './receive-unit.ts';
+import type { ReceiveSections } from './receive.ts';
 import { isBroadcast } from './statistics.ts';
 
 const Drop = openEnum(u32, { filter: 1, length: 2, noSection: 3, ringFull: 4 });
@@ -17,7 +19,15 @@ const receiveEvent = traceType('netvsc', 'receive', {
   frames: u32,
   bytes: u32,
 });
+const coalesceEvent = traceType('netvsc', 'coalesce', {
+  section: u32,
+  segments: u32,
+  bytes: u32,
+});
 const dropEvent = traceType('netvsc', 'receive-drop', { reason: Drop, length: u32 });
+
+/** What the host must have found of a frame that is coalesced with others. */
+const SUCCEEDED = RxChecksum.bit.ipSucceeded | RxChecksum.bit.tcpSucceeded;
 
 /** From the network to the guest: filter, steering, per-packet information, receive buffer. */
 export class ReceivePath {
@@ -26,6 +36,7 @@ export class ReceivePath {
   readonly #channels: readonly (NetvscChannel | undefined)[];
   readonly #trace: Trace;
   readonly #views = new WordViews();
+  readonly #unit = new ReceiveUnit();
 
   constructor(
     state: AdapterState,
@@ -77,6 +88,17 @@ export class ReceivePath {
       return;
     }
     state.statistics.countReceived(bytes, start, length);
+    const isPlain =
+      state.offload.coalescingIpv4 && skip === 0 && isPlainSegment(bytes, start, facts);
+    if (this.#unit.channel !== undefined) {
+      if (isPlain && this.#unit.channel === channel && this.#unit.isContinuedBy(bytes, start)) {
+        const partBytes = this.#unit.add(sections, section, bytes, words, start);
+        channel.batch.add(sections, section, partBytes);
+        return;
+      }
+      this.#closeUnit(sections);
+    }
+    const checksum = this.#checksumInfo(facts);
     const messageBytes = sections.writeFrame(
       section,
       bytes,
@@ -84,12 +106,30 @@ export class ReceivePath {
       start,
       length,
       skip,
-      this.#checksumInfo(facts),
+      checksum,
       control < 0 ? -1 : (control >>> 13) | ((control >>> 9) & 8) | ((control & 0xfff) << 4),
       hash,
       state.profile.rxHashPpi ? hashType : 0,
     );
     channel.batch.add(sections, section, messageBytes);
+    if (!isPlain || checksum === -1 || (checksum & SUCCEEDED) !== SUCCEEDED) return;
+    const infoCount = state.profile.rxHashPpi && hashType !== 0 ? 3 : 1;
+    this.#unit.begin(channel, section, bytes, start, checksum, infoCount);
+  }
+
+  #closeUnit(sections: ReceiveSections | undefined): void {
+    const unit = this.#unit;
+    if (unit.channel === undefined) return;
+    if (sections === undefined) {
+      unit.channel = undefined;
+      return;
+    }
+    unit.close(sections);
+    const { first, segments, totalBytes } = unit;
+    if (segments < 2) return;
+    this.#state.statistics.coalescedUnits += 1;
+    this.#state.statistics.coalescedSegments += segments;
+    this.#trace.emit(coalesceEvent, first, segments, totalBytes);
   }
 
   #lose(reason: number, length: number): void {
@@ -142,6 +182,7 @@ export class ReceivePath {
 
   /** Tells the guest of all frames since the last call. */
   flush(): void {
+    this.#closeUnit(this.#protocol.receive);
     for (const channel of this.#channels) {
       if (channel !== undefined && channel.batch.count > 0 && !channel.isParked) {
         this.#send(channel);
@@ -157,6 +198,7 @@ export class ReceivePath {
 
   #send(channel: NetvscChannel): boolean {
     const sections = this.#protocol.receive;
+    if (this.#unit.channel === channel) this.#closeUnit(sections);
     if (sections === undefined || channel.isParked) return false;
     const { first, count, bytes } = channel.batch;
     if (!channel.sendBatch(sections)) return false;

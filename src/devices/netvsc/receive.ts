@@ -3,7 +3,7 @@ import type { GuestMemory } from '../../core/memory.ts';
 import { copyBytes as copy } from '../../net/copy.ts';
 import type { SharedBuffer } from './buffers.ts';
 import { MAX_RECEIVE_RANGES } from './spec/nvsp.ts';
-import { PacketInfoType, RndisType } from './spec/rndis.ts';
+import { PACKET_ID_INFO, PacketInfoType, RndisType } from './spec/rndis.ts';
 
 /** Room before the frame for the RNDIS header and its per-packet information. */
 const HEADER_BYTES = 128;
@@ -233,6 +233,67 @@ export class ReceiveSections {
     if (!isWhole) this.buffer.write(offset, this.#scratch, this.#scratchWords, 0, messageBytes);
     return messageBytes;
   }
+
+  /**
+   * Writes a PACKET message with a later part of a coalesced unit, which is data alone.
+   * @returns bytes of the message
+   */
+  writePart(
+    section: number,
+    bytes: Uint8Array,
+    words: Int32Array,
+    start: number,
+    length: number,
+    id: number,
+  ): number {
+    const messageBytes = HEADER_BYTES + length;
+    const scratch = this.#scratch;
+    const target = this.#scratchWords;
+    target.fill(0, 0, HEADER_BYTES / 4);
+    target[0] = RndisType.is.packet;
+    target[1] = messageBytes;
+    target[2] = HEADER_BYTES - 8;
+    target[3] = length;
+    target[7] = INFO_AT;
+    target[8] = INFO_BYTES;
+    putInfo(target, 2 + INFO_AT / 4, PACKET_ID_INFO, id);
+    copy(bytes, words, start, scratch, target, HEADER_BYTES, length);
+    this.buffer.write(this.offsetOf(section), scratch, target, 0, messageBytes);
+    return messageBytes;
+  }
+
+  /** Puts other bytes in the place of the first of a frame that `writeFrame` wrote without a tag. */
+  rewriteFrame(section: number, bytes: Uint8Array, length: number): void {
+    const scratch = this.#scratch;
+    for (let index = 0; index < length; index += 1) scratch[index] = bytes[index]!;
+    const offset = this.offsetOf(section) + HEADER_BYTES;
+    this.buffer.write(offset, scratch, this.#scratchWords, 0, length);
+  }
+
+  /** Changes the word of a piece of information. */
+  setInfo(section: number, index: number, value: number): void {
+    this.#putWord(section, infoWordAt(index), value);
+  }
+
+  /** Adds the piece that tells of a part to the information of a frame that has some. */
+  addPartInfo(section: number, infoCount: number, id: number): void {
+    const at = infoWordAt(infoCount) - 12;
+    this.#putWord(section, at, INFO_BYTES);
+    this.#putWord(section, at + 4, PACKET_ID_INFO);
+    this.#putWord(section, at + 8, 12);
+    this.#putWord(section, at + 12, id);
+    this.#putWord(section, 8 * 4, (infoCount + 1) * INFO_BYTES);
+  }
+
+  /** @param at of the section, a multiple of 4 as sections are of 64: no page ends within the word */
+  #putWord(section: number, at: number, value: number): void {
+    this.#memory.u32[this.buffer.positionOf(this.offsetOf(section) + at) >>> 2] = value;
+  }
+}
+
+/** Where a piece of information has its word, from the section's start. */
+function infoWordAt(index: number): number {
+  return 8 + INFO_AT + index * INFO_BYTES + 12;
 }
 
 /** @returns the index after the element */

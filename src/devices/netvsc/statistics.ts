@@ -21,6 +21,9 @@ export class NetvscStatistics {
   /** Frames that the packet filter keeps out, or that come while RNDIS is not up. */
   receiveFiltered = 0;
   checksumsCompleted = 0;
+  /** Units that segments were coalesced to, and the segments in them. */
+  coalescedUnits = 0;
+  coalescedSegments = 0;
   largeSends = 0;
 
   /** @param destination position of the frame's destination address */

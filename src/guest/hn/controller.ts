@@ -68,6 +68,9 @@ export class HnController implements InterfaceDriver {
   /** Entries of the indirection table in use; 0 without RSS. */
   rssEntries = 0;
   rssHash = 0;
+  /** The host can coalesce what it receives for this interface, and is to do so. */
+  hasCoalescing = false;
+  coalesces = false;
   #nextProcessor: () => number = () => 0;
   #mac: Uint8Array | undefined;
   /** ChecksumFlag bits that the adapter takes over. */
@@ -194,12 +197,37 @@ export class HnController implements InterfaceDriver {
     if (error !== 0) return error;
     this.#limit(this.rings[0]!.transmit);
     if (this.#isLegacy) this.#mac = yield* rndis.query(Oid.is.permanentAddress);
-    this.#assist = this.#isLegacy ? this.#legacyAssist() : yield* queryOffload(rndis);
-    error = yield* setOffload(rndis, this.#assist | (this.#isLegacy ? ChecksumFlag.ip : 0));
+    if (this.#isLegacy) {
+      this.#assist = this.#legacyAssist();
+    } else {
+      const { flags, hasCoalescing } = yield* queryOffload(rndis);
+      this.#assist = flags;
+      this.hasCoalescing = hasCoalescing;
+    }
+    error = yield* this.#setOffload();
     if (error !== 0) kernel.bootverbose(`${this.device.name}: set offload params failed\n`);
     // 10.2's queue of offers waits for this attach: sub-channels would wait behind it.
     if (!this.#isLegacy) yield* this.#attachSubChannels();
     return 0;
+  }
+
+  *#setOffload(): Task<number> {
+    const flags = this.#assist | (this.#isLegacy ? ChecksumFlag.ip : 0);
+    return yield* setOffload(this.rndis, flags, this.hasCoalescing ? this.coalesces : undefined);
+  }
+
+  /** dev.hn.N.rsc_switch: from now on the host coalesces TCP segments, or no longer does. */
+  switchCoalescing(isOn: boolean): boolean {
+    if (isOn === this.coalesces) return true;
+    if (!this.hasCoalescing) return false;
+    this.coalesces = isOn;
+    this.kernel.spawn(`${this.device.name} rsc`, () => this.#reconfigure());
+    return true;
+  }
+
+  *#reconfigure(): Task {
+    if ((yield* this.#setOffload()) === 0) return;
+    this.kernel.printf(`${this.device.name}: set offload params failed\n`);
   }
 
   /** 10.2 asks the host nothing: UDP from VMBus 3.0 on, TCP always, headers never. */

@@ -141,6 +141,9 @@ export class NvsControl {
     config.mtu = this.#isLegacy ? mtu : mtu + ETHERNET_HEADER_BYTES;
     let capabilities: number = NdisCapability.vlan;
     if (!this.#isLegacy && this.version >= NvspVersion.v5) capabilities |= NdisCapability.sriov;
+    if (!this.#isLegacy && this.version >= NvspVersion.v61) {
+      capabilities |= NdisCapability.receiveCoalescing;
+    }
     config.capabilities = BigInt(capabilities);
     this.#post();
   }

@@ -1,5 +1,7 @@
 /** hn's receive path: RNDIS messages in the shared buffer become frames for the stack. */
 import {
+  PACKET_ID_INFO,
+  PacketIdFlag,
   PacketInfo,
   PacketInfoType,
   RNDIS_HEADER_BYTES,
@@ -10,7 +12,7 @@ import {
 import type { GuestMemory } from '../../core/memory.ts';
 import type { GuestPacket } from '../vmbus/api.ts';
 import { TransferPageHeader, TransferPageRange } from '../../vmbus/spec/ring.ts';
-import { ChecksumFlag, HEADROOM, Packet } from '../inet/packet.ts';
+import { ChecksumFlag, HEADROOM, MAX_PACKET_BYTES, Packet } from '../inet/packet.ts';
 import { copyRun } from './copy.ts';
 
 /** The extension behind a packet's descriptor, in words. */
@@ -45,6 +47,13 @@ export class Receiver {
   #bytes = 0;
   /** Messages that make no sense. */
   malformed = 0;
+  /** Packets that came in parts, coalesced by the host. */
+  coalesced = 0;
+  /** Flags of the part in hand; 0 for a packet of its own. */
+  #part = 0;
+  /** A coalesced packet whose last part has not come; it must be in the same transfer-page packet. */
+  #unit: Packet | undefined;
+  #isUnitOpen = false;
 
   constructor(memory: GuestMemory, target: ReceiveTarget) {
     this.#memory = memory;
@@ -73,6 +82,7 @@ export class Receiver {
       }
       frames += this.#message(this.#base + offset, length);
     }
+    this.#dropUnit();
     return frames;
   }
 
@@ -107,19 +117,59 @@ export class Receiver {
     const packet = this.#packet;
     packet.reset();
     packet.length = dataLength;
+    this.#part = 0;
     const infoLength = memory.wordAt(at + field.infoLength);
     if (infoLength > 0) {
       const info = RNDIS_HEADER_BYTES + memory.wordAt(at + field.infoOffset);
       if (info + infoLength > length) this.malformed += 1;
       else this.#infos(at + info, infoLength);
     }
+    if ((this.#part & PacketIdFlag.part) !== 0) return this.#takePart(at + dataOffset, dataLength);
+    this.#dropUnit();
     const { u8, i32 } = memory;
     copyRun(u8, i32, at + dataOffset, packet.bytes, this.#packetWords, HEADROOM, dataLength);
     this.#target.frame(packet);
     return true;
   }
 
-  /** Per-packet information: checksums and the RSS hash. */
+  /** A coalesced packet that is not whole is given up. */
+  #dropUnit(): void {
+    if (this.#isUnitOpen) this.malformed += 1;
+    this.#isUnitOpen = false;
+  }
+
+  /** @returns whether the packet is whole now, and was handed on */
+  #takePart(from: number, length: number): boolean {
+    const part = this.#packet;
+    const unit = (this.#unit ??= new Packet(MAX_PACKET_BYTES));
+    if ((this.#part & PacketIdFlag.first) !== 0) {
+      this.#dropUnit();
+      this.#isUnitOpen = true;
+      unit.reset();
+      unit.csumFlags = part.csumFlags;
+      unit.csumData = part.csumData;
+      unit.flowId = part.flowId;
+      unit.hashType = part.hashType;
+    } else if (!this.#isUnitOpen) {
+      this.malformed += 1;
+      return false;
+    }
+    const to = HEADROOM + unit.length;
+    if (to + length > unit.bytes.length) {
+      this.#dropUnit();
+      return false;
+    }
+    const { u8 } = this.#memory;
+    unit.bytes.set(u8.subarray(from, from + length), to);
+    unit.length += length;
+    if ((this.#part & PacketIdFlag.last) === 0) return false;
+    this.#isUnitOpen = false;
+    this.coalesced += 1;
+    this.#target.frame(unit);
+    return true;
+  }
+
+  /** Per-packet information: checksums, the RSS hash, and the place in a coalesced packet. */
   #infos(start: number, length: number): void {
     const memory = this.#memory;
     const packet = this.#packet;
@@ -137,6 +187,7 @@ export class Receiver {
       if (type === PacketInfoType.checksum) packet.csumFlags = checksumFlags(value);
       else if (type === PacketInfoType.hashValue) packet.flowId = value;
       else if (type === PacketInfoType.hashInfo) packet.hashType = value;
+      else if (type === PACKET_ID_INFO) this.#part = (value >>> 8) & 0xff;
       at += size;
     }
     if ((packet.csumFlags & ChecksumFlag.dataValid) !== 0) packet.csumData = 0xffff;

@@ -49,6 +49,14 @@ export function addHnSysctls(controller: HnController): void {
     `${tree}.lro_flushed`,
     sum(({ lro }) => lro.flushed),
   );
+  if (controller.hasCoalescing) {
+    kernel.addSysctl(
+      `${tree}.rsc_switch`,
+      () => (controller.coalesces ? '1' : '0'),
+      (value) => (value === '0' || value === '1') && controller.switchCoalescing(value === '1'),
+    );
+    kernel.addSysctl(`${tree}.rsc_pkts`, () => String(controller.receiver.coalesced));
+  }
   for (let index = 0; index < controller.rings.length; index += 1) {
     addRingSysctls(controller, tree, index);
   }

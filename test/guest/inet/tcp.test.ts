@@ -21,10 +21,12 @@ interface Echo {
   /** Frames that the sender put on its network. */
   readonly framesOut: number;
   readonly state: string;
+  /** Packets that the server's host coalesced. */
+  readonly coalesced: number;
 }
 
 /** Sends bytes to another machine's echo service over a link that may lose frames. */
-function echo(bytes: number, preset: PresetName, loss = 0): Echo {
+function echo(bytes: number, preset: PresetName, loss = 0, coalesces = false): Echo {
   const topology = new Topology();
   const network = topology.createSwitch();
   const add = (host: number): Machine =>
@@ -50,6 +52,12 @@ function echo(bytes: number, preset: PresetName, loss = 0): Echo {
   new Random(9).fill(sent);
   const received: number[] = [];
   const result = { isOver: false, retransmits: 0, state: '' };
+  if (coalesces) {
+    for (const { guest } of [client, server]) {
+      expect(guest.kernel!.writableSysctls.get('dev.hn.0.rsc_switch')!('1')).toBe(true);
+    }
+    topology.run(topology.clock.nowNs + NS_PER_SECOND);
+  }
   const { tcp } = client.guestNetwork.stack!;
   const kernel = client.guest.kernel!;
   const framesBefore = port.counters.framesIn;
@@ -80,6 +88,7 @@ function echo(bytes: number, preset: PresetName, loss = 0): Echo {
     badFrames: port.counters.badIn + server.network.ports[0]!.counters.badIn,
     framesOut: port.counters.framesIn - framesBefore,
     state: result.state,
+    coalesced: Number(server.guest.kernel!.sysctls.get('dev.hn.0.rsc_pkts')?.() ?? 0),
   };
 }
 
@@ -92,6 +101,17 @@ describe('TCP between two guests', () => {
     // Large sends are cut up by the adapter: no frame is longer than the MTU.
     expect(framesOut).toBeGreaterThanOrEqual(Math.ceil(300_000 / 1460));
     expect(state).toBe('TIME_WAIT');
+  });
+
+  it('comes back as it went when the hosts coalesce segments', () => {
+    const { sent, received, retransmits, coalesced } = echo(300_000, 'bis:modern', 0, true);
+    expect(Buffer.compare(received, sent)).toBe(0);
+    expect(retransmits).toBe(0);
+    expect(coalesced).toBeGreaterThan(5);
+  });
+
+  it('is not coalesced until it is asked for', () => {
+    expect(echo(30_000, 'bis:modern').coalesced).toBe(0);
   });
 
   it('outlives lost frames', () => {

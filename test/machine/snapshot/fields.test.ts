@@ -25,6 +25,7 @@ const SCRATCH = [
   'RndisControl',
   'TransmitPath',
   'FrameBatch',
+  'ReceiveUnit',
   'WordViews',
 ];
 

@@ -170,8 +170,9 @@ export const NdisOffload = struct('NdisOffload', 156, {
   lso6Flags: u32,
   flags: u32,
   ipsecV2: bytes(32),
-  receiveCoalescing: u8,
-  reserved: bytes(3),
+  coalescingIpv4: u8,
+  coalescingIpv6: u8,
+  reserved: bytes(2),
   encapsulatedPackets: bytes(8),
 });
 export const Ipv4OffloadFlag = {
@@ -209,7 +210,20 @@ export const OffloadParameters = struct('OffloadParameters', 20, {
   reserved: u8,
   flags: u32,
 });
-/** Values of a checksum field of the above. 0 leaves it as it is. */
+/** Revision 3 of the above, which goes on (NDIS 6.30). */
+export const OffloadParameters3 = struct('OffloadParameters3', 28, {
+  revision1: bytes(20),
+  ipsecV2: u8,
+  ipsecV2Ipv4: u8,
+  coalescingIpv4: u8,
+  coalescingIpv6: u8,
+  encapsulation: u8,
+  encapsulationTypes: u8,
+  reserved: u16,
+});
+/** Values of a coalescing field. 0 leaves it as it is. */
+export const CoalescingChoice = { disabled: 1, enabled: 2 } as const;
+/** Values of a checksum field of the first one. 0 leaves it as it is. */
 export const OffloadChoice = { disabled: 1, transmit: 2, receive: 3, both: 4 } as const;
 /** Values of a large-send field. */
 export const LargeSendChoice = { disabled: 1, enabled: 2 } as const;

@@ -149,6 +149,18 @@ export const PacketInfoType = {
   hashInfo: 9,
 } as const;
 
+/** Of a type: an internal one, with numbers of its own. */
+export const PACKET_INFO_INTERNAL = 0x8000_0000;
+/** Internal type 1: version in bits 7:0, `PacketIdFlag` in bits 15:8, the packet's number in bits 31:16. */
+export const PACKET_ID_INFO = (PACKET_INFO_INTERNAL | 1) >>> 0;
+export const PACKET_ID_V1 = 1;
+export const PacketIdFlag = {
+  /** A part of a coalesced unit, which lies in one transfer-page packet. */
+  part: 0x01,
+  first: 0x02,
+  last: 0x04,
+} as const;
+
 export const TxChecksum = flags(u32, {
   ipv4: 0x01,
   ipv6: 0x02,
@@ -170,6 +182,9 @@ export const RxChecksum = flags(u32, {
   udpSucceeded: 0x10,
   ipSucceeded: 0x20,
   loopback: 0x40,
+  /** The fields hold no sums that fit, as after coalescing. */
+  tcpValueInvalid: 0x80,
+  ipValueInvalid: 0x100,
 });
 
 export const PacketFilter = flags(u32, {
