@@ -30,6 +30,8 @@ import { BASE_FEATURES } from './table/table.ts';
 
 /** Entries after which a tier 0 block is compiled. */
 const HOT = 40;
+/** Hot blocks that are compiled together, since a module costs more than a function. */
+const BATCH = 32;
 /** A budget that a 32-bit counter holds with room for what is put aside. */
 const MAX_RUN = 0x3fff_ffff;
 const SHADOW = Activity.stiShadow | Activity.movSsShadow;
@@ -67,6 +69,7 @@ class Core {
       memory: memory.wasm,
       decoder: new Decoder(BASE_FEATURES),
       threshold: mode === 'jit' ? HOT : 0,
+      batch: BATCH,
       states: processors.length === 1 ? [0] : [0, ...states],
     });
     memory.watchWrites((position, length) => {

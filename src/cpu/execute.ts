@@ -9,7 +9,7 @@ import { endsBlock } from './compile/ends-block.ts';
 import type { Block } from './compile/block.ts';
 import { NEEDS_FUNCTION } from './compile/machine-ir.ts';
 import { jumpCacheOffset } from './compile/jump.ts';
-import { Site } from './compile/table-index.ts';
+import { Site, TableIndex } from './compile/table-index.ts';
 import type { Decoder } from './decode/decode.ts';
 import { raise, Vector } from './exception.ts';
 import { currentBank, finishModify, slowRead, slowReadModify, slowWrite } from './mmu/access.ts';
@@ -44,6 +44,8 @@ export interface ExecutorOptions {
   readonly decoder: Decoder;
   /** Entries after which a block is compiled; 0: never, all stays in tier 0. */
   readonly threshold: number;
+  /** Hot blocks that wait for each other before they are compiled. */
+  readonly batch: number;
   readonly states: readonly number[];
 }
 
@@ -71,7 +73,7 @@ export class Executor {
   #isInside = false;
 
   constructor(options: ExecutorOptions) {
-    const { memory, decoder, threshold, states } = options;
+    const { memory, decoder, threshold, batch, states } = options;
     this.#u32 = new Uint32Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
     this.#f64 = new BigUint64Array(memory.buffer);
@@ -94,6 +96,7 @@ export class Executor {
       imports,
       decoder,
       threshold,
+      batch,
       states,
     });
     const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule()), { cpu: imports });
@@ -296,12 +299,12 @@ export class Executor {
   }
 
   /**
-   * Enters a block into the jump cache. One that ends in another page stays out: where that page is
-   * must be looked up each time.
+   * Enters a block into the jump cache. One that ends in another page stays out until its function
+   * looks up where that page is.
    * @returns whether it went in
    */
   #remember(block: Block): boolean {
-    if (block.second >= 0) return false;
+    if (block.second >= 0 && block.tableIndex === TableIndex.enterRecord) return false;
     const entry = jumpCacheOffset(block.position) >> 2;
     this.#u32[entry] = block.position;
     this.#u32[entry + 1] = block.mode;

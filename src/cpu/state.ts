@@ -158,7 +158,8 @@ export const Exit = {
 export const REGISTER_BYTES = 0x1000;
 
 /**
- * Software TLB: a bank for supervisor and one for user accesses, each of {@link TLB_ENTRIES} entries
+ * Software TLB: a bank for supervisor and one for user data, then the same for code, which would
+ * otherwise compete with data for places; each of {@link TLB_ENTRIES} entries
  * by bits 21:12 of the linear address. A tag is the page's linear address, or {@link TLB_INVALID};
  * whatever needs more than a plain access (MMIO, dirty bit not set, page with code in it) has no tag.
  */
@@ -166,9 +167,13 @@ export const TLB = 0x1000;
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 32;
 export const TLB_BANK_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const TLB_BANKS = 4;
+/** From a bank of data to its bank of code. */
+export const CODE_BANKS = 2;
 export const TlbEntry = {
   readTag: 0,
   writeTag: 8,
+  /** Valid in the banks of code only, where the other two are not. */
   executeTag: 16,
   /** i32: position in the linear memory minus the low 32 bits of the linear address. */
   addend: 24,
@@ -180,18 +185,18 @@ export const TLB_GLOBAL = 0x8000_0000;
 export const TLB_INVALID = -1n;
 
 /** Bytes that change hands when another processor runs. */
-export const STATE_BYTES = TLB + 2 * TLB_BANK_BYTES;
+export const STATE_BYTES = TLB + TLB_BANKS * TLB_BANK_BYTES;
 
 /**
- * Jump cache: entries of 16 bytes by bits of the code's position in the linear memory. The tag is that
+ * Jump cache: entries of 16 bytes by a hash of the code's position in the linear memory. The tag is that
  * position and, above it, the mode word.
  */
-export const JUMP_CACHE = 0x1_2000;
-export const JUMP_CACHE_ENTRIES = 65_536;
+export const JUMP_CACHE = 0x2_2000;
+export const JUMP_CACHE_ENTRIES = 131_072;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = 0x11_2000;
+export const CODE_ARENA = 0x22_2000;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

@@ -38,15 +38,16 @@ class ReferenceSteps implements Steps {
   }
 }
 
-/** Generated code: blocks are compiled on first entry, or never. */
+/** Generated code: blocks are compiled after so many entries, each at once; 0: never. */
 class TierSteps implements Steps {
   readonly #executor: Executor;
 
-  constructor({ cpu, memory }: Machine, isCompiling: boolean) {
+  constructor({ cpu, memory }: Machine, threshold: number) {
     const executor = new Executor({
       memory: memory.wasm,
       decoder: new Decoder(BASE_FEATURES),
-      threshold: isCompiling ? 1 : 0,
+      threshold,
+      batch: 1,
       states: [0],
     });
     this.#executor = executor;
@@ -79,8 +80,13 @@ class TierSteps implements Steps {
   }
 }
 
+/** Compiles when the blocks around have been decoded too, which then are one function. */
+export function regionSteps(machine: Machine): Steps {
+  return new TierSteps(machine, 3);
+}
+
 export const EXECUTORS: Readonly<Record<string, (machine: Machine) => Steps>> = {
   reference: (machine) => new ReferenceSteps(machine),
-  'tier 0': (machine) => new TierSteps(machine, false),
-  'tier 1': (machine) => new TierSteps(machine, true),
+  'tier 0': (machine) => new TierSteps(machine, 0),
+  'tier 1': (machine) => new TierSteps(machine, 1),
 };

@@ -60,8 +60,7 @@ export abstract class AccessLowering extends SpillLowering {
   protected translate(linear: number, bytes: number, sync: Sync, isUpdate: boolean): void {
     const out = this.out;
     const entry = this.probe(linear, bytes, isUpdate ? TlbEntry.writeTag : TlbEntry.readTag);
-    out.byte(Op.if);
-    out.byte(ValueType.i32);
+    out.unlikelyIf(ValueType.i32);
     this.storeAccess(ACCESS_ADDRESS, linear);
     this.spillAll(sync);
     this.site(sync);
@@ -113,8 +112,7 @@ export abstract class AccessLowering extends SpillLowering {
     this.materialize(linear);
     this.materialize(value);
     const entry = this.probe(linear, bytes, TlbEntry.writeTag);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     this.storeAccess(ACCESS_ADDRESS, linear);
     out.i32Const(0);
     this.push(value);
@@ -172,8 +170,7 @@ export abstract class AccessLowering extends SpillLowering {
     out.get(position);
     out.i32Const(ACCESS_VALUE);
     out.byte(Op.i32Eq);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     this.spillAll(sync);
     this.site(sync);
     out.i32Const(bytes);
@@ -208,8 +205,7 @@ export abstract class AccessLowering extends SpillLowering {
     out.memory(Op.i64Load32U, bounds + 4);
     out.byte(Op.i64GtU);
     out.byte(Op.i32Or);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     this.storeAccess(ACCESS_ADDRESS, offset);
     this.spillAll(sync);
     this.site(sync);

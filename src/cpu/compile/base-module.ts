@@ -20,7 +20,7 @@ import {
   TLB_BANK_BYTES,
 } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
-import { type FunctionBody, FunctionType, buildModule } from '../wasm/module.ts';
+import { type FunctionBody, functionOf, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
@@ -49,7 +49,7 @@ function body(
   const out = new CodeBuffer();
   fill(out);
   out.byte(Op.end);
-  return { type, locals, code: out.bytes.slice(0, out.length) };
+  return functionOf(type, locals, out);
 }
 
 /** Back to the run loop: the budget goes where it is looked for. */
@@ -139,8 +139,7 @@ function enterRecord(): FunctionBody {
     out.tee(left);
     out.i32Const(0);
     out.byte(Op.i32LtS);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     leave(out, Exit.budget);
     out.byte(Op.end);
     out.get(head);
@@ -154,8 +153,7 @@ function enterRecord(): FunctionBody {
     out.get(head);
     out.memory(Op.i32Load, HeadField.threshold);
     out.byte(Op.i32Eq);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     out.i32Const(0);
     out.get(head);
     out.memory(Op.i32Store, EXIT_ARGUMENT);
@@ -232,13 +230,11 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
     }
     builder.word(kind, SIZES[word >> 4]!);
     const locals = new Lowering(out).lower(builder, undefined, {
-      instructions: 0,
       isUser: false,
       mode: 0,
-      pageOffset: 0,
       allocateSlot: () => 0,
     });
-    functions.push({ type: FunctionType.block, locals, code: out.bytes.slice(0, out.length) });
+    functions.push(functionOf(FunctionType.block, locals, out));
   }
   return buildModule({
     functions,

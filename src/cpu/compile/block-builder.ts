@@ -1,8 +1,8 @@
 /**
- * Tier 1's builder: a block of instructions whose operands are all known. Registers are read once and
- * then stay in nodes; outside loops each write goes to the state block at once, so that a fault finds
- * it there. A block that jumps to its own start becomes a loop, whose registers and flags live in
- * locals until something leaves it.
+ * Tier 1's builder: a region of blocks whose operands are all known. Registers are read once in a block
+ * and then stay in nodes; each write goes to the state block at once, so that a fault finds it there. In
+ * a region with a loop and without functions they live in locals until something leaves it, and so do
+ * flags wherever there is more than one block.
  */
 import { BASE_RIP, NO_REGISTER } from '../decode/instruction.ts';
 import { type BoundInstruction, OperandKind } from '../semantics/bind.ts';
@@ -10,18 +10,20 @@ import type { Size } from '../semantics/emit.ts';
 import { Mode } from '../mode.ts';
 import { GPR, RIP, X87, XMM } from '../state.ts';
 import { ValueType } from '../wasm/opcodes.ts';
+import type { Block } from './block.ts';
 import { Node, NONE } from './ir.ts';
 import { MachineIr } from './machine-ir.ts';
+import type { Region } from './region.ts';
 import { Site } from './table-index.ts';
 
 const REGISTERS = 16;
 const PAGE_BYTES = 4096;
 
-/** Where a block goes: a place in its own page, an address in a node, or around the loop again. */
+/** Where a block goes: a place in its own page, or an address in a node. */
 export interface Exit {
-  readonly kind: 'link' | 'jump' | 'again';
-  /** `link`: bytes from the block's start. */
-  readonly distance: number;
+  readonly kind: 'link' | 'jump';
+  /** `link`: in the page. */
+  readonly offset: number;
   /** `jump`: RIP. */
   readonly target: number;
   readonly sync: number;
@@ -29,37 +31,63 @@ export interface Exit {
 
 export class BlockBuilder extends MachineIr {
   readonly exits: Exit[] = [];
-  /** Registers that a loop writes. */
+  region!: Region;
+  /** First node of each member of the region. */
+  readonly starts: number[] = [];
+  /** Of the registers in locals: which are touched, and which of them are written. */
+  readonly touched = new Uint8Array(REGISTERS);
   readonly written = new Uint8Array(REGISTERS);
-  /** Head values of a loop, as nodes. */
-  readonly heads = new Int32Array(REGISTERS);
-  isLoop = false;
+  /** General registers are in locals, see above. */
+  isPinned = false;
+  /** Flags are in locals between blocks. */
+  hasFlagLocals = false;
   isFlagsWritten = false;
   readonly #full = new Int32Array(REGISTERS);
   readonly #low = new Int32Array(REGISTERS);
+  /** Of each member that was built: see `flagsWordAtEnd`. */
+  readonly #flagsAfter: number[] = [];
   #pageBase = NONE;
   #distance = 0;
   #remaining = 0;
   #pageOffset = 0;
   #hasEnded = false;
 
-  /**
-   * @param pageOffset of the block's first byte
-   * @param isLoop whether its last instruction may jump to its first
-   */
-  start(pageOffset: number, isLoop: boolean): void {
+  start(region: Region): void {
     this.reset();
+    this.region = region;
     this.exits.length = 0;
+    this.starts.length = 0;
+    this.#flagsAfter.length = 0;
+    this.touched.fill(0);
     this.written.fill(0);
-    this.heads.fill(NONE);
+    this.isPinned = region.isLoop && !region.hasCalls;
+    this.hasFlagLocals = region.isLoop || region.members.length > 1;
+    this.isFlagsWritten = false;
+  }
+
+  /** Turns to the next member of the region. */
+  startBlock({ position }: Block): void {
+    this.starts.push(this.count);
     this.#full.fill(NONE);
     this.#low.fill(NONE);
-    this.#pageOffset = pageOffset;
-    this.isLoop = isLoop;
-    this.isFlagsWritten = false;
+    this.#pageOffset = position & (PAGE_BYTES - 1);
     this.#hasEnded = false;
     this.#pageBase = NONE;
-    if (isLoop) this.flagPlace = 'loop';
+    this.flagsFrom(this.hasFlagLocals ? 'local' : 'memory', this.#flagsBefore());
+  }
+
+  /** Kind and size of the flags at the start of a member, where all ways there agree. */
+  #flagsBefore(): number {
+    const index = this.starts.length - 1;
+    if (index === 0) return NONE;
+    let word = NONE;
+    for (const [from, { successors }] of this.region.members.entries()) {
+      if (!successors.includes(index)) continue;
+      const before = from < index ? this.#flagsAfter[from]! : NONE;
+      if (before === NONE || (word !== NONE && before !== word)) return NONE;
+      word = before;
+    }
+    return word;
   }
 
   /** @param remaining instructions of the block from this one on */
@@ -69,9 +97,10 @@ export class BlockBuilder extends MachineIr {
     this.#remaining = remaining;
   }
 
-  /** Ends a block whose last instruction goes on. */
+  /** Ends a block, also one whose last instruction goes on. */
   finish(): void {
     if (!this.#hasEnded) this.#leave(this.#fallThrough());
+    this.#flagsAfter.push(this.flagsWordAtEnd);
   }
 
   get hasEnded(): boolean {
@@ -83,23 +112,17 @@ export class BlockBuilder extends MachineIr {
   }
 
   protected override registerSnapshot(): readonly number[] | undefined {
-    if (!this.isLoop) return undefined;
-    return Array.from(this.#full, (_, register) => this.#current(register));
-  }
-
-  /** The 64-bit node of a register, or NONE when it was not touched. */
-  #current(register: number): number {
-    return this.#full[register]!;
+    return this.isPinned ? Array.from(this.#full) : undefined;
   }
 
   protected override forgetRegisters(): void {
     this.#full.fill(NONE);
     this.#low.fill(NONE);
-    if (this.isLoop) throw new Error('a loop calls an instruction');
+    if (this.isPinned) throw new Error('a loop calls an instruction');
   }
 
   override reg(size: Size, register: number): number {
-    if (size === 8 || this.isLoop) {
+    if (size === 8 || this.isPinned) {
       const full = this.#fullRegister(register);
       return size === 8 ? full : this.trunc(8, size, full);
     }
@@ -115,10 +138,10 @@ export class BlockBuilder extends MachineIr {
   #fullRegister(register: number): number {
     const full = this.#full[register]!;
     if (full !== NONE) return full;
-    const loaded = this.isLoop
-      ? this.node(Node.loopValue, ValueType.i64, NONE, NONE, NONE, register)
+    const loaded = this.isPinned
+      ? this.node(Node.pinned, ValueType.i64, NONE, NONE, NONE, register)
       : this.stateLoad(8, GPR + 8 * register);
-    if (this.isLoop) this.heads[register] = loaded;
+    this.touched[register] = 1;
     this.#full[register] = loaded;
     return loaded;
   }
@@ -142,7 +165,7 @@ export class BlockBuilder extends MachineIr {
   #setFull(register: number, full: number): void {
     this.#full[register] = full;
     this.#low[register] = NONE;
-    if (this.isLoop) this.written[register] = 1;
+    if (this.isPinned) this.written[register] = 1;
     else this.stateStore(8, GPR + 8 * register, full);
   }
 
@@ -242,7 +265,7 @@ export class BlockBuilder extends MachineIr {
   }
 
   #exitJump(target: number): Exit {
-    return { kind: 'jump', distance: 0, target, sync: this.sync() };
+    return { kind: 'jump', offset: 0, target, sync: this.sync() };
   }
 
   #fallThrough(): Exit {
@@ -257,16 +280,12 @@ export class BlockBuilder extends MachineIr {
    */
   #exitTo(distance: number, size = this.bound.insn.operandSize as Size): Exit {
     const offset = this.#pageOffset + distance;
-    if (size >= 4 && distance === 0 && this.isLoop) {
-      return { kind: 'again', distance, target: NONE, sync: this.sync() };
-    }
     if (size >= 4 && offset >= 0 && offset < PAGE_BYTES) {
-      return { kind: 'link', distance, target: NONE, sync: this.sync() };
+      return { kind: 'link', offset, target: NONE, sync: this.sync() };
     }
     return this.#exitJump(this.zext(size, 8, this.trunc(8, size, this.#ripPlus(distance))));
   }
 
-  /** A loop's flags: what goes into its locals at the end of a turn. */
   override setFlags(kind: number, size: Size, result: number, source: number): void {
     super.setFlags(kind, size, result, source);
     this.isFlagsWritten = true;

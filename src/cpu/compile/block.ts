@@ -1,5 +1,6 @@
 /** Decoded code, by where it lies in the linear memory. */
 import type { BoundInstruction } from '../semantics/bind.ts';
+import type { Region } from './region.ts';
 
 export interface Block {
   /** Position of the first byte in the linear memory. */
@@ -23,6 +24,10 @@ export interface Block {
   parameter: number;
   /** Link slots of other blocks that lead here. */
   readonly incoming: number[];
+  /** Heads of the functions that this block's code is part of. */
+  readonly containers: Set<Block>;
+  /** What the block's own function covers. */
+  region: Region | undefined;
   isDead: boolean;
 }
 

@@ -11,7 +11,7 @@ import { bind, type BoundInstruction } from '../semantics/bind.ts';
 import { meaningFor } from '../semantics/meanings.ts';
 import { BUDGET, CODE_ARENA, CODE_ARENA_BYTES, EXIT_ARGUMENT, RIP } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
-import { buildModule, type FunctionBody, FunctionType } from '../wasm/module.ts';
+import { buildModule, type FunctionBody, functionOf, FunctionType } from '../wasm/module.ts';
 import { fillRecord, handlerKey, HandlerBuilder } from '../interpret/handler-builder.ts';
 import { HeadField, RECORD_BYTES, RecordField } from '../interpret/record.ts';
 import { fetchPosition } from '../mmu/access.ts';
@@ -22,15 +22,13 @@ import { BlockBuilder } from './block-builder.ts';
 import { Lowering } from './lower.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 import { endsBlock } from './ends-block.ts';
+import { growRegion, type Region } from './region.ts';
 
 const PAGE_BYTES = 4096;
 const MAX_BLOCK = 48;
 /** Nodes that the longest meaning may need. */
 const MAX_NODES = 600;
-/** Blocks that are compiled together when one of them is hot. */
-const MAX_BATCH = 192;
-/** As many hot blocks wait for each other. */
-const MIN_BATCH = 32;
+const REGION_LIMITS = { blocks: 32, instructions: 160 };
 /** Further entries after which a block waits no longer. */
 const PATIENCE = 500;
 /** JavaScriptCore compiles a function after 150 points; an entry has 15. */
@@ -53,6 +51,8 @@ export interface CodeCacheOptions {
   readonly decoder: Decoder;
   /** Entries after which a block is compiled; 0: never. */
   readonly threshold: number;
+  /** As many hot blocks wait for each other. */
+  readonly batch: number;
   /** Positions of the state blocks: 0 and where the other processors' are kept. */
   readonly states: readonly number[];
 }
@@ -88,15 +88,12 @@ export class CodeCache {
   #nextIndex = FIRST_FREE_INDEX;
   /** Counts the times that everything was dropped. */
   generation = 0;
-  readonly #batch: number;
   compiledBlocks = 0;
   decodedBlocks = 0;
   invalidations = 0;
 
   constructor(options: CodeCacheOptions) {
     this.#options = options;
-    // Where each block is compiled at once, that is what is asked for.
-    this.#batch = options.threshold === 1 ? 1 : MIN_BATCH;
     this.#view = new DataView(options.memory.buffer);
     this.#u8 = new Uint8Array(options.memory.buffer);
   }
@@ -223,6 +220,8 @@ export class CodeCache {
       tableIndex: TableIndex.enterRecord,
       parameter: record,
       incoming: [],
+      containers: new Set(),
+      region: undefined,
       isDead: false,
     };
     this.#pendingFirst = this.#nextIndex;
@@ -260,9 +259,9 @@ export class CodeCache {
     return block;
   }
 
-  /** Flat code that does not cross a page is worth compiling; the rest is rare. */
+  /** Flat code is worth compiling; the rest is rare. */
   #isCompilable(block: Block, key: number): boolean {
-    if (block.second >= 0 || (Math.floor(key / 4096) & 1) !== 0) return false;
+    if ((Math.floor(key / 4096) & 1) !== 0) return false;
     const size = block.mode & Mode.codeSizeMask;
     return size === Mode.code64 || (size === Mode.code32 && (block.mode & Mode.flat) !== 0);
   }
@@ -301,17 +300,11 @@ export class CodeCache {
     }
     this.#code.reset();
     const locals = this.#lowering.lower(builder, undefined, {
-      instructions: 0,
       isUser: cplOf(bound.mode) === 3,
       mode: bound.mode,
-      pageOffset: 0,
       allocateSlot: () => 0,
     });
-    this.#pendingHandlers.push({
-      type: FunctionType.block,
-      locals,
-      code: this.#code.bytes.slice(0, this.#code.length),
-    });
+    this.#pendingHandlers.push(functionOf(FunctionType.block, locals, this.#code));
     const index = this.#takeIndices(1);
     this.#handlers.set(key, index);
     return index;
@@ -348,33 +341,34 @@ export class CodeCache {
     this.#queue.add(block);
     const count = this.#view.getUint32(block.record + HeadField.count, true);
     this.#view.setUint32(block.record + HeadField.threshold, count + PATIENCE, true);
-    if (!isAgain && this.#queue.size < this.#batch) return;
-    const batch = new Set<Block>();
-    for (const hot of this.#queue) {
-      if (hot.isDead || hot.tableIndex !== TableIndex.enterRecord) continue;
-      batch.add(hot);
-      this.#addWarm(hot, batch);
-    }
+    if (!isAgain && this.#queue.size < this.#options.batch) return;
+    const heads = [...this.#queue];
     this.#queue.clear();
-    if (batch.size > 0) this.#compile([...batch]);
+    this.#compile(heads, isAgain ? block : undefined);
   }
 
-  /** The blocks of a page that will soon be hot too. */
-  #addWarm(hot: Block, batch: Set<Block>): void {
-    const warm = this.#options.threshold >> 2;
-    for (const block of this.#pages.get(hot.position >>> 12)?.blocks.values() ?? []) {
-      if (batch.size >= MAX_BATCH) return;
-      if (block.isDead || block.tableIndex !== TableIndex.enterRecord) continue;
-      const threshold = this.#view.getUint32(block.record + HeadField.threshold, true);
-      const count = this.#view.getUint32(block.record + HeadField.count, true);
-      if (threshold !== 0 && count >= warm && block.mode === hot.mode) batch.add(block);
-    }
-  }
-
-  #compile(batch: readonly Block[]): void {
+  /**
+   * Makes functions of regions. What is part of another's region waits whether it is entered from elsewhere.
+   * @param insisted the head that comes for the second time: it gets its own function
+   */
+  #compile(heads: readonly Block[], insisted: Block | undefined): void {
     const bodies: FunctionBody[] = [];
+    const batch: Block[] = [];
+    const covered = new Set<Block>();
     const slots: { slot: number; block: Block }[] = [];
-    for (const block of batch) bodies.push(this.#compileOne(block, slots));
+    for (const head of heads) {
+      if (head.isDead || head.tableIndex !== TableIndex.enterRecord) continue;
+      if (head !== insisted && covered.has(head)) continue;
+      const { region, body } = this.#compileRegion(head, slots);
+      head.region = region;
+      for (const { block } of region.members) {
+        covered.add(block);
+        block.containers.add(head);
+      }
+      batch.push(head);
+      bodies.push(body);
+    }
+    if (batch.length === 0) return;
     const first = this.#takeIndices(batch.length);
     this.#instantiate(bodies, first);
     this.#warm(first, batch.length);
@@ -405,39 +399,60 @@ export class CodeCache {
     this.#u8.set(exit, BUDGET);
   }
 
-  #compileOne(block: Block, slots: { slot: number; block: Block }[]): FunctionBody {
+  #compileRegion(
+    head: Block,
+    slots: { slot: number; block: Block }[],
+  ): { region: Region; body: FunctionBody } {
     const builder = this.#blockBuilder;
-    const { instructions, distances, calls } = block;
-    const count = instructions.length;
-    builder.start(block.position & 0xfff, isSelfLoop(block));
-    for (let index = 0; index < count; index += 1) {
-      const bound = instructions[index]!;
-      builder.instruction(bound, distances[index]!, count - index);
-      if (calls[index]! >= 0) builder.callInstruction(calls[index]!);
-      else meaningFor(bound)!(builder);
-      if (builder.room < MAX_NODES && index < count - 1) throw new Error('a block is too large');
+    let region = growRegion(head, (offset) => this.#regionBlock(head, offset), REGION_LIMITS);
+    if (!this.#build(region)) {
+      region = growRegion(head, () => undefined, REGION_LIMITS);
+      if (!this.#build(region)) throw new Error('a block is too large');
     }
-    builder.finish();
     this.#code.reset();
-    const { mode } = block;
+    const { mode } = head;
     const locals = this.#lowering.lower(builder, builder, {
-      instructions: count,
       isUser: cplOf(mode) === 3,
       mode,
-      pageOffset: block.position & 0xfff,
       allocateSlot: (offset) => {
         const slot = this.#allocate(LinkSlot.bytes);
-        slots.push({ slot, block });
+        slots.push({ slot, block: head });
         this.#view.setUint32(slot + LinkSlot.offset, offset, true);
         this.#setSlot(slot, TableIndex.unlinked, slot);
         return slot;
       },
     });
-    return {
-      type: FunctionType.block,
-      locals,
-      code: this.#code.bytes.slice(0, this.#code.length),
-    };
+    return { region, body: functionOf(FunctionType.block, locals, this.#code) };
+  }
+
+  /** @returns false when the nodes do not fit */
+  #build(region: Region): boolean {
+    const builder = this.#blockBuilder;
+    builder.start(region);
+    for (const { block } of region.members) {
+      const { instructions, distances, calls } = block;
+      builder.startBlock(block);
+      const count = instructions.length;
+      for (let at = 0; at < count; at += 1) {
+        if (builder.room < MAX_NODES) return false;
+        const bound = instructions[at]!;
+        builder.instruction(bound, distances[at]!, count - at);
+        if (calls[at]! >= 0) builder.callInstruction(calls[at]!);
+        else meaningFor(bound)!(builder);
+      }
+      builder.finish();
+    }
+    return true;
+  }
+
+  /** The block at a place in the page of a region's head, if it runs often enough to be part of it. */
+  #regionBlock(head: Block, offset: number): Block | undefined {
+    const { mode, position } = head;
+    const block = this.#pages.get(position >>> 12)?.blocks.get(CodePage.key(offset, mode, false));
+    if (block === undefined || block.isDead || block.second >= 0) return undefined;
+    if (block.tableIndex !== TableIndex.enterRecord) return block;
+    const count = this.#view.getUint32(block.record + HeadField.count, true);
+    return count >= this.#options.threshold >> 3 ? block : undefined;
   }
 
   #setSlot(slot: number, tableIndex: number, parameter: number): void {
@@ -450,7 +465,7 @@ export class CodeCache {
     const source = this.#bySlot.get(slot);
     if (source === undefined || source.isDead || target.isDead) return;
     const isSamePage = source.position >>> 12 === target.position >>> 12;
-    if (!isSamePage || target.second >= 0 || target.mode !== source.mode) {
+    if (!isSamePage || target.mode !== source.mode) {
       this.#setSlot(slot, TableIndex.throughCache, slot);
       return;
     }
@@ -493,6 +508,8 @@ export class CodeCache {
       this.#options.table.set(block.tableIndex, this.#options.table.get(TableIndex.miss));
     }
     for (const slot of block.incoming) this.#setSlot(slot, TableIndex.unlinked, slot);
+    for (const head of block.containers) if (!head.isDead) this.#drop(head);
+    for (const member of block.region?.members ?? []) member.block.containers.delete(block);
     for (const position of [block.position, block.second]) {
       if (position < 0) continue;
       const page = this.#pages.get(position >>> 12);
@@ -523,13 +540,4 @@ export class CodeCache {
 /** Under which the page where a block ends knows it. */
 function secondKey(record: number): number {
   return -1 - record;
-}
-
-/** Whether a block's last instruction may jump to its first, and nothing in it is a function. */
-function isSelfLoop({ instructions, distances, calls }: Block): boolean {
-  if (calls.some((number) => number >= 0)) return false;
-  const last = instructions.length - 1;
-  const { insn, row } = instructions[last]!;
-  if (row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return false;
-  return distances[last]! + insn.length + insn.immediate === 0;
 }

@@ -1,102 +1,200 @@
 /** Ways in and out of a block. */
 import { RECORD_BYTES } from '../interpret/record.ts';
-import { Exit as ExitReason, GPR, RIP, TLB_BANK_BYTES } from '../state.ts';
+import {
+  CODE_BANKS,
+  Exit as ExitReason,
+  GPR,
+  RIP,
+  TLB,
+  TLB_BANK_BYTES,
+  TlbEntry,
+} from '../state.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { AccessLowering } from './access.ts';
+import type { Block } from './block.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
-import { NONE } from './ir.ts';
+import { Node, NONE } from './ir.ts';
 import { BUDGET_PARAMETER, emitJump, tailCall } from './jump.ts';
 import { type Sync } from './machine-ir.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 
 const REGISTERS = 16;
+const PAGE_BYTES = 4096;
+/** Beside members' numbers in `labels`: an `if`, and where a block goes that the budget does not cover. */
+const IF = -1;
+const BUDGET_LABEL = -2;
 
 export abstract class ExitLowering extends AccessLowering {
-  // --- entry, leaving, and what slow paths need
+  /** Control structures around what is written now: members whose start follows a `block`, loops' heads as {@link loopLabel}. */
+  protected labels: number[] = [];
+  protected current = 0;
+  #rip = 0;
 
-  protected prologue(instructions: number): void {
-    const block = this.block!;
-    if (block.isLoop) {
-      this.loopPrologue(block, instructions);
-      return;
-    }
-    this.takeBudget(instructions, () => undefined);
-  }
+  // --- a region's shape
 
-  /** Takes a block's instructions from the budget, or leaves with nothing done. */
-  protected takeBudget(instructions: number, spill: () => void): void {
+  protected regionBody(block: BlockBuilder): void {
     const out = this.out;
-    out.get(BUDGET_PARAMETER);
-    out.i32Const(instructions);
-    out.byte(Op.i32Sub);
-    out.tee(BUDGET_PARAMETER);
-    out.i32Const(0);
-    out.byte(Op.i32LtS);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
-    out.get(BUDGET_PARAMETER);
-    out.i32Const(instructions);
-    out.byte(Op.i32Add);
-    out.set(BUDGET_PARAMETER);
-    spill();
+    this.labels = [];
+    this.#rip = this.addLocal(ValueType.i32);
+    this.prologue(block);
+    this.open(Op.block, BUDGET_LABEL);
+    this.member(0);
+    this.close();
     this.storeBudget();
-    this.storeRip(this.options.pageOffset);
+    if (block.hasFlagLocals) this.storeFlagLocals();
+    this.storeRegisters(undefined);
+    this.storeRip(this.#rip);
     this.exitReason(ExitReason.budget);
-    out.byte(Op.return);
     out.byte(Op.end);
   }
 
-  protected loopPrologue(block: BlockBuilder, instructions: number): void {
-    const out = this.out;
-    for (let register = 0; register < REGISTERS; register += 1) {
-      if (block.heads[register] === NONE && block.written[register] === 0) continue;
-      const local = this.addLocal(ValueType.i64);
-      this.pinned[register] = local;
-      out.i32Const(0);
-      out.memory(Op.i64Load, GPR + 8 * register);
-      out.set(local);
+  protected open(op: number, label: number): void {
+    this.out.byte(op);
+    this.out.byte(ValueType.void);
+    this.labels.push(label);
+  }
+
+  protected openUnlikely(): void {
+    this.out.unlikelyIf(ValueType.void);
+    this.labels.push(IF);
+  }
+
+  protected close(): void {
+    this.out.byte(Op.end);
+    this.labels.pop();
+  }
+
+  protected branch(label: number): void {
+    this.out.byte(Op.br);
+    this.out.u32(this.labels.length - 1 - this.labels.lastIndexOf(label));
+  }
+
+  /** A block's code, then what it dominates. */
+  protected member(index: number): void {
+    const { members } = this.block!.region;
+    const { children, isLoopHead } = members[index]!;
+    if (isLoopHead) this.open(Op.loop, loopLabel(index));
+    for (const child of children.toReversed()) this.open(Op.block, child);
+    this.current = index;
+    this.memberCode(index);
+    for (const child of children) {
+      this.close();
+      this.member(child);
     }
+    if (isLoopHead) this.close();
+  }
+
+  protected memberCode(index: number): void {
+    const { region, starts } = this.block!;
+    const { block } = region.members[index]!;
+    if (block.second >= 0) this.checkSecondPage(block);
+    this.takeBudget(block.instructions.length, block.position & 0xfff);
+    const end = starts[index + 1] ?? this.ir.count;
+    for (let node = starts[index]!; node < end; node += 1) this.node(node);
+  }
+
+  protected abstract node(index: number): void;
+
+  /** Leaves for a look-up unless the TLB has the next page where the block was made from it. */
+  protected checkSecondPage({ position, second }: Block): void {
+    const out = this.out;
+    const bank = TLB + (CODE_BANKS + (this.options.isUser ? 1 : 0)) * TLB_BANK_BYTES;
+    const next = this.scratch(ValueType.i64);
+    const entry = this.scratch(ValueType.i32);
+    out.i32Const(0);
+    out.memory(Op.i64Load, RIP);
+    out.i64Const(-PAGE_BYTES, -1);
+    out.byte(Op.i64And);
+    out.i64Const(PAGE_BYTES, 0);
+    out.byte(Op.i64Add);
+    out.tee(next);
+    out.byte(Op.i32WrapI64);
+    out.i32Const(7);
+    out.byte(Op.i32ShrU);
+    out.i32Const(0x7fe0);
+    out.byte(Op.i32And);
+    out.tee(entry);
+    out.memory(Op.i64Load, bank + TlbEntry.executeTag);
+    out.get(next);
+    out.byte(Op.i64Ne);
+    out.get(entry);
+    out.memory(Op.i32Load, bank + TlbEntry.addend);
+    out.get(next);
+    out.byte(Op.i32WrapI64);
+    out.byte(Op.i32Add);
+    out.i32Const(second);
+    out.byte(Op.i32Ne);
+    out.byte(Op.i32Or);
+    this.openUnlikely();
+    this.storeBudget();
+    out.i32Const(position & (PAGE_BYTES - 1));
+    out.set(this.#rip);
+    this.storeRip(this.#rip);
+    this.exitReason(ExitReason.lookup);
+    out.byte(Op.return);
+    this.close();
+    this.giveBack(ValueType.i64, next);
+    this.giveBack(ValueType.i32, entry);
+  }
+
+  protected prologue(block: BlockBuilder): void {
+    const out = this.out;
+    if (block.isPinned) {
+      for (let register = 0; register < REGISTERS; register += 1) {
+        if (block.touched[register] === 0 && block.written[register] === 0) continue;
+        const local = this.addLocal(ValueType.i64);
+        this.pinned[register] = local;
+        out.i32Const(0);
+        out.memory(Op.i64Load, GPR + 8 * register);
+        out.set(local);
+      }
+    }
+    if (!block.hasFlagLocals) return;
     const kind = this.addLocal(ValueType.i32);
     const result = this.addLocal(ValueType.i64);
     const source = this.addLocal(ValueType.i64);
     this.flagLocals = [kind, result, source];
     this.reloadFlags();
-    out.byte(Op.loop);
-    out.byte(ValueType.void);
-    this.takeBudget(instructions, () => {
-      this.spill({
-        site: 0,
-        flags: 'loop',
-        kind: 0,
-        result: NONE,
-        source: NONE,
-        registers: Array.from({ length: REGISTERS }, () => NONE),
-      });
-    });
+  }
+
+  /** Takes a block's instructions from the budget, or leaves with nothing of it done. */
+  protected takeBudget(instructions: number, offset: number): void {
+    const out = this.out;
+    out.get(BUDGET_PARAMETER);
+    out.i32Const(instructions);
+    out.byte(Op.i32LtS);
+    this.openUnlikely();
+    out.i32Const(offset);
+    out.set(this.#rip);
+    this.branch(BUDGET_LABEL);
+    this.close();
+    out.get(BUDGET_PARAMETER);
+    out.i32Const(instructions);
+    out.byte(Op.i32Sub);
+    out.set(BUDGET_PARAMETER);
   }
 
   // --- exits
 
   protected exitIf(index: number): void {
     const ir = this.ir;
-    const out = this.out;
     const pair = ir.imm[index]!;
     const { exits } = this.block!;
     const [taken, other] = [exits[pair]!, exits[pair + 1]!];
     for (const exit of [taken, other]) this.prepareExit(exit);
     this.value(ir.a[index]!);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
-    this.exit(taken, 1);
-    out.byte(Op.else);
-    this.exit(other, 1);
-    out.byte(Op.end);
+    this.open(Op.if, IF);
+    this.exit(taken);
+    this.close();
+    this.exit(other);
+    for (const exit of [taken, other]) this.settleExit(exit);
   }
 
   protected exitAlways(index: number): void {
     const exit = this.block!.exits[this.ir.imm[index]!]!;
     this.prepareExit(exit);
-    this.exit(exit, 0);
+    this.exit(exit);
+    this.settleExit(exit);
   }
 
   protected prepareExit(exit: Exit): void {
@@ -104,53 +202,63 @@ export abstract class ExitLowering extends AccessLowering {
     if (exit.kind === 'jump') this.materialize(exit.target);
   }
 
-  /** @param depth of control structures around it, within the loop */
-  protected exit(exit: Exit, depth: number): void {
+  protected settleExit(exit: Exit): void {
+    this.settle(this.ir.syncs[exit.sync]!);
+    if (exit.kind === 'jump') this.consumeUnless(exit.target);
+  }
+
+  protected exit(exit: Exit): void {
     const out = this.out;
     const sync = this.ir.syncs[exit.sync]!;
-    if (exit.kind === 'again') {
-      this.turn(sync);
-      out.byte(Op.br);
-      out.u32(depth);
-      return;
-    }
-    this.spill(sync);
     if (exit.kind === 'jump') {
+      this.spill(sync);
       out.i32Const(0);
       this.push(exit.target);
       out.memory(Op.i64Store, RIP);
       this.jump(exit.target);
       return;
     }
-    const slot = this.options.allocateSlot(this.options.pageOffset + exit.distance);
-    out.i32Const(0);
-    out.memory(Op.i32Load, slot + LinkSlot.parameter);
+    const target = this.block!.region.target(this.current, exit.offset);
+    if (target >= 0) {
+      this.turn(sync);
+      this.branch(target > this.current ? target : loopLabel(target));
+      return;
+    }
+    this.spill(sync);
+    const slot = this.options.allocateSlot(exit.offset);
+    // Addresses as constants: an offset this large would be checked.
+    out.i32Const(slot);
+    out.memory(Op.i32Load, LinkSlot.parameter);
     out.get(BUDGET_PARAMETER);
-    out.i32Const(0);
-    out.memory(Op.i32Load, slot + LinkSlot.tableIndex);
+    out.i32Const(slot);
+    out.memory(Op.i32Load, LinkSlot.tableIndex);
     this.tailCall();
   }
 
-  /** The loop's locals become what the turn left. */
+  /** Locals become what the block leaves. */
   protected turn(sync: Sync): void {
     const out = this.out;
-    const block = this.block!;
     const changed: number[] = [];
-    for (let register = 0; register < REGISTERS; register += 1) {
-      if (block.written[register] === 0 || sync.registers![register] === NONE) continue;
-      this.value(sync.registers![register]!);
-      changed.push(register);
+    if (sync.registers !== undefined) {
+      for (let register = 0; register < REGISTERS; register += 1) {
+        const node = sync.registers[register]!;
+        if (this.block!.written[register] === 0 || node === NONE) continue;
+        if (this.ir.op[node] === Node.pinned && this.ir.imm[node] === register) continue;
+        this.value(node);
+        changed.push(register);
+      }
+    }
+    const [kind, result, source] = this.flagLocals;
+    if (sync.flags === 'memory') this.reloadFlags();
+    else if (sync.flags === 'pending') {
+      out.i32Const(sync.kind);
+      out.set(kind);
+      this.value(sync.result);
+      this.value(sync.source);
+      out.set(source);
+      out.set(result);
     }
     for (const register of changed.toReversed()) out.set(this.pinned[register]!);
-    if (sync.flags === 'memory') this.reloadFlags();
-    if (sync.flags !== 'pending') return;
-    const [kind, result, source] = this.flagLocals;
-    out.i32Const(sync.kind);
-    out.set(kind);
-    this.value(sync.result);
-    out.set(result);
-    this.value(sync.source);
-    out.set(source);
   }
 
   protected tailCall(): void {
@@ -187,4 +295,8 @@ export abstract class ExitLowering extends AccessLowering {
     }
     this.tailCall();
   }
+}
+
+function loopLabel(index: number): number {
+  return -3 - index;
 }

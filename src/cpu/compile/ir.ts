@@ -6,7 +6,7 @@ import type { Size, Values, Vectors } from '../semantics/emit.ts';
 import type { VectorOp } from '../semantics/vector-ops.ts';
 import { Op, OpFD, ValueType } from '../wasm/opcodes.ts';
 
-const CAPACITY = 8192;
+const CAPACITY = 16_384;
 export const NONE = -1;
 
 /**
@@ -50,8 +50,10 @@ export const Node = {
   call: 0x200f,
   /** a: offset in the segment (i64), imm: segment | size << 4 | isWrite << 12, imm2: sync */
   checkSegment: 0x2010,
-  /** Register or flag at the head of a loop: imm: local */
-  loopValue: 0x2011,
+  /** A register's local: imm: its number */
+  pinned: 0x2011,
+  /** A local of the flags: imm: 1: the result, 2: the source */
+  flagLocal: 0x2016,
   /** imm: exit, see block-builder.ts */
   exitJump: 0x2012,
   /** a: truth, imm: the first of two exits, see block-builder.ts */

@@ -3,7 +3,15 @@
  * the jump cache, by that position and the mode, which function runs it. So it needs no flush when
  * translations change, and serves every address space and processor.
  */
-import { JUMP_CACHE, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB, TlbEntry } from '../state.ts';
+import {
+  CODE_BANKS,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  JumpCacheEntry,
+  TLB,
+  TLB_BANK_BYTES,
+  TlbEntry,
+} from '../state.ts';
 import type { CodeBuffer } from '../wasm/code.ts';
 import { FunctionType } from '../wasm/module.ts';
 import { Op } from '../wasm/opcodes.ts';
@@ -14,7 +22,7 @@ export interface JumpCode {
   readonly pushLinear: () => void;
   /** Pushes the mode word in bits 63:32, i64. */
   readonly pushMode: () => void;
-  /** Offset of the TLB's bank; what is known only at run time, `addBank` adds to the i32 on the stack. */
+  /** Offset of the privilege level's bank; what is known only at run time, `addBank` adds to the i32 on the stack. */
   readonly bank: number;
   readonly addBank?: () => void;
   /** Three i32 locals. */
@@ -26,10 +34,14 @@ export interface JumpCode {
 /** The second parameter of every block. */
 export const BUDGET_PARAMETER = 1;
 
+/** 2^32 over the golden ratio: code begins at multiples of 16 in pages that follow each other. */
+const SPREAD = 0x9e37_79b1 | 0;
+const SPREAD_MASK = (JUMP_CACHE_ENTRIES - 1) * JumpCacheEntry.bytes;
+const SPREAD_SHIFT = Math.clz32(SPREAD_MASK);
+
 /** Where in the jump cache a position has its entry, as generated code finds it. */
 export function jumpCacheOffset(position: number): number {
-  const index = (position ^ (position >>> 12)) & (JUMP_CACHE_ENTRIES - 1);
-  return JUMP_CACHE + index * JumpCacheEntry.bytes;
+  return JUMP_CACHE + ((Math.imul(position, SPREAD) >>> SPREAD_SHIFT) & SPREAD_MASK);
 }
 
 export function tailCall(out: CodeBuffer): void {
@@ -40,7 +52,8 @@ export function tailCall(out: CodeBuffer): void {
 
 /** Emits a tail call of the function for an address; what is not there leads to `miss`. */
 export function emitJump(out: CodeBuffer, code: JumpCode): void {
-  const { entry, position, cache, bank } = code;
+  const { entry, position, cache } = code;
+  const bank = code.bank + CODE_BANKS * TLB_BANK_BYTES;
   code.pushLinear();
   out.byte(Op.i32WrapI64);
   out.tee(position);
@@ -54,14 +67,12 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.memory(Op.i32Load, TLB + bank + TlbEntry.addend);
   out.byte(Op.i32Add);
   out.tee(position);
-  out.get(position);
-  out.i32Const(12);
+  out.i32Const(SPREAD);
+  out.byte(Op.i32Mul);
+  out.i32Const(SPREAD_SHIFT);
   out.byte(Op.i32ShrU);
-  out.byte(Op.i32Xor);
-  out.i32Const(JUMP_CACHE_ENTRIES - 1);
+  out.i32Const(SPREAD_MASK);
   out.byte(Op.i32And);
-  out.i32Const(4);
-  out.byte(Op.i32Shl);
   out.tee(cache);
   out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
   out.get(BUDGET_PARAMETER);

@@ -16,8 +16,10 @@ export abstract class ValueLowering {
   protected local = new Int32Array(0);
   protected uses = new Int32Array(0);
   protected live = new Uint8Array(0);
-  /** Locals of a loop: registers, then kind, result and source of the flags, then the budget. */
+  /** Locals of general registers. */
   protected readonly pinned = new Int32Array(REGISTERS);
+  /** Locals of the flags' kind, result and source. */
+  protected flagLocals: readonly [number, number, number] = [0, 0, 0];
 
   constructor(out: CodeBuffer) {
     this.out = out;
@@ -37,7 +39,7 @@ export abstract class ValueLowering {
   protected release(index: number): void {
     const local = this.local[index]!;
     const type = this.ir.type[index]!;
-    if (local === NONE || this.ir.op[index] === Node.loopValue) return;
+    if (local === NONE || this.isFixed(index)) return;
     const free = this.free.get(type);
     if (free === undefined) this.free.set(type, [local]);
     else free.push(local);
@@ -46,6 +48,18 @@ export abstract class ValueLowering {
   protected consume(index: number): void {
     this.uses[index]! -= 1;
     if (this.uses[index] === 0) this.release(index);
+  }
+
+  /** A node that stands for a local which lives as long as the function. */
+  protected isFixed(index: number): boolean {
+    const op = this.ir.op[index];
+    return op === Node.pinned || op === Node.flagLocal;
+  }
+
+  protected getFixed(index: number): void {
+    const number = this.ir.imm[index]!;
+    const isRegister = this.ir.op[index] === Node.pinned;
+    this.out.get(isRegister ? this.pinned[number]! : this.flagLocals[number]!);
   }
 
   /** Pushes a node's value. */
@@ -65,8 +79,8 @@ export abstract class ValueLowering {
       out.get(0);
       return;
     }
-    if (op === Node.loopValue) {
-      out.get(this.pinned[ir.imm[index]!]!);
+    if (this.isFixed(index)) {
+      this.getFixed(index);
       return;
     }
     if (this.local[index] !== NONE) {
@@ -109,7 +123,7 @@ export abstract class ValueLowering {
   /** Gives a node a local now, so that both sides of a branch have it. */
   protected materialize(index: number): void {
     if (index === NONE || this.ir.isConstant(index) || this.local[index] !== NONE) return;
-    if (this.ir.op[index] === Node.loopValue) return;
+    if (this.isFixed(index)) return;
     this.compute(index);
     const local = this.newLocal(this.ir.type[index]!);
     this.local[index] = local;
@@ -141,13 +155,13 @@ export abstract class ValueLowering {
   protected push(index: number): void {
     const ir = this.ir;
     if (ir.isConstant(index)) this.value(index);
-    else if (ir.op[index] === Node.loopValue) this.out.get(this.pinned[ir.imm[index]!]!);
+    else if (this.isFixed(index)) this.getFixed(index);
     else this.out.get(this.local[index]!);
   }
 
   protected consumeUnless(index: number): void {
     if (index === NONE || this.ir.isConstant(index)) return;
-    if (this.ir.op[index] === Node.loopValue) return;
+    if (this.isFixed(index)) return;
     this.consume(index);
   }
 }

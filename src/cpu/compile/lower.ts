@@ -28,16 +28,15 @@ export class Lowering extends ExitLowering {
       this.live = new Uint8Array(ir.op.length);
     }
     this.countUses();
-    if (options.instructions > 0) this.prologue(options.instructions);
-    for (let index = 0; index < ir.count; index += 1) {
-      if (ir.op[index]! >= Node.ordered && this.live[index] === 1) this.ordered(index);
-    }
-    if (block?.isLoop === true) {
+    if (block === undefined) {
+      for (let index = 0; index < ir.count; index += 1) this.node(index);
       this.out.byte(Op.end);
-      this.out.byte(Op.unreachable);
-    }
-    this.out.byte(Op.end);
+    } else this.regionBody(block);
     return this.types;
+  }
+
+  protected override node(index: number): void {
+    if (this.ir.op[index]! >= Node.ordered && this.live[index] === 1) this.ordered(index);
   }
 
   // --- ordered nodes
@@ -155,8 +154,7 @@ export class Lowering extends ExitLowering {
       out.byte(Op.i64Eq);
       out.byte(Op.i32Or);
     }
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     this.storeAccess(ACCESS_VALUE, low);
     this.storeAccess(ACCESS_VALUE + 8, high);
     this.storeAccess(ACCESS_ADDRESS, divisor);
@@ -193,7 +191,7 @@ export class Lowering extends ExitLowering {
     const out = this.out;
     const sync = this.syncOf(index);
     this.prepare(sync);
-    if (sync.flags === 'loop') this.spill(sync);
+    if (sync.flags === 'local') this.storeFlagLocals();
     this.settle(sync);
     out.i32Const(TableIndex.flags);
     out.byte(Op.callIndirect);
@@ -226,8 +224,7 @@ export class Lowering extends ExitLowering {
     const sync = this.syncOf(index);
     this.prepare(sync);
     this.value(this.ir.a[index]!);
-    out.byte(Op.if);
-    out.byte(ValueType.void);
+    out.unlikelyIf(ValueType.void);
     this.spillAll(sync);
     this.site(sync);
     out.i32Const(this.ir.imm[index]!);
@@ -243,7 +240,7 @@ export class Lowering extends ExitLowering {
     this.spillAll(sync);
     this.settle(sync);
     this.site(sync);
-    if (this.options.instructions > 0) out.i32Const(this.ir.imm[index]!);
+    if (this.block !== undefined) out.i32Const(this.ir.imm[index]!);
     else {
       out.get(0);
       out.memory(Op.i32Load, RecordField.immediate);

@@ -25,8 +25,8 @@ import { Ir, Node, NONE } from './ir.ts';
 /** Beside vectors, what `raise` gets: the instruction is to be executed by its function. */
 export const NEEDS_FUNCTION = 0x100;
 
-/** `pending` flags are only in nodes, `memory` in the state block, `loop` in the locals of a loop's head. */
-export type FlagPlace = 'memory' | 'pending' | 'loop';
+/** `pending` flags are only in nodes, `memory` in the state block, `local` in locals since the block's start. */
+export type FlagPlace = 'memory' | 'pending' | 'local';
 
 /** What a slow path or an exit must bring into the state block first, and where it happens. */
 export interface Sync {
@@ -37,7 +37,7 @@ export interface Sync {
   readonly kind: number;
   readonly result: number;
   readonly source: number;
-  /** In a loop: the nodes of the general registers, NONE where the head's value still holds. */
+  /** Where registers are in locals: their nodes, NONE where the local is still right. */
   readonly registers: readonly number[] | undefined;
 }
 
@@ -61,6 +61,11 @@ function typeOf(size: Size): number {
   return size === 8 ? ValueType.i64 : ValueType.i32;
 }
 
+/** Kinds whose source is a word of flags, whatever the operation's size. */
+function isWordSource(kind: number): boolean {
+  return kind === FlagKind.explicit || kind >= FlagKind.inc;
+}
+
 export abstract class MachineIr extends Ir implements Emit<number> {
   bound!: BoundInstruction;
   readonly syncs: Sync[] = [];
@@ -71,6 +76,7 @@ export abstract class MachineIr extends Ir implements Emit<number> {
   #source = NONE;
   /** Known value of CF, or NONE. */
   #carry = NONE;
+  #localWord = NONE;
   #wideResult = NONE;
   #wideSource = NONE;
   #updated = NONE;
@@ -80,6 +86,22 @@ export abstract class MachineIr extends Ir implements Emit<number> {
     this.syncs.length = 0;
     this.flagPlace = 'memory';
     this.#carry = NONE;
+  }
+
+  /**
+   * At the start of a block: where its flags are.
+   * @param word kind and size of those in locals, or NONE where only running it tells
+   */
+  protected flagsFrom(place: FlagPlace, word: number): void {
+    this.flagPlace = place;
+    this.#carry = NONE;
+    this.#localWord = word;
+  }
+
+  /** What the flags are at the end of a block, as `flagsFrom` takes it. */
+  protected get flagsWordAtEnd(): number {
+    if (this.flagPlace === 'memory') return NONE;
+    return this.flagPlace === 'local' ? this.#localWord : kindWord(this.#kind, this.#size);
   }
 
   /** Turns to an instruction. */
@@ -113,8 +135,7 @@ export abstract class MachineIr extends Ir implements Emit<number> {
     const isPending = this.flagPlace === 'pending';
     if (isPending && this.#wideResult === NONE) {
       this.#wideResult = this.zext(this.#size, 8, this.#result);
-      const isWord = this.#kind === FlagKind.explicit || this.#kind >= FlagKind.inc;
-      this.#wideSource = this.zext(isWord ? 4 : this.#size, 8, this.#source);
+      this.#wideSource = this.zext(isWordSource(this.#kind) ? 4 : this.#size, 8, this.#source);
     }
     return (
       this.syncs.push({
@@ -298,8 +319,24 @@ export abstract class MachineIr extends Ir implements Emit<number> {
         source: this.#source,
       };
     }
+    if (this.flagPlace === 'local' && this.#localWord !== NONE) return this.#lastInLocals();
     const source = this.node(Node.flags, ValueType.i32, NONE, NONE, NONE, 0, this.sync());
     return { kind: FlagKind.explicit, size: 4, result: source, source };
+  }
+
+  #lastInLocals(): LastOperation<number> {
+    const kind = this.#localWord & 15;
+    const size = (1 << (this.#localWord >> 4)) as Size;
+    const sourceSize = isWordSource(kind) ? 4 : size;
+    const [result, source] = [1, 2].map((local) =>
+      this.node(Node.flagLocal, ValueType.i64, NONE, NONE, NONE, local),
+    );
+    return {
+      kind,
+      size,
+      result: this.trunc(8, size, result!),
+      source: this.trunc(8, sourceSize, source!),
+    };
   }
 
   setFlags(kind: number, size: Size, result: number, source: number): void {

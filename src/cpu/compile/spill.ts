@@ -10,12 +10,8 @@ import { ValueLowering } from './locals.ts';
 import { type Sync } from './machine-ir.ts';
 
 export interface LowerOptions {
-  /** Instructions of the block; 0: a tier 0 handler. */
-  readonly instructions: number;
   readonly isUser: boolean;
   readonly mode: number;
-  /** Of the block's first byte in its page. */
-  readonly pageOffset: number;
   /** A link slot for an exit to a place in the block's page. */
   readonly allocateSlot: (offset: number) => number;
 }
@@ -25,7 +21,6 @@ const REGISTERS = 16;
 export abstract class SpillLowering extends ValueLowering {
   protected block: BlockBuilder | undefined;
   protected options!: LowerOptions;
-  protected flagLocals: readonly [number, number, number] = [0, 0, 0];
 
   // --- uses and locals
 
@@ -37,7 +32,8 @@ export abstract class SpillLowering extends ValueLowering {
       op === Node.mulWide ||
       op === Node.second ||
       op === Node.flags ||
-      op === Node.loopValue
+      op === Node.pinned ||
+      op === Node.flagLocal
     );
   }
 
@@ -56,7 +52,7 @@ export abstract class SpillLowering extends ValueLowering {
       this.use(ir.c[index]!, 1);
       if (op === Node.exitIf) {
         const { exits } = this.block!;
-        for (const pair of [0, 1]) this.use(exits[ir.imm[index]! + pair]!.target, 2);
+        for (const pair of [0, 1]) this.use(exits[ir.imm[index]! + pair]!.target, 1);
       }
       for (const sync of this.syncsOf(index)) this.useSync(sync);
     }
@@ -108,7 +104,7 @@ export abstract class SpillLowering extends ValueLowering {
   }
 
   protected reloadFlags(): void {
-    if (this.block?.isFlagsWritten !== true) return;
+    if (this.block?.isFlagsWritten !== true || !this.block.hasFlagLocals) return;
     const out = this.out;
     const [kind, result, source] = this.flagLocals;
     out.i32Const(0);
@@ -142,26 +138,36 @@ export abstract class SpillLowering extends ValueLowering {
 
   /** Brings the state block up to date. */
   protected spill(sync: Sync): void {
-    const out = this.out;
     if (sync.flags === 'pending') {
       this.storeFlags(sync.kind, sync.result, sync.source);
-    } else if (sync.flags === 'loop' && this.block!.isFlagsWritten) {
-      const [kind, result, source] = this.flagLocals;
-      out.i32Const(0);
-      out.get(kind);
-      out.memory(Op.i32Store, Flags.kind);
-      out.i32Const(0);
-      out.get(result);
-      out.memory(Op.i64Store, Flags.result);
-      out.i32Const(0);
-      out.get(source);
-      out.memory(Op.i64Store, Flags.source);
-    }
-    if (sync.registers === undefined) return;
+    } else if (sync.flags === 'local') this.storeFlagLocals();
+    if (sync.registers !== undefined) this.storeRegisters(sync.registers);
+  }
+
+  protected storeFlagLocals(): void {
+    if (!this.block!.isFlagsWritten) return;
+    const out = this.out;
+    const [kind, result, source] = this.flagLocals;
+    out.i32Const(0);
+    out.get(kind);
+    out.memory(Op.i32Store, Flags.kind);
+    out.i32Const(0);
+    out.get(result);
+    out.memory(Op.i64Store, Flags.result);
+    out.i32Const(0);
+    out.get(source);
+    out.memory(Op.i64Store, Flags.source);
+  }
+
+  /** @param nodes of the registers; NONE where the local is right, and for all if there are none */
+  protected storeRegisters(nodes: readonly number[] | undefined): void {
+    const out = this.out;
     for (let register = 0; register < REGISTERS; register += 1) {
       if (this.block!.written[register] === 0) continue;
+      const node = nodes?.[register] ?? NONE;
       out.i32Const(0);
-      this.loopRegister(sync.registers[register]!, register);
+      if (node === NONE) out.get(this.pinned[register]!);
+      else this.value(node);
       out.memory(Op.i64Store, GPR + 8 * register);
     }
   }
@@ -177,11 +183,6 @@ export abstract class SpillLowering extends ValueLowering {
     out.i32Const(0);
     out.get(BUDGET_PARAMETER);
     out.memory(Op.i32Store, BUDGET);
-  }
-
-  protected loopRegister(index: number, register: number): void {
-    if (index === NONE) this.out.get(this.pinned[register]!);
-    else this.value(index);
   }
 
   protected storeFlags(kind: number, result: number, source: number): void {
@@ -211,7 +212,7 @@ export abstract class SpillLowering extends ValueLowering {
 
   protected site(sync: Sync): void {
     const out = this.out;
-    if (this.options.instructions > 0) {
+    if (this.block !== undefined) {
       out.i32Const(sync.site);
       return;
     }
@@ -221,7 +222,7 @@ export abstract class SpillLowering extends ValueLowering {
     out.byte(Op.i32Shl);
   }
 
-  /** RIP is kept by its page in compiled code; here it gets its place in the page too. */
+  /** RIP is kept by its page in compiled code; here it gets its place in the page, from a local. */
   protected storeRip(offset: number): void {
     const out = this.out;
     out.i32Const(0);
@@ -229,7 +230,8 @@ export abstract class SpillLowering extends ValueLowering {
     out.memory(Op.i64Load, RIP);
     out.i64Const(-4096, -1);
     out.byte(Op.i64And);
-    out.i64Const(offset, 0);
+    out.get(offset);
+    out.byte(Op.i64ExtendI32U);
     out.byte(Op.i64Or);
     out.memory(Op.i64Store, RIP);
   }

@@ -5,7 +5,7 @@
 import type { Cpu } from '../cpu.ts';
 import { raise, Vector } from '../exception.ts';
 import { Mode } from '../mode.ts';
-import { ACCESS_ADDRESS, ACCESS_VALUE, TlbEntry } from '../state.ts';
+import { ACCESS_ADDRESS, ACCESS_VALUE, CODE_BANKS, TlbEntry } from '../state.ts';
 import { Bank, fill, isAlignmentChecked, lookUp } from './tlb.ts';
 import { Access, found, isCanonical, walk } from './walk.ts';
 import { isWatching, noteAccess } from './watch.ts';
@@ -23,7 +23,7 @@ export function currentBank(cpu: Cpu): number {
 function walkAndFill(cpu: Cpu, linear: number, bank: number, access: number): number {
   walk(cpu, linear, bank === Bank.user ? access | Access.user : access);
   const page = cpu.memory.resolve(found.page, PAGE_BYTES);
-  fill(cpu, linear, bank, page);
+  fill(cpu, linear, bank, (access & Access.fetch) !== 0, page);
   return page < 0 ? -1 : page + (linear & OFFSET_MASK);
 }
 
@@ -303,7 +303,7 @@ export function writablePosition(cpu: Cpu, linear: number, bank: number): number
  */
 export function fetchPosition(cpu: Cpu, linear: number): number {
   const bank = currentBank(cpu);
-  const position = lookUp(cpu, linear, bank, TlbEntry.executeTag);
+  const position = lookUp(cpu, linear, bank + CODE_BANKS, TlbEntry.executeTag);
   if (position >= 0) return position;
   if (!isCanonical(linear) && (cpu.mode & Mode.long) !== 0) raise(Vector.generalProtection, 0);
   const walked = walkAndFill(cpu, linear, bank, Access.fetch);

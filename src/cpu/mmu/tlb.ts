@@ -5,7 +5,9 @@
 import { type Cpu, Cr0, Cr4, Eflags } from '../cpu.ts';
 import {
   TLB,
+  CODE_BANKS,
   TLB_BANK_BYTES,
+  TLB_BANKS,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB_GLOBAL,
@@ -18,7 +20,9 @@ const TWO_32 = 0x1_0000_0000;
 const INVALID_HALF = 0xffff_ffff;
 const ENTRY_WORDS = TLB_ENTRY_BYTES >> 2;
 const FIRST_WORD = TLB >> 2;
-const END_WORD = FIRST_WORD + 2 * TLB_ENTRIES * ENTRY_WORDS;
+const END_WORD = FIRST_WORD + TLB_BANKS * TLB_ENTRIES * ENTRY_WORDS;
+/** Entries from here on are for code. */
+const CODE_WORD = FIRST_WORD + CODE_BANKS * TLB_ENTRIES * ENTRY_WORDS;
 /** Beside {@link TLB_GLOBAL} in `page`, whose address needs 28 bits: part of a larger page of the guest. */
 const LARGE_SHIFT = 29;
 const LARGE_BYTES = [0, 2 ** 21, 2 ** 22, 2 ** 30];
@@ -69,6 +73,11 @@ function setTag(cpu: Cpu, word: number, isValid: boolean, low: number, high: num
   cpu.i32[word + 1] = isValid ? high : -1;
 }
 
+/** The tag of an entry that is valid if any is. */
+function firstTag(entry: number): number {
+  return entry < CODE_WORD ? entry : entry + (TlbEntry.executeTag >> 2);
+}
+
 function drop(cpu: Cpu, entry: number): void {
   cpu.u32.fill(INVALID_HALF, entry, entry + 6);
 }
@@ -81,22 +90,31 @@ export function isAlignmentChecked(cpu: Cpu): boolean {
 /** After EFLAGS.AC or the privilege level changed: no access of user code may pass unseen. */
 export function applyAlignmentCheck(cpu: Cpu): void {
   if (!isAlignmentChecked(cpu)) return;
-  cpu.u32.fill(INVALID_HALF, FIRST_WORD + (TLB_BANK_BYTES >> 2) * Bank.user, END_WORD);
+  const first = FIRST_WORD + (TLB_BANK_BYTES >> 2) * Bank.user;
+  cpu.u32.fill(INVALID_HALF, first, first + (TLB_BANK_BYTES >> 2));
 }
 
 /**
  * Enters the page of the last walk.
+ * @param bank the privilege level's
  * @param position of the page in the linear memory, or -1 where there is no RAM
  */
-export function fill(cpu: Cpu, linear: number, bank: number, position: number): void {
-  const entry = entryWord(linear, bank);
+export function fill(
+  cpu: Cpu,
+  linear: number,
+  bank: number,
+  isFetch: boolean,
+  position: number,
+): void {
+  const entry = entryWord(linear, isFetch ? bank + CODE_BANKS : bank);
   const low = (linear & ~0xfff) >>> 0;
   const high = Math.floor(linear / TWO_32);
   const { rights } = found;
   const isUser = bank === Bank.user;
-  const isUnseen = isUser && isAlignmentChecked(cpu);
-  if (position < 0 || isUnseen || isWatched(cpu, high * TWO_32 + low)) {
-    if (cpu.u32[entry] === low && cpu.i32[entry + 1] === high) drop(cpu, entry);
+  const isUnseen = isUser && !isFetch && isAlignmentChecked(cpu);
+  if (position < 0 || isUnseen || (!isFetch && isWatched(cpu, high * TWO_32 + low))) {
+    const tag = firstTag(entry);
+    if (cpu.u32[tag] === low && cpu.i32[tag + 1] === high) drop(cpu, entry);
     return;
   }
   const isReadable = !isUser || (rights & Right.user) !== 0;
@@ -104,9 +122,9 @@ export function fill(cpu: Cpu, linear: number, bank: number, position: number): 
   if ((rights & Right.write) === 0 && (isUser || (cpu.cr0 & Cr0.wp) !== 0)) isWritable = false;
   let isExecutable = isReadable && (rights & Right.execute) !== 0;
   if (!isUser && (rights & Right.user) !== 0 && (cpu.cr4 & Cr4.smep) !== 0) isExecutable = false;
-  setTag(cpu, entry + (TlbEntry.readTag >> 2), isReadable, low, high);
-  setTag(cpu, entry + (TlbEntry.writeTag >> 2), isWritable, low, high);
-  setTag(cpu, entry + (TlbEntry.executeTag >> 2), isExecutable, low, high);
+  setTag(cpu, entry + (TlbEntry.readTag >> 2), isReadable && !isFetch, low, high);
+  setTag(cpu, entry + (TlbEntry.writeTag >> 2), isWritable && !isFetch, low, high);
+  setTag(cpu, entry + (TlbEntry.executeTag >> 2), isExecutable && isFetch, low, high);
   cpu.i32[entry + (TlbEntry.addend >> 2)] = (position - low) | 0;
   if (found.bits !== 12) noteLarge(linear, found.bits);
   const large = largeCode(found.bits) << LARGE_SHIFT;
@@ -123,7 +141,7 @@ export function flushAll(cpu: Cpu): void {
 export function flushNonGlobal(cpu: Cpu): void {
   const { u32 } = cpu;
   for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
-    if (u32[entry] === INVALID_HALF) continue;
+    if (u32[firstTag(entry)] === INVALID_HALF) continue;
     if (u32[entry + (TlbEntry.page >> 2)]! >= TLB_GLOBAL) continue;
     drop(cpu, entry);
   }
@@ -132,9 +150,9 @@ export function flushNonGlobal(cpu: Cpu): void {
 /** INVLPG: the page that the guest's tables give the address, global or not, whatever its size. */
 export function flushPage(cpu: Cpu, linear: number): void {
   const { u32 } = cpu;
-  for (let bank = 0; bank < 2; bank += 1) {
+  for (let bank = 0; bank < TLB_BANKS; bank += 1) {
     const entry = entryWord(linear, bank);
-    if (u32[entry] === (linear & ~0xfff) >>> 0) drop(cpu, entry);
+    if (u32[firstTag(entry)] === (linear & ~0xfff) >>> 0) drop(cpu, entry);
   }
   if (isGigabyteUsed || largeRegions[regionOf(linear)] !== 0) dropLarge(cpu, linear);
 }
@@ -143,11 +161,12 @@ export function flushPage(cpu: Cpu, linear: number): void {
 function dropLarge(cpu: Cpu, linear: number): void {
   const { u32 } = cpu;
   for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
-    if (u32[entry] === INVALID_HALF) continue;
+    const tag = firstTag(entry);
+    if (u32[tag] === INVALID_HALF) continue;
     const code = (u32[entry + (TlbEntry.page >> 2)]! >>> LARGE_SHIFT) & 3;
     if (code === 0) continue;
     const bytes = LARGE_BYTES[code]!;
-    const page = cpu.i32[entry + 1]! * TWO_32 + u32[entry]!;
+    const page = cpu.i32[tag + 1]! * TWO_32 + u32[tag]!;
     if (Math.floor(page / bytes) === Math.floor(linear / bytes)) drop(cpu, entry);
   }
 }
@@ -161,7 +180,7 @@ export function protectPage(cpu: Cpu, position: number, state = 0): void {
   const { u32, i32 } = cpu;
   const page = (position & ~0xfff) | 0;
   const first = (state + TLB) >> 2;
-  const end = first + ((2 * TLB_BANK_BYTES) >> 2);
+  const end = first + ((CODE_BANKS * TLB_BANK_BYTES) >> 2);
   const tag = TlbEntry.writeTag >> 2;
   const addend = TlbEntry.addend >> 2;
   for (let entry = first; entry < end; entry += ENTRY_WORDS) {

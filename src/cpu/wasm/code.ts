@@ -6,6 +6,8 @@ const MIN_ROOM = 64;
 export class CodeBuffer {
   bytes: Uint8Array;
   length = 0;
+  /** Where each `if` is whose condition seldom holds. */
+  readonly unlikely: number[] = [];
 
   constructor(capacity = 1024) {
     this.bytes = new Uint8Array(capacity);
@@ -13,6 +15,7 @@ export class CodeBuffer {
 
   reset(): void {
     this.length = 0;
+    this.unlikely.length = 0;
   }
 
   #room(bytes: number): void {
@@ -77,6 +80,13 @@ export class CodeBuffer {
   i64Const(low: number, high: number): void {
     this.byte(Op.i64Const);
     this.s64(low, high);
+  }
+
+  /** An `if` for a way that is seldom gone: the engine keeps its code apart. */
+  unlikelyIf(type: number): void {
+    this.unlikely.push(this.length);
+    this.byte(Op.if);
+    this.byte(type);
   }
 
   get(local: number): void {

@@ -59,6 +59,14 @@ export interface FunctionBody {
   /** Value types of the locals beyond the parameters. */
   readonly locals: readonly number[];
   readonly code: Uint8Array;
+  /** Where in the code each `if` is whose condition seldom holds. */
+  readonly unlikely: readonly number[];
+}
+
+/** A function from what a buffer holds. */
+export function functionOf(type: number, locals: readonly number[], out: CodeBuffer): FunctionBody {
+  const code = out.bytes.slice(0, out.length);
+  return { type, locals, code, unlikely: [...out.unlikely] };
 }
 
 function section(out: CodeBuffer, id: number, fill: (body: CodeBuffer) => void): void {
@@ -92,6 +100,40 @@ function localGroups(
     else groups.push([1, type]);
   }
   return groups;
+}
+
+function localsOf(locals: readonly number[]): CodeBuffer {
+  const out = new CodeBuffer();
+  const groups = localGroups(locals);
+  out.u32(groups.length);
+  for (const [count, type] of groups) {
+    out.u32(count);
+    out.byte(type);
+  }
+  return out;
+}
+
+/** The custom section of the Branch Hinting proposal: places count from the start of the locals. */
+function branchHints(
+  out: CodeBuffer,
+  functions: readonly FunctionBody[],
+  locals: readonly CodeBuffer[],
+): void {
+  section(out, 0, (body) => {
+    name(body, 'metadata.code.branch_hint');
+    const hinted = [...functions.keys()].filter((index) => functions[index]!.unlikely.length > 0);
+    body.u32(hinted.length);
+    for (const index of hinted) {
+      const { unlikely } = functions[index]!;
+      body.u32(IMPORTS.length + index);
+      body.u32(unlikely.length);
+      for (const place of unlikely) {
+        body.u32(locals[index]!.length + place);
+        body.u32(1);
+        body.byte(0);
+      }
+    }
+  });
 }
 
 function header(out: CodeBuffer): void {
@@ -168,16 +210,12 @@ export function buildModule({
       for (let index = 0; index < functions.length; index += 1) body.u32(IMPORTS.length + index);
     });
   }
+  const sizes = functions.map(({ locals }) => localsOf(locals));
+  branchHints(out, functions, sizes);
   section(out, 10, (body) => {
     body.u32(functions.length);
-    for (const { locals, code } of functions) {
-      const groups = localGroups(locals);
-      const size = new CodeBuffer();
-      size.u32(groups.length);
-      for (const [count, type] of groups) {
-        size.u32(count);
-        size.byte(type);
-      }
+    for (const [index, { code }] of functions.entries()) {
+      const size = sizes[index]!;
       body.u32(size.length + code.length);
       body.append(size.bytes, 0, size.length);
       body.append(code, 0, code.length);

@@ -16,7 +16,7 @@ import {
   lookUp,
   protectPage,
 } from '../../../src/cpu/mmu/tlb.ts';
-import { ACCESS_VALUE, System, TlbEntry } from '../../../src/cpu/state.ts';
+import { ACCESS_VALUE, CODE_BANKS, System, TlbEntry } from '../../../src/cpu/state.ts';
 import { enableHypercalls } from '../../hypervisor/machine.ts';
 import { cpuRig, faultOf, LONG_MODE, type Rig, setAccess, setControl } from '../rig.ts';
 
@@ -54,7 +54,11 @@ function entry(page: number): number {
 function tags(linear: number, bank: number): string {
   const { readTag, writeTag, executeTag } = TlbEntry;
   return [readTag, writeTag, executeTag]
-    .map((tag, index) => (lookUp(rig.cpu, linear, bank, tag) < 0 ? '-' : 'rwx'[index]!))
+    .map((tag, index) => {
+      const isThere =
+        lookUp(rig.cpu, linear, tag === executeTag ? bank + CODE_BANKS : bank, tag) >= 0;
+      return isThere ? 'rwx'[index]! : '-';
+    })
     .join('');
 }
 
@@ -64,12 +68,12 @@ describe('the slow path', () => {
     rig.put(0x8010, 4, 0x1234_5678);
     setAccess(rig, BigInt(BASE + 0x10));
     expect(slowRead(rig.cpu, 4)).toBe(rig.at(0x8010));
-    expect(tags(BASE, Bank.supervisor)).toBe('r-x');
+    expect(tags(BASE, Bank.supervisor)).toBe('r--');
     expect(entry(0)).toBe(P | W | A);
     setAccess(rig, BigInt(BASE + 0x20), 0xabcdn);
     slowWrite(rig.cpu, 2);
     expect(rig.get(0x8020, 4)).toBe(0xabcdn);
-    expect(tags(BASE, Bank.supervisor)).toBe('rwx');
+    expect(tags(BASE, Bank.supervisor)).toBe('rw-');
     expect(tags(BASE, Bank.user)).toBe('---');
     expect(entry(0)).toBe(P | W | A | D);
     expect(lookUp(rig.cpu, BASE + 0x20, Bank.supervisor, TlbEntry.readTag)).toBe(rig.at(0x8020));
@@ -83,7 +87,7 @@ describe('the slow path', () => {
     expect(faultOf(() => readMemory(rig.cpu, BASE, 4, Bank.supervisor))).toBeUndefined();
     map(1, 0x9000, P | W | U);
     readMemory(rig.cpu, BASE + 0x1000, 4);
-    expect(tags(BASE + 0x1000, Bank.user)).toBe('r-x');
+    expect(tags(BASE + 0x1000, Bank.user)).toBe('r--');
   });
 
   it('puts an access over two pages together, and faults before it changes either', () => {
@@ -126,14 +130,14 @@ describe('the slow path', () => {
   it('reports writes to code before they happen, and gives such pages no write tag', () => {
     map(0, 0x8000, P | W | D);
     readMemory(rig.cpu, BASE, 1);
-    expect(tags(BASE, Bank.supervisor)).toBe('rwx');
+    expect(tags(BASE, Bank.supervisor)).toBe('rw-');
     rig.codePages.add(0x8000);
     protectPage(rig.cpu, rig.at(0x8000));
-    expect(tags(BASE, Bank.supervisor)).toBe('r-x');
+    expect(tags(BASE, Bank.supervisor)).toBe('r--');
     setAccess(rig, BigInt(BASE + 0x40), 1n);
     slowWrite(rig.cpu, 4);
     expect(rig.codeWrites).toEqual([[0x8040, 4]]);
-    expect(tags(BASE, Bank.supervisor)).toBe('r-x');
+    expect(tags(BASE, Bank.supervisor)).toBe('r--');
     setAccess(rig, BigInt(BASE + 0x40));
     expect(slowReadModify(rig.cpu, 4)).toBe(ACCESS_VALUE);
     finishModify(rig.cpu, 4);
@@ -220,7 +224,7 @@ describe('flushes', () => {
     readMemory(rig.cpu, BASE, 4);
     readMemory(rig.cpu, BASE + 0x1000, 4);
     flushNonGlobal(rig.cpu);
-    expect(tags(BASE, Bank.supervisor)).toBe('r-x');
+    expect(tags(BASE, Bank.supervisor)).toBe('r--');
     expect(tags(BASE + 0x1000, Bank.supervisor)).toBe('---');
     flushAll(rig.cpu);
     expect(tags(BASE, Bank.supervisor)).toBe('---');
@@ -234,7 +238,7 @@ describe('flushes', () => {
     readMemory(rig.cpu, BASE + 0x1000, 4);
     flushPage(rig.cpu, BASE + 0x234);
     expect([tags(BASE, Bank.user), tags(BASE, Bank.supervisor)]).toEqual(['---', '---']);
-    expect(tags(BASE + 0x1000, Bank.supervisor)).toBe('r-x');
+    expect(tags(BASE + 0x1000, Bank.supervisor)).toBe('r--');
     // 2 MiB at 0x40_0000.
     rig.put(0x3010, 8, 0x20_0000 | P | 0x80);
     readMemory(rig.cpu, 0x40_3000, 4);
@@ -242,6 +246,6 @@ describe('flushes', () => {
     flushPage(rig.cpu, 0x48_0000);
     expect(tags(0x40_3000, Bank.supervisor)).toBe('---');
     expect(tags(0x5f_4000, Bank.supervisor)).toBe('---');
-    expect(tags(BASE + 0x1000, Bank.supervisor)).toBe('r-x');
+    expect(tags(BASE + 0x1000, Bank.supervisor)).toBe('r--');
   });
 });
