@@ -1,0 +1,42 @@
+/**
+ * What JavaScriptCore is told of its WebAssembly compilers for an x86-64 guest. It reads its options from
+ * the environment, once, as the process starts; so the process starts over with them, in place. Code
+ * is compiled at once in place of being interpreted first, and by the second compiler earlier: a guest's
+ * code is many functions of which each is short, and runs as soon as it is made.
+ */
+const OPTIONS: Readonly<Record<string, string>> = {
+  BUN_JSC_useWasmIPInt: '0',
+  BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '20000',
+};
+
+/** Whether a command line boots a kernel of the user's. */
+function bootsKernel([command, ...flags]: readonly string[]): boolean {
+  return command === 'boot' && flags.some((flag) => /^--kernel(?:=|$)/.test(flag));
+}
+
+/** In a standalone binary, the second argument is where its code is in itself. */
+const IN_BINARY = /[/\\](?:\$bunfs|~BUN)[/\\]/;
+
+type Process = Pick<NodeJS.Process, 'argv' | 'env' | 'execArgv' | 'execPath' | 'platform'>;
+
+/** @returns arguments and environment to start over with, or undefined where that is not wanted, or done */
+export function restartOf({
+  argv,
+  env,
+  execArgv,
+  execPath,
+  platform,
+}: Process): { readonly argv: readonly string[]; readonly env: NodeJS.ProcessEnv } | undefined {
+  const isGiven = Object.keys(OPTIONS).some((name) => env[name] !== undefined);
+  // Windows has no exec: there the guest is slower.
+  if (platform === 'win32' || isGiven || !bootsKernel(argv.slice(2))) return undefined;
+  const rest = IN_BINARY.test(argv[1] ?? '') ? argv.slice(2) : [...execArgv, ...argv.slice(1)];
+  return { argv: [execPath, ...rest], env: { ...env, ...OPTIONS } };
+}
+
+/** Starts the program over with the options, if it is to boot a kernel and has not got them. */
+export function restartForKernel(): void {
+  const restart = restartOf(process);
+  if (restart === undefined) return;
+  process.execve?.(process.execPath, restart.argv, restart.env);
+}
