@@ -12,6 +12,7 @@ import {
   numberIn,
   sh,
   sysctl,
+  WITHOUT_PREVIEW,
 } from './support/suite.ts';
 
 /** Of GUEST_OS_ID: an open source, FreeBSD. */
@@ -73,7 +74,12 @@ const DRIVERS = [
 for (const { guest, generations, lines } of DRIVERS) {
   for (const generation of generations) {
     const name = `${caseName('VerifyBISInstall', generation)} ${guest}`;
-    scenario(name, base(generation, { guest }), async ({ vm }) => {
+    const hosts = {
+      hosts: WITHOUT_PREVIEW,
+      hostsReason: '10.2 may not find its root among the disks that are none there (1.14)',
+    };
+    const config = { ...base(generation, { guest }), ...(guest === 'bis:10.2' ? hosts : {}) };
+    scenario(name, config, async ({ vm }) => {
       await login(vm);
       const messages = await sh(vm, 'dmesg');
       for (const line of [/^vmbus0/m, /^storvsc0/m, ROOT_DISK, ...lines]) {

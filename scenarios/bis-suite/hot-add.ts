@@ -2,7 +2,16 @@
 import { expect } from 'synthvm';
 import type { DiskSpec, SingleTest, VmConfig } from 'synthvm';
 import { diskReadWrite, gone, oneDisk, placeOn, prepareHome, testDisks } from './support/disks.ts';
-import { bis, type CaseOptions, type Generation, login, sh } from './support/suite.ts';
+import {
+  bis,
+  type CaseBody,
+  type CaseOptions,
+  type Generation,
+  GENERATION_1,
+  login,
+  sh,
+  WITHOUT_PREVIEW,
+} from './support/suite.ts';
 
 type Disk = Exclude<DiskSpec, string>;
 
@@ -130,8 +139,15 @@ const RANDOM = [
 ] as const;
 const LUNS = 64;
 
+/** Generation 1 has nothing at LUN 0 unless chance puts a disk there. */
+const NO_LUN_0 = {
+  generations: GENERATION_1,
+  hosts: WITHOUT_PREVIEW,
+  hostsReason: 'without a disk at LUN 0 the host answers nothing that leads to the others',
+};
+
 for (const { name, count, lowest } of RANDOM) {
-  bis(name, {}, async ({ vm, step, random, generation, note }) => {
+  const body: CaseBody = async ({ vm, step, random, generation, note }) => {
     await login(vm);
     await prepareHome(vm);
     // The boot disk of Generation 2 has a LUN of its own.
@@ -155,5 +171,7 @@ for (const { name, count, lowest } of RANDOM) {
     await step('DISK-RW of each', async () => {
       for (const disk of await testDisks(vm)) await oneDisk(vm, disk);
     });
-  });
+  };
+  bis(name, { ...NO_LUN_0, ...(count === LUNS ? { hosts: 'all' } : {}) }, body);
+  bis(name, { generations: [2] }, body);
 }
