@@ -50,7 +50,12 @@ function isUsed(words: Int32Array, from: number, to: number): boolean {
   return false;
 }
 
-function newMemory(pages: number): WebAssembly.Memory {
+/** What holds the bytes of a guest's memory. */
+export type Backing = WebAssembly.Memory | ArrayBuffer;
+
+/** @param isLinear generated code is to work on it */
+export function newBacking(pages: number, isLinear: boolean): Backing {
+  if (!isLinear) return new ArrayBuffer(pages * WASM_PAGE_BYTES);
   return new WebAssembly.Memory({ initial: pages, maximum: pages });
 }
 
@@ -82,8 +87,8 @@ export class GuestMemory {
   /** Whether `clear` makes it as good as new: nothing is written behind the back of `resolve`. */
   readonly isClearable: boolean;
 
-  /** @param allocate gives a linear memory of so many pages of 64 KiB, all zeros */
-  constructor(layout: MemoryLayout, allocate = newMemory) {
+  /** @param allocate gives so many pages of 64 KiB, all zeros */
+  constructor(layout: MemoryLayout, allocate = newBacking) {
     if (layout.ramBytes <= 0 || layout.ramBytes % WASM_PAGE_BYTES !== 0) {
       throw new Error(`RAM of ${layout.ramBytes} bytes is not a multiple of 64 KiB`);
     }
@@ -105,8 +110,9 @@ export class GuestMemory {
     for (const { name, gpa, bytes } of layout.extra ?? []) place(name, gpa, bytes);
     this.#nextOffset = offset;
     const pages = isLarge ? FOUR_GIB / WASM_PAGE_BYTES : offset / WASM_PAGE_BYTES;
-    if (layout.isLinear === true) this.#wasm = allocate(pages);
-    const buffer = this.#wasm?.buffer ?? new ArrayBuffer(pages * WASM_PAGE_BYTES);
+    const backing = allocate(pages, layout.isLinear === true);
+    this.#wasm = backing instanceof ArrayBuffer ? undefined : backing;
+    const buffer = backing instanceof ArrayBuffer ? backing : backing.buffer;
     this.#buffer = buffer;
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);
@@ -135,12 +141,12 @@ export class GuestMemory {
 
   /**
    * Ends it: whatever still has a view of it has an empty one from now on.
-   * @returns the linear memory that held the bytes, for somebody else; undefined: they are freed
+   * @returns what holds the bytes, for somebody else
    */
-  release(): WebAssembly.Memory | undefined {
+  release(): Backing {
+    if (this.#wasm === undefined) return this.#buffer.transfer();
     // Growth gives a memory a new buffer, and detaches the one before.
-    if (this.#wasm === undefined) this.#buffer.transfer(0);
-    else this.#wasm.grow(0);
+    this.#wasm.grow(0);
     return this.#wasm;
   }
 
