@@ -60,6 +60,12 @@ export const WITHOUT_PREVIEW = [
   'ws2025',
 ] as const satisfies RunConfig['hosts'];
 
+/** For disks of Generation 1 at other LUNs than 0, where there is nothing unless the case puts it there. */
+export const NO_LUN_0 = {
+  hosts: WITHOUT_PREVIEW,
+  hostsReason: 'without a disk at LUN 0 the host answers nothing that leads to the others',
+} as const;
+
 /** Boots to the prompt of root's shell. */
 export async function login(vm: Vm): Promise<void> {
   await vm.boot({ within: '600s' });
