@@ -222,6 +222,7 @@ export class RunLoop {
   /** Among equals the lowest index, or after a turn of a quantum the next in the round. */
   #earliest(): number {
     const { length } = this.#wakeNs;
+    if (length === 1) return 0;
     let best = this.#quantumNs === undefined ? 0 : (this.#lastTurn + 1) % length;
     let index = best;
     for (let seen = 1; seen < length; seen += 1) {

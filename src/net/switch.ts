@@ -62,6 +62,16 @@ export class VirtualSwitch {
   readonly #delayed = new Map<number, DelayedFrame>();
   readonly #delayHandler = (number: number): void => this.#release(number);
   #nextDelayed = 0;
+  /** The last frame: its moment, port, VLAN and the words of its addresses; nothing of an earlier moment. */
+  readonly #last = {
+    from: undefined as SwitchPort | undefined,
+    nowNs: -1,
+    vlan: 0,
+    first: 0,
+    second: 0,
+    third: 0,
+  };
+  #lastTo = -1;
 
   constructor(options: SwitchOptions) {
     this.#clock = options.clock;
@@ -86,12 +96,14 @@ export class VirtualSwitch {
     if (this.#ports[port.index] !== port) return;
     port.setLink(false);
     this.#ports[port.index] = undefined;
+    this.#last.from = undefined;
     this.#stations.forgetPort(port.index);
   }
 
   /** The cable of a port goes from its switch to this one; its station sees the link go and come. */
   take(port: SwitchPort): void {
     port.owner.disconnect(port);
+    this.#last.from = undefined;
     port.owner = this;
     port.index = this.#ports.length;
     this.#ports.push(port);
@@ -151,6 +163,7 @@ export class VirtualSwitch {
 
   /** Stations, ports and frames on their way. Ports that come and go are not the switch's to make. */
   exchange(state: StateStream): void {
+    this.#last.from = undefined;
     state.part('stations', () => this.#stations.exchange(state));
     const indices = state.list('ports', this.#portIndices, (known) => {
       const index = state.number('index', known ?? 0);
@@ -204,9 +217,9 @@ export class VirtualSwitch {
         this.#trace.emit(badChecksumEvent, from.index, facts, length);
       }
     }
-    this.#learn(from, bytes, start, vlan);
-    const isGroup = (bytes[start]! & 1) !== 0;
-    const to = isGroup ? -1 : this.#stations.find(bytes, start, vlan, this.#clock.nowNs);
+    const to = this.#isLikeLast(from, words, start, vlan)
+      ? this.#lastTo
+      : this.#destination(from, bytes, words, start, vlan);
     if (to >= 0) {
       const port = this.#ports[to];
       if (port !== undefined && to !== from.index) {
@@ -218,6 +231,45 @@ export class VirtualSwitch {
       if (port === undefined || port === from) continue;
       this.#enqueue(port, bytes, words, start, length, facts, vlan, control);
     }
+  }
+
+  /** Whether a frame goes where the last one went: same moment, port, VLAN and addresses. */
+  #isLikeLast(from: SwitchPort, words: Int32Array, start: number, vlan: number): boolean {
+    const last = this.#last;
+    if (last.from !== from || last.nowNs !== this.#clock.nowNs || last.vlan !== vlan) return false;
+    if ((start & 3) !== 0 || words.length === 0) return false;
+    const word = start >>> 2;
+    return (
+      words[word] === last.first &&
+      words[word + 1] === last.second &&
+      words[word + 2] === last.third
+    );
+  }
+
+  /** Learns where a frame's station is. @returns the port of the one that it is for, or -1 */
+  #destination(
+    from: SwitchPort,
+    bytes: Uint8Array,
+    words: Int32Array,
+    start: number,
+    vlan: number,
+  ): number {
+    this.#learn(from, bytes, start, vlan);
+    const { nowNs } = this.#clock;
+    const isGroup = (bytes[start]! & 1) !== 0;
+    const to = isGroup ? -1 : this.#stations.find(bytes, start, vlan, nowNs);
+    const last = this.#last;
+    last.from = undefined;
+    if ((start & 3) !== 0 || words.length === 0 || (bytes[start + 6]! & 1) !== 0) return to;
+    const word = start >>> 2;
+    last.from = from;
+    last.nowNs = nowNs;
+    last.vlan = vlan;
+    last.first = words[word]!;
+    last.second = words[word + 1]!;
+    last.third = words[word + 2]!;
+    this.#lastTo = to;
+    return to;
   }
 
   /** @returns the tag's control word, or -1 without a tag */
