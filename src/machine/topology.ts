@@ -56,7 +56,8 @@ export class Topology implements World {
       let chosen: Machine | undefined;
       let firstNs = Infinity;
       let secondNs = Infinity;
-      for (const machine of machines) {
+      for (let index = 0; index < machines.length; index += 1) {
+        const machine = machines[index]!;
         const wakeNs = machine.nextWakeNs;
         if (wakeNs < firstNs) {
           secondNs = firstNs;
@@ -75,7 +76,7 @@ export class Topology implements World {
       }
       if (chosen === undefined || eventNs <= firstNs) events.runNext();
       else chosen.run(Math.min(deadlineNs, secondNs), 1);
-      for (const machine of machines) machine.settle();
+      for (let index = 0; index < machines.length; index += 1) machines[index]!.settle();
     }
     return true;
   }
