@@ -183,12 +183,12 @@ export class VmBus implements ChannelHost, DeviceBus {
   };
 
   #takeEvents(processor: number): void {
-    const { view } = this.kernel.hw.memory;
+    const { view, i32 } = this.kernel.hw.memory;
     const flags = this.synic.eventFlags(processor);
     if (!this.connection.hasSharedInterruptPage) {
-      queueEvents(this.directory, view, flags, this.#eventQueues);
+      queueEvents(this.directory, i32, flags, this.#eventQueues);
     } else if (takeFirstFlag(view, flags)) {
-      queueEvents(this.directory, view, this.connection.receiveFlags, this.#eventQueues);
+      queueEvents(this.directory, i32, this.connection.receiveFlags, this.#eventQueues);
     }
   }
 
@@ -218,7 +218,7 @@ export class VmBus implements ChannelHost, DeviceBus {
     const flags = this.connection.hasSharedInterruptPage
       ? this.connection.receiveFlags
       : this.synic.eventFlags(processor);
-    yield* runEvents(this.directory, kernel.hw.memory.view, flags);
+    yield* runEvents(this.directory, kernel.hw.memory.i32, flags);
     if (needsGiant) kernel.releaseGiant();
   }
 

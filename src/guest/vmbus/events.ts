@@ -5,7 +5,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { TaskQueue } from '../kernel/taskqueue.ts';
 import type { Channel } from './channel.ts';
 
-const EVENT_FLAG_BYTES = 256;
+const EVENT_FLAG_WORDS = 256 / 4;
 /** One step along the list of all channels, with its cache misses. */
 const LIST_NODE_NS = 40;
 const TABLE_NS = 10;
@@ -77,15 +77,16 @@ export class ChannelDirectory {
  * Takes every set bit out of a flag area.
  * @param each called with the bit number, which is the channel's id
  */
-export function takeEventFlags(view: DataView, base: number, each: (id: number) => void): void {
-  for (let at = 0; at < EVENT_FLAG_BYTES; at += 4) {
-    let word = view.getUint32(base + at, true);
+export function takeEventFlags(words: Int32Array, base: number, each: (id: number) => void): void {
+  const first = base >>> 2;
+  for (let index = 0; index < EVENT_FLAG_WORDS; index += 1) {
+    let word = words[first + index]!;
     if (word === 0) continue;
-    view.setUint32(base + at, 0, true);
+    words[first + index] = 0;
     while (word !== 0) {
       const bit = 31 - Math.clz32(word & -word);
       word &= word - 1;
-      each(at * 8 + bit);
+      each(index * 32 + bit);
     }
   }
 }
@@ -93,11 +94,11 @@ export function takeEventFlags(view: DataView, base: number, each: (id: number) 
 /** Today's interrupt handler: masks each channel's ring and queues its task on its processor. */
 export function queueEvents(
   directory: ChannelDirectory,
-  view: DataView,
+  words: Int32Array,
   base: number,
   queues: readonly TaskQueue[],
 ): void {
-  takeEventFlags(view, base, (id) => {
+  takeEventFlags(words, base, (id) => {
     const channel = directory.find(id);
     if (channel === undefined || !channel.isOpen) return;
     channel.interrupts += 1;
@@ -107,9 +108,9 @@ export function queueEvents(
 }
 
 /** 10.2's hv_event software interrupt: looks each channel up and runs its driver on the spot. */
-export function* runEvents(directory: ChannelDirectory, view: DataView, base: number): Task {
+export function* runEvents(directory: ChannelDirectory, words: Int32Array, base: number): Task {
   const ids: number[] = [];
-  takeEventFlags(view, base, (id) => ids.push(id));
+  takeEventFlags(words, base, (id) => ids.push(id));
   for (const id of ids) {
     const channel = directory.find(id);
     if (channel === undefined) continue;
