@@ -70,8 +70,8 @@ export class VirtualSwitch {
     first: 0,
     second: 0,
     third: 0,
+    to: -1,
   };
-  #lastTo = -1;
 
   constructor(options: SwitchOptions) {
     this.#clock = options.clock;
@@ -218,7 +218,7 @@ export class VirtualSwitch {
       }
     }
     const to = this.#isLikeLast(from, words, start, vlan)
-      ? this.#lastTo
+      ? this.#last.to
       : this.#destination(from, bytes, words, start, vlan);
     if (to >= 0) {
       const port = this.#ports[to];
@@ -268,7 +268,7 @@ export class VirtualSwitch {
     last.first = words[word]!;
     last.second = words[word + 1]!;
     last.third = words[word + 2]!;
-    this.#lastTo = to;
+    last.to = to;
     return to;
   }
 
