@@ -28,7 +28,7 @@ const PAGE_BYTES = 4096;
 const MAX_BLOCK = 48;
 /** Nodes that the longest meaning may need. */
 const MAX_NODES = 600;
-const REGION_LIMITS = { blocks: 32, instructions: 160 };
+const REGION_LIMITS = { blocks: 20, instructions: 110 };
 /** Further entries after which a block waits no longer. */
 const PATIENCE = 500;
 /** JavaScriptCore compiles a function after 150 points; an entry has 15. */
