@@ -6,7 +6,7 @@
  */
 const OPTIONS: Readonly<Record<string, string>> = {
   BUN_JSC_useWasmIPInt: '0',
-  BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '20000',
+  BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '30000',
 };
 
 /** Whether a command line boots a kernel of the user's. */

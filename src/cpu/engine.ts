@@ -29,7 +29,7 @@ import { initProcessor, resetProcessor, startProcessor, startupProcessor } from 
 import { BASE_FEATURES } from './table/table.ts';
 
 /** Entries after which a tier 0 block is compiled. */
-const HOT = 40;
+const HOT = 120;
 /** Hot blocks that are compiled together, since a module costs more than a function. */
 const BATCH = 32;
 /** A budget that a 32-bit counter holds with room for what is put aside. */
