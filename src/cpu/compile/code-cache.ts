@@ -139,7 +139,7 @@ export class CodeCache {
   /** A block that crosses a page is good while the second page is still where it was. */
   #isWhole(cpu: Cpu, block: Block, linear: number): boolean {
     if (block.second < 0) return true;
-    return fetchPosition(cpu, linear + PAGE_BYTES - (linear & 0xfff)) === block.second;
+    return fetchPosition(cpu, this.#linearRip(cpu, PAGE_BYTES - (linear & 0xfff))) === block.second;
   }
 
   #decode(cpu: Cpu, position: number, limit: number, key: number): Block {

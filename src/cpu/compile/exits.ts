@@ -13,6 +13,7 @@ import { Op, ValueType } from '../wasm/opcodes.ts';
 import { AccessLowering } from './access.ts';
 import type { Block } from './block.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
+import { Mode } from '../mode.ts';
 import { Node, NONE } from './ir.ts';
 import { BUDGET_PARAMETER, emitJump, tailCall } from './jump.ts';
 import { type Sync } from './machine-ir.ts';
@@ -107,6 +108,10 @@ export abstract class ExitLowering extends AccessLowering {
     out.byte(Op.i64And);
     out.i64Const(PAGE_BYTES, 0);
     out.byte(Op.i64Add);
+    if ((this.options.mode & Mode.codeSizeMask) !== Mode.code64) {
+      out.i64Const(-1, 0);
+      out.byte(Op.i64And);
+    }
     out.tee(next);
     out.byte(Op.i32WrapI64);
     out.i32Const(7);
