@@ -69,7 +69,8 @@ export function inspectFrame(
   }
   const facts = FrameFact.known | ((header >>> 1) << 16);
   if (type === EtherType.ipv4) {
-    const isPlain = header === ETHERNET_BYTES && (start & 3) === 0 && bytes[start + header] === 0x45;
+    const isPlain =
+      header === ETHERNET_BYTES && (start & 3) === 0 && bytes[start + header] === 0x45;
     const plain = isPlain && words.length > 0 ? inspectPlain(bytes, words, start, length) : 0;
     return plain === 0 ? inspectIpv4(bytes, words, start, length, header, facts) : plain;
   }
