@@ -1,6 +1,6 @@
 import type { StateStream } from '../core/state.ts';
 import { wordsOf } from '../core/words.ts';
-import { copyBytes } from './copy.ts';
+import { copyBytes } from '../core/copy.ts';
 
 /** What a queue begins with: most ports never hold more than a few frames. */
 const FIRST_BYTES = 64 * 1024;

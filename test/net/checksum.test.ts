@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { complementOf, foldSum, sumBytes } from '../../src/net/checksum.ts';
 import { wordsOf, WordViews } from '../../src/core/words.ts';
-import { copyBytes } from '../../src/net/copy.ts';
+import { copyBytes } from '../../src/core/copy.ts';
 import { FrameFact, inspectFrame, networkOffset, transportOffset } from '../../src/net/inspect.ts';
 import { hex, ipFrame, plainSum, tagged } from './frames.ts';
 

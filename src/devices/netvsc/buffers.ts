@@ -1,7 +1,7 @@
 import type { StateStream } from '../../core/state.ts';
 import { PAGE_BYTES } from '../../core/memory.ts';
 import type { GuestMemory } from '../../core/memory.ts';
-import { copyBytes } from '../../net/copy.ts';
+import { copyBytes } from '../../core/copy.ts';
 import type { GuestRanges } from '../../vmbus/device.ts';
 
 /** A receive or send buffer that the guest shares: pages that may lie anywhere, seen as one run. */

@@ -1,6 +1,6 @@
 import { PAGE_BYTES, type GuestMemory } from '../../core/memory.ts';
 import { wordsOf } from '../../core/words.ts';
-import { copyBytes } from '../../net/copy.ts';
+import { copyBytes } from '../../core/copy.ts';
 import type { GuestRanges } from '../../vmbus/device.ts';
 import type { SharedBuffer } from './buffers.ts';
 import { MAX_MDL_CHAIN } from './spec/nvsp.ts';

@@ -1,7 +1,7 @@
 /** Work that the guest leaves to the host for a frame it sends: checksums and segmentation. */
 import { readWord, writeWord } from '../../core/network-order.ts';
 import { complementOf, ipv4PseudoSum, ipv6PseudoSum, sumBytes } from '../../net/checksum.ts';
-import { copyBytes } from '../../net/copy.ts';
+import { copyBytes } from '../../core/copy.ts';
 import type { PacketLink } from '../../net/link.ts';
 import {
   ETHERNET_BYTES,

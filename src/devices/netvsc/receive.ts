@@ -1,6 +1,6 @@
 import type { StateStream } from '../../core/state.ts';
 import type { GuestMemory } from '../../core/memory.ts';
-import { copyBytes as copy } from '../../net/copy.ts';
+import { copyBytes as copy } from '../../core/copy.ts';
 import type { SharedBuffer } from './buffers.ts';
 import { MAX_RECEIVE_RANGES } from './spec/nvsp.ts';
 import { PACKET_ID_INFO, PacketInfoType, RndisType } from './spec/rndis.ts';

@@ -9,11 +9,11 @@ import {
   RndisType,
   RxChecksum,
 } from '../../devices/netvsc/spec/rndis.ts';
+import { copyBytes } from '../../core/copy.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import type { GuestPacket } from '../vmbus/api.ts';
 import { TransferPageHeader, TransferPageRange } from '../../vmbus/spec/ring.ts';
 import { ChecksumFlag, HEADROOM, MAX_PACKET_BYTES, Packet } from '../inet/packet.ts';
-import { copyRun } from './copy.ts';
 
 /** The extension behind a packet's descriptor, in words. */
 const EXTENSION_AT = 16;
@@ -127,7 +127,7 @@ export class Receiver {
     if ((this.#part & PacketIdFlag.part) !== 0) return this.#takePart(at + dataOffset, dataLength);
     this.#dropUnit();
     const { u8, i32 } = memory;
-    copyRun(u8, i32, at + dataOffset, packet.bytes, this.#packetWords, HEADROOM, dataLength);
+    copyBytes(u8, i32, at + dataOffset, packet.bytes, this.#packetWords, HEADROOM, dataLength);
     this.#target.frame(packet);
     return true;
   }

@@ -2,6 +2,7 @@
  * hn's transmit path: one ring for each channel. A frame goes out in a chimney section of the shared
  * send buffer when it fits, else from pages of its own by a GPA-direct packet.
  */
+import { copyBytes } from '../../core/copy.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import { PAGE_BYTES } from '../../core/memory.ts';
 import {
@@ -26,7 +27,6 @@ import { fold, sumOf } from '../inet/checksum.ts';
 import { ChecksumFlag, MAX_PACKET_BYTES, type Packet } from '../inet/packet.ts';
 import type { KernelApi } from '../kernel/api.ts';
 import type { GuestChannel, PageRange } from '../vmbus/api.ts';
-import { copyRun } from './copy.ts';
 import type { SharedBuffer } from './nvs.ts';
 
 /** Descriptors of a ring (HN_TX_DESC_CNT). */
@@ -333,7 +333,7 @@ export class TransmitRing {
       this.#source = packet.bytes;
       this.#sourceWords = new Int32Array(packet.bytes.buffer, 0, packet.bytes.length >>> 2);
     }
-    copyRun(packet.bytes, this.#sourceWords, packet.start, u8, i32, data, packet.length);
+    copyBytes(packet.bytes, this.#sourceWords, packet.start, u8, i32, data, packet.length);
     if (infoLength > 0) this.#writeInfo(packet, at + RndisPacket.size, data);
   }
 

@@ -28,11 +28,7 @@ export function copyBytes(
   if (sourceWords.length > 0 && targetWords.length > 0) {
     if (((from | to) & 3) === 0) {
       const count = length >>> 2;
-      const first = from >>> 2;
-      const place = to >>> 2;
-      for (let index = 0; index < count; index += 1) {
-        targetWords[place + index] = sourceWords[first + index]!;
-      }
+      copyWords(sourceWords, from >>> 2, targetWords, to >>> 2, count);
       at = count * 4;
     } else if (length >= 16) {
       at = copyAcross(source, sourceWords, from, target, targetWords, to, length);
