@@ -9,6 +9,7 @@ import {
 } from '../state.ts';
 import { Op, OpFD, ValueType } from '../wasm/opcodes.ts';
 import { NONE } from './ir.ts';
+import { tlbOffset } from './jump.ts';
 import { LOAD_OPS, STORE_OPS, type Sync } from './machine-ir.ts';
 import { SpillLowering } from './spill.ts';
 
@@ -23,10 +24,7 @@ export abstract class AccessLowering extends SpillLowering {
     const entry = this.scratch(ValueType.i32);
     this.push(linear);
     out.byte(Op.i32WrapI64);
-    out.i32Const(7);
-    out.byte(Op.i32ShrU);
-    out.i32Const(0x7fe0);
-    out.byte(Op.i32And);
+    tlbOffset(out);
     out.tee(entry);
     out.memory(Op.i64Load, bank + tag);
     this.push(linear);

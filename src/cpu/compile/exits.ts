@@ -15,7 +15,7 @@ import type { Block } from './block.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
 import { Mode } from '../mode.ts';
 import { Node, NONE } from './ir.ts';
-import { BUDGET_PARAMETER, emitJump, tailCall } from './jump.ts';
+import { BUDGET_PARAMETER, emitJump, tailCall, tlbOffset } from './jump.ts';
 import { type Sync } from './machine-ir.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 
@@ -114,10 +114,7 @@ export abstract class ExitLowering extends AccessLowering {
     }
     out.tee(next);
     out.byte(Op.i32WrapI64);
-    out.i32Const(7);
-    out.byte(Op.i32ShrU);
-    out.i32Const(0x7fe0);
-    out.byte(Op.i32And);
+    tlbOffset(out);
     out.tee(entry);
     out.memory(Op.i64Load, bank + TlbEntry.executeTag);
     out.get(next);

@@ -10,6 +10,8 @@ import {
   JumpCacheEntry,
   TLB,
   TLB_BANK_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
   TlbEntry,
 } from '../state.ts';
 import type { CodeBuffer } from '../wasm/code.ts';
@@ -31,6 +33,8 @@ export interface JumpCode {
   readonly cache: number;
 }
 
+const PAGE_SHIFT = 12;
+
 /** The second parameter of every block. */
 export const BUDGET_PARAMETER = 1;
 
@@ -42,6 +46,14 @@ const SPREAD_SHIFT = Math.clz32(SPREAD_MASK);
 /** Where in the jump cache a position has its entry, as generated code finds it. */
 export function jumpCacheOffset(position: number): number {
   return JUMP_CACHE + ((Math.imul(position, SPREAD) >>> SPREAD_SHIFT) & SPREAD_MASK);
+}
+
+/** Makes of the low half of a linear address its entry's offset in a bank of the TLB, both on the stack. */
+export function tlbOffset(out: CodeBuffer): void {
+  out.i32Const(PAGE_SHIFT - Math.log2(TLB_ENTRY_BYTES));
+  out.byte(Op.i32ShrU);
+  out.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+  out.byte(Op.i32And);
 }
 
 export function tailCall(out: CodeBuffer): void {
@@ -58,10 +70,7 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.byte(Op.i32WrapI64);
   out.tee(position);
   out.get(position);
-  out.i32Const(7);
-  out.byte(Op.i32ShrU);
-  out.i32Const(0x7fe0);
-  out.byte(Op.i32And);
+  tlbOffset(out);
   code.addBank?.();
   out.tee(entry);
   out.memory(Op.i32Load, TLB + bank + TlbEntry.addend);

@@ -49,14 +49,14 @@ export class Region {
     const to = this.#byOffset.get(offset) ?? -1;
     // A call is no edge, even to a member.
     if (to < 0 || !this.members[from]!.successors.includes(to)) return -1;
-    return to > from || this.#dominates(to, from) ? to : -1;
+    return to > from || dominates(this.members, to, from) ? to : -1;
   }
+}
 
-  #dominates(upper: number, lower: number): boolean {
-    let at = lower;
-    while (at > upper) at = this.members[at]!.dominator;
-    return at === upper;
-  }
+function dominates(members: readonly Member[], upper: number, lower: number): boolean {
+  let at = lower;
+  while (at > upper) at = members[at]!.dominator;
+  return at === upper;
 }
 
 /** Places in its page where a block may lead by itself: at most two, without those that are functions' ends. */
@@ -125,9 +125,7 @@ function arrange(head: Block, graph: ReadonlyMap<Block, readonly Block[]>): Memb
   findDominators(members);
   for (const [index, { successors }] of members.entries()) {
     for (const to of successors) {
-      let at = index;
-      while (at > to) at = members[at]!.dominator;
-      if (at === to) members[to]!.isLoopHead = true;
+      if (dominates(members, to, index)) members[to]!.isLoopHead = true;
     }
     if (index > 0) members[members[index]!.dominator]!.children.push(index);
   }

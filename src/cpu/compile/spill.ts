@@ -148,14 +148,24 @@ export abstract class SpillLowering extends ValueLowering {
     if (!this.block!.isFlagsWritten) return;
     const out = this.out;
     const [kind, result, source] = this.flagLocals;
+    this.storeFlagParts(
+      () => out.get(kind),
+      () => out.get(result),
+      () => out.get(source),
+    );
+  }
+
+  /** Each parameter pushes its part of the flags. */
+  protected storeFlagParts(kind: () => void, result: () => void, source: () => void): void {
+    const out = this.out;
     out.i32Const(0);
-    out.get(kind);
+    kind();
     out.memory(Op.i32Store, Flags.kind);
     out.i32Const(0);
-    out.get(result);
+    result();
     out.memory(Op.i64Store, Flags.result);
     out.i32Const(0);
-    out.get(source);
+    source();
     out.memory(Op.i64Store, Flags.source);
   }
 
@@ -186,16 +196,11 @@ export abstract class SpillLowering extends ValueLowering {
   }
 
   protected storeFlags(kind: number, result: number, source: number): void {
-    const out = this.out;
-    out.i32Const(0);
-    out.i32Const(kind);
-    out.memory(Op.i32Store, Flags.kind);
-    out.i32Const(0);
-    this.value(result);
-    out.memory(Op.i64Store, Flags.result);
-    out.i32Const(0);
-    this.value(source);
-    out.memory(Op.i64Store, Flags.source);
+    this.storeFlagParts(
+      () => this.out.i32Const(kind),
+      () => this.value(result),
+      () => this.value(source),
+    );
   }
 
   /** After a spill the uses that `#useSync` counted beyond one are over. */
