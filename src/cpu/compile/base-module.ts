@@ -24,7 +24,7 @@ import { type FunctionBody, functionOf, FunctionType, buildModule } from '../was
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
-import { BUDGET_PARAMETER, emitJump, tailCall } from './jump.ts';
+import { BUDGET_PARAMETER, emitJump, storeRipInPage, tailCall } from './jump.ts';
 import { Mode } from '../mode.ts';
 
 const SIZES: readonly Size[] = [1, 2, 4, 8];
@@ -171,15 +171,10 @@ function enterRecord(): FunctionBody {
 
 /** RIP becomes where a link leads, whose slot is the parameter. */
 function storeTarget(out: CodeBuffer): void {
-  out.i32Const(0);
-  out.i32Const(0);
-  out.memory(Op.i64Load, RIP);
-  out.i64Const(-4096, -1);
-  out.byte(Op.i64And);
-  out.get(0);
-  out.memory(Op.i64Load32U, LinkSlot.offset);
-  out.byte(Op.i64Or);
-  out.memory(Op.i64Store, RIP);
+  storeRipInPage(out, () => {
+    out.get(0);
+    out.memory(Op.i64Load32U, LinkSlot.offset);
+  });
 }
 
 function unlinked(): FunctionBody {

@@ -42,7 +42,7 @@ export abstract class ExitLowering extends AccessLowering {
     this.member(0);
     this.close();
     this.storeBudget();
-    if (block.hasFlagLocals) this.storeFlagLocals();
+    this.storeFlagLocals();
     this.storeRegisters(undefined);
     this.storeRip(this.#rip);
     this.exitReason(ExitReason.budget);
@@ -234,7 +234,7 @@ export abstract class ExitLowering extends AccessLowering {
     out.get(BUDGET_PARAMETER);
     out.i32Const(slot);
     out.memory(Op.i32Load, LinkSlot.tableIndex);
-    this.tailCall();
+    tailCall(this.out);
   }
 
   /** Locals become what the block leaves. */
@@ -261,10 +261,6 @@ export abstract class ExitLowering extends AccessLowering {
       out.set(result);
     }
     for (const register of changed.toReversed()) out.set(this.pinned[register]!);
-  }
-
-  protected tailCall(): void {
-    tailCall(this.out);
   }
 
   protected jump(target: number): void {
@@ -295,7 +291,7 @@ export abstract class ExitLowering extends AccessLowering {
       out.get(0);
       out.memory(Op.i32Load, RECORD_BYTES);
     }
-    this.tailCall();
+    tailCall(this.out);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
   JumpCacheEntry,
+  RIP,
   TLB,
   TLB_BANK_BYTES,
   TLB_ENTRIES,
@@ -54,6 +55,18 @@ export function tlbOffset(out: CodeBuffer): void {
   out.byte(Op.i32ShrU);
   out.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
   out.byte(Op.i32And);
+}
+
+/** Gives RIP, of which generated code keeps the page, its place there, which `pushOffset` pushes as i64. */
+export function storeRipInPage(out: CodeBuffer, pushOffset: () => void): void {
+  out.i32Const(0);
+  out.i32Const(0);
+  out.memory(Op.i64Load, RIP);
+  out.i64Const(-4096, -1);
+  out.byte(Op.i64And);
+  pushOffset();
+  out.byte(Op.i64Or);
+  out.memory(Op.i64Store, RIP);
 }
 
 export function tailCall(out: CodeBuffer): void {

@@ -1,11 +1,11 @@
 /** What leaves a block's locals: the state that slow paths and exits need. */
 import { RecordField } from '../interpret/record.ts';
-import { BUDGET, EXIT_REASON, Flags, GPR, RIP } from '../state.ts';
+import { BUDGET, EXIT_REASON, Flags, GPR } from '../state.ts';
 import { ImportIndex } from '../wasm/module.ts';
 import { Op } from '../wasm/opcodes.ts';
 import { type BlockBuilder } from './block-builder.ts';
 import { NONE, Node } from './ir.ts';
-import { BUDGET_PARAMETER } from './jump.ts';
+import { BUDGET_PARAMETER, storeRipInPage } from './jump.ts';
 import { ValueLowering } from './locals.ts';
 import { type Sync } from './machine-ir.ts';
 
@@ -103,8 +103,13 @@ export abstract class SpillLowering extends ValueLowering {
     }
   }
 
+  /** Whether the locals of the flags are worth anything: where nothing writes flags, those in memory hold. */
+  private get areFlagsInLocals(): boolean {
+    return this.block?.isFlagsWritten === true && this.block.hasFlagLocals;
+  }
+
   protected reloadFlags(): void {
-    if (this.block?.isFlagsWritten !== true || !this.block.hasFlagLocals) return;
+    if (!this.areFlagsInLocals) return;
     const out = this.out;
     const [kind, result, source] = this.flagLocals;
     out.i32Const(0);
@@ -145,7 +150,7 @@ export abstract class SpillLowering extends ValueLowering {
   }
 
   protected storeFlagLocals(): void {
-    if (!this.block!.isFlagsWritten) return;
+    if (!this.areFlagsInLocals) return;
     const out = this.out;
     const [kind, result, source] = this.flagLocals;
     this.storeFlagParts(
@@ -227,18 +232,13 @@ export abstract class SpillLowering extends ValueLowering {
     out.byte(Op.i32Shl);
   }
 
-  /** RIP is kept by its page in compiled code; here it gets its place in the page, from a local. */
+  /** RIP gets its place in the page, from a local. */
   protected storeRip(offset: number): void {
     const out = this.out;
-    out.i32Const(0);
-    out.i32Const(0);
-    out.memory(Op.i64Load, RIP);
-    out.i64Const(-4096, -1);
-    out.byte(Op.i64And);
-    out.get(offset);
-    out.byte(Op.i64ExtendI32U);
-    out.byte(Op.i64Or);
-    out.memory(Op.i64Store, RIP);
+    storeRipInPage(out, () => {
+      out.get(offset);
+      out.byte(Op.i64ExtendI32U);
+    });
   }
 
   /** After a slow path: a request to leave has taken the budget away. */
