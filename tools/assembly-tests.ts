@@ -74,10 +74,8 @@ class World {
     });
     setSystemSegments(this.rig);
     setSegment(cpu, SegmentIndex.cs, is64 ? 0x33 : 0x23, 0, 0xffff_ffff, is64 ? 0xaffb : 0xcffb);
-    for (const segment of [SegmentIndex.es, SegmentIndex.ss, SegmentIndex.ds]) {
-      setSegment(cpu, segment, 0x2b, 0, 0xffff_ffff, 0xcff3);
-    }
-    for (const segment of [SegmentIndex.fs, SegmentIndex.gs]) {
+    const { es, ss, ds, fs, gs } = SegmentIndex;
+    for (const segment of [es, ss, ds, fs, gs]) {
       setSegment(cpu, segment, 0x2b, 0, 0xffff_ffff, 0xcff3);
     }
     cpu.eflags = 0x202;

@@ -4,6 +4,7 @@
  * executor, or on one, and compares what it prints with test386-EE-reference.txt. The reference
  * executor takes minutes. Neither file is part of this project.
  */
+import { latin1Text } from '../src/core/text.ts';
 import { readFileSync } from 'node:fs';
 import { CpuException } from '../src/cpu/exception.ts';
 import { SegmentIndex } from '../src/cpu/state.ts';
@@ -59,11 +60,7 @@ function runRom(rom: Uint8Array, executor: string): Result {
       deliverException(cpu, error);
     }
   }
-  return { post: posts.at(-1) ?? 0, printed: textOf(printed) };
-}
-
-function textOf(bytes: readonly number[]): string {
-  return new TextDecoder('latin1').decode(Uint8Array.from(bytes));
+  return { post: posts.at(-1) ?? 0, printed: latin1Text(printed) };
 }
 
 /** The first line in which two texts differ, or undefined. */

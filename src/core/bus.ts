@@ -16,7 +16,8 @@ export interface InterruptLine {
   set(active: boolean): void;
 }
 
-function openBus(size: number): number {
+/** What a read of so many bytes gives where nothing answers. */
+export function openBus(size: number): number {
   return size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff;
 }
 

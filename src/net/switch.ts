@@ -1,6 +1,7 @@
 import { StateError, type StateStream } from '../core/state.ts';
 import type { VirtualClock } from '../core/clock.ts';
 import type { EventHandle, EventQueue } from '../core/events.ts';
+import { readLong, readWord } from '../core/network-order.ts';
 import { traceType, type Trace } from '../core/trace.ts';
 import { openEnum, u16, u32 } from '../core/wire.ts';
 import { WordViews } from '../core/words.ts';
@@ -296,13 +297,7 @@ export class VirtualSwitch {
     if ((bytes[source]! & 1) !== 0) return;
     const { nowNs } = this.#clock;
     if (this.#stations.learn(bytes, source, vlan, from.index, nowNs) === from.index) return;
-    const high =
-      ((bytes[source]! << 24) |
-        (bytes[source + 1]! << 16) |
-        (bytes[source + 2]! << 8) |
-        bytes[source + 3]!) >>>
-      0;
-    const low = (bytes[source + 4]! << 8) | bytes[source + 5]!;
+    const [high, low] = [readLong(bytes, source), readWord(bytes, source + 4)];
     this.#trace.emit(learnEvent, from.index, vlan, high, low);
   }
 

@@ -1,3 +1,4 @@
+import { latin1Text } from '../core/text.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Console, Pattern, WaitOptions } from './api.ts';
 import type { Pump } from './pump.ts';
@@ -138,7 +139,7 @@ export class ConsoleHandle implements Console {
         vm: this.#vm,
         withinNs: withinNs(undefined),
         start: (settle) => {
-          const bytes = Buffer.from(text, 'utf8').toString('latin1');
+          const bytes = latin1Text(new TextEncoder().encode(text));
           this.#machine.enter({ kind: 'console', text: bytes }, () => settle());
           return undefined;
         },

@@ -219,8 +219,9 @@ export class DmaControllers extends BytePortDevice {
 
   #copy(gpa: number, direction: number, buffer: Uint8Array, start: number, length: number): void {
     const memory = this.#memory;
-    const at = memory.resolve(gpa, length);
-    if (direction === DmaMode.fromMemory) {
+    const isRead = direction === DmaMode.fromMemory;
+    const at = isRead ? memory.locate(gpa, length) : memory.resolve(gpa, length);
+    if (isRead) {
       if (at < 0) buffer.fill(0xff, start, start + length);
       else buffer.set(memory.u8.subarray(at, at + length), start);
     } else if (at >= 0) {

@@ -40,6 +40,7 @@ export const DmaMode = {
   fromMemory: 0x08,
   autoInitialize: 0x10,
   decrement: 0x20,
+  single: 0x40,
   selectMask: 0xc0,
   cascade: 0xc0,
 } as const;

@@ -162,10 +162,38 @@ export interface FloppyFormat {
 
 /** What a drive can tell from an image's size. */
 export const FLOPPY_FORMATS: readonly FloppyFormat[] = [
-  { name: '1.44 MB', sizeBytes: 1_474_560, cylinders: 80, heads: 2, sectors: 18, rate: 0 },
-  { name: '720 KB', sizeBytes: 737_280, cylinders: 80, heads: 2, sectors: 9, rate: 2 },
-  { name: '1.2 MB', sizeBytes: 1_228_800, cylinders: 80, heads: 2, sectors: 15, rate: 0 },
-  { name: '1.68 MB', sizeBytes: 1_720_320, cylinders: 80, heads: 2, sectors: 21, rate: 0 },
+  {
+    name: '1.44 MB',
+    sizeBytes: 1_474_560,
+    cylinders: 80,
+    heads: 2,
+    sectors: 18,
+    rate: RateCode.kbps500,
+  },
+  {
+    name: '720 KB',
+    sizeBytes: 737_280,
+    cylinders: 80,
+    heads: 2,
+    sectors: 9,
+    rate: RateCode.kbps250,
+  },
+  {
+    name: '1.2 MB',
+    sizeBytes: 1_228_800,
+    cylinders: 80,
+    heads: 2,
+    sectors: 15,
+    rate: RateCode.kbps500,
+  },
+  {
+    name: '1.68 MB',
+    sizeBytes: 1_720_320,
+    cylinders: 80,
+    heads: 2,
+    sectors: 21,
+    rate: RateCode.kbps500,
+  },
 ];
 /** Where the head of a drive stops. */
 export const LAST_CYLINDER = 83;

@@ -4,7 +4,7 @@
  * first holds the headers, for all of them, and its own data, the others data only. Each is marked with
  * its place in the unit; headers have no checksums that fit, and the first one says so.
  */
-import { readLong, readWord } from '../../core/network-order.ts';
+import { readLong, readWord, writeLong, writeWord } from '../../core/network-order.ts';
 import { FrameFact, networkOffset } from '../../net/inspect.ts';
 import { ETHERNET_BYTES } from '../../net/spec/ethernet.ts';
 import { Ipv4Header, TcpFlag, TcpHeader } from '../../net/spec/ip.ts';
@@ -122,13 +122,10 @@ export class ReceiveUnit {
     const messageBytes = sections.writePart(section, bytes, words, from, payload, id);
     const tcp = start + TCP_AT;
     // What the last one says of the other direction counts; a push of any is a push of all.
-    for (let index = 0; index < 4; index += 1) {
-      this.#headers[TCP_AT + TCP.acknowledgment + index] = bytes[tcp + TCP.acknowledgment + index]!;
-    }
-    for (let index = 0; index < 2; index += 1) {
-      this.#headers[TCP_AT + TCP.window + index] = bytes[tcp + TCP.window + index]!;
-    }
-    this.#headers[TCP_AT + TCP.flags]! |= bytes[tcp + TCP.flags]!;
+    const headers = this.#headers;
+    writeLong(headers, TCP_AT + TCP.acknowledgment, readLong(bytes, tcp + TCP.acknowledgment));
+    writeWord(headers, TCP_AT + TCP.window, readWord(bytes, tcp + TCP.window));
+    headers[TCP_AT + TCP.flags]! |= bytes[tcp + TCP.flags]!;
     this.totalBytes += payload;
     this.#nextSequence = (this.#nextSequence + payload) >>> 0;
     this.segments += 1;
@@ -142,8 +139,7 @@ export class ReceiveUnit {
     if (this.segments < 2) return;
     const { first } = this;
     const headers = this.#headers;
-    headers[ETHERNET_BYTES + IP.totalLength] = this.totalBytes >>> 8;
-    headers[ETHERNET_BYTES + IP.totalLength + 1] = this.totalBytes;
+    writeWord(headers, ETHERNET_BYTES + IP.totalLength, this.totalBytes);
     sections.rewriteFrame(first, headers, this.#headerBytes);
     const { bit } = RxChecksum;
     const checksum = this.#checksum | bit.tcpValueInvalid | bit.ipValueInvalid;

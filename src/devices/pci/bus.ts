@@ -1,5 +1,5 @@
 import type { StateStream } from '../../core/state.ts';
-import type { InterruptLine, PortBus, PortDevice } from '../../core/bus.ts';
+import { type InterruptLine, openBus, type PortBus, type PortDevice } from '../../core/bus.ts';
 import type { PciFunction } from './function.ts';
 import {
   PCI_ADDRESS_ENABLE,
@@ -12,10 +12,6 @@ import {
 
 const DEVICES = 32;
 const FUNCTIONS = 8;
-
-function absent(size: number): number {
-  return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
-}
 
 /** Bus 0 and its host bridge's ports: configuration mechanism #1. There is no other bus. */
 export class PciBus implements PortDevice {
@@ -74,11 +70,11 @@ export class PciBus implements PortDevice {
   portRead(port: number, size: number): number {
     if (port < PCI_DATA_PORT) {
       if (port === PCI_ADDRESS_PORT && size === 4) return this.#address;
-      return port === RESET_CONTROL_PORT && size === 1 ? this.#resetControl : absent(size);
+      return port === RESET_CONTROL_PORT && size === 1 ? this.#resetControl : openBus(size);
     }
     const within = port & 3;
     const card = within + size <= 4 ? this.#selected() : undefined;
-    return card?.read((this.#address & 0xfc) + within, size) ?? absent(size);
+    return card?.read((this.#address & 0xfc) + within, size) ?? openBus(size);
   }
 
   portWrite(port: number, size: number, value: number): void {

@@ -1,4 +1,11 @@
-import type { InterruptLine, MmioBus, MmioDevice, PortBus, PortDevice } from '../../core/bus.ts';
+import {
+  type InterruptLine,
+  type MmioBus,
+  type MmioDevice,
+  openBus,
+  type PortBus,
+  type PortDevice,
+} from '../../core/bus.ts';
 import type { EventHandle, EventQueue } from '../../core/events.ts';
 import type { GuestMemory } from '../../core/memory.ts';
 import type { StateStream } from '../../core/state.ts';
@@ -7,7 +14,7 @@ import { u16, u32, u8 } from '../../core/wire.ts';
 import type { FrameReceiver, PacketLink } from '../../net/link.ts';
 import { PciFunction } from '../pci/function.ts';
 import { PCI_BAR_IO, PCI_INTERRUPT, PciClass, PciCommand, PciRegister } from '../pci/spec.ts';
-import { AddressFilter } from './filter.ts';
+import { AddressFilter, passesAll } from './filter.ts';
 import { Receiver, ReceiveTurn } from './receiver.ts';
 import { DescriptorList } from './ring.ts';
 import {
@@ -196,9 +203,9 @@ export class TulipAdapter extends PciFunction {
 
   #readPart(address: number, size: number): number {
     const within = address % CSR_STRIDE;
-    if (within >= 4) return size === 4 ? ALL_ONES : (1 << (8 * size)) - 1;
+    if (within >= 4) return openBus(size);
     const value = this.readRegister(Math.floor(address / CSR_STRIDE)) >>> (8 * within);
-    return size === 4 ? value : value & ((1 << (8 * size)) - 1);
+    return (value & openBus(size)) >>> 0;
   }
 
   /** Registers are written whole: what is narrower is dropped. */
@@ -438,9 +445,9 @@ export class TulipAdapter extends PciFunction {
   /** @returns whether the guest has the frame */
   #take(bytes: Uint8Array, start: number, length: number): boolean {
     if (this.#receiveState === ReceiveState.stopped || !this.#isBusMaster) return false;
-    const filter = this.#filter;
-    if (!filter.isWanted(bytes, start, this.#mode)) return false;
-    const isListed = filter.matches(bytes, start, (bytes[start]! & 1) !== 0);
+    const isMulticast = (bytes[start]! & 1) !== 0;
+    const isListed = this.#filter.matches(bytes, start, isMulticast);
+    if (!isListed && !passesAll(isMulticast, this.#mode)) return false;
     const turn = this.#receiver.put(bytes, start, length, isListed, this.#skipBytes);
     if (turn === ReceiveTurn.busError) {
       this.#fail(this.#receiveList);

@@ -1,5 +1,6 @@
 import { crc32 } from '../../core/crc32.ts';
 import type { StateStream } from '../../core/state.ts';
+import { MAC_BYTES } from '../../net/spec/ethernet.ts';
 import {
   HASH_BITS,
   OperationMode,
@@ -9,9 +10,17 @@ import {
   TransmitControl,
 } from './spec.ts';
 
-const MAC_BYTES = 6;
 const ENTRY_BYTES = 12;
 const WORD_BYTES = 4;
+
+/**
+ * Whether the operation mode register lets a frame through that the filter does not.
+ * @param mode the register
+ */
+export function passesAll(isMulticast: boolean, mode: number): boolean {
+  if ((mode & (OperationMode.promiscuous | OperationMode.receiveAll)) !== 0) return true;
+  return isMulticast && (mode & OperationMode.passAllMulticast) !== 0;
+}
 
 /** Which frames the adapter takes: the last setup frame, as perfect, inverse or hash filtering. */
 export class AddressFilter {
@@ -39,15 +48,7 @@ export class AddressFilter {
     else this.modeBits = isType1 ? inverseFilter : 0;
   }
 
-  /** @param mode the operation mode register */
-  isWanted(bytes: Uint8Array, start: number, mode: number): boolean {
-    if ((mode & (OperationMode.promiscuous | OperationMode.receiveAll)) !== 0) return true;
-    const isMulticast = (bytes[start]! & 1) !== 0;
-    if (isMulticast && (mode & OperationMode.passAllMulticast) !== 0) return true;
-    return this.matches(bytes, start, isMulticast);
-  }
-
-  /** Whether the filter alone lets a frame through. */
+  /** Whether the filter lets a frame through. */
   matches(bytes: Uint8Array, start: number, isMulticast: boolean): boolean {
     const { hashFilter, hashOnly, inverseFilter } = OperationMode;
     if ((this.modeBits & hashFilter) !== 0) {

@@ -1,5 +1,6 @@
 import { crc32 } from '../../core/crc32.ts';
 import type { GuestMemory } from '../../core/memory.ts';
+import { readWord } from '../../core/network-order.ts';
 import { TYPE_AT } from '../../net/spec/ethernet.ts';
 import type { DescriptorList } from './ring.ts';
 import { FRAME_CHECK_BYTES, LONG_FRAME_BYTES, ReceiveStatus } from './spec.ts';
@@ -69,7 +70,7 @@ export class Receiver {
   }
 
   #lastStatus(bytes: Uint8Array, start: number, whole: number): number {
-    const type = (bytes[start + TYPE_AT]! << 8) | bytes[start + TYPE_AT + 1]!;
+    const type = readWord(bytes, start + TYPE_AT);
     const isMulticast = (bytes[start]! & 1) !== 0;
     return (
       (whole << ReceiveStatus.lengthShift) |

@@ -98,6 +98,7 @@ export const OperationMode = {
   inverseFilter: 0x0000_0010,
   promiscuous: 0x0000_0040,
   passAllMulticast: 0x0000_0080,
+  fullDuplex: 0x0000_0200,
   loopbackMask: 0x0000_0c00,
   startTransmit: 0x0000_2000,
   portSelect: 0x0004_0000,
@@ -129,8 +130,6 @@ export const SerialBit = {
 export const TimerBit = { countMask: 0xffff, continuous: 0x1_0000 } as const;
 /** A count of the timer, by the port and speed that are selected. */
 export const TIMER_NS = { serial: 204_800, mii10: 819_200, mii100: 81_920 } as const;
-/** A write with this bit sets which of the eight pins are outputs. */
-export const GENERAL_PURPOSE_CONTROL = 0x100;
 
 /** Receive and transmit descriptors have one form: status, control, two addresses. */
 export const TulipDescriptor = struct('TulipDescriptor', 16, {

@@ -89,7 +89,7 @@ export class Transmitter {
 
   #setUp(control: number, skipBytes: number): number {
     const list = this.#list;
-    const at = this.#memory.resolve(list.address1, SETUP_BYTES);
+    const at = this.#memory.locate(list.address1, SETUP_BYTES);
     if (at < 0) return TransmitTurn.busError;
     // A setup frame of another size is none, and changes nothing.
     if (list.size1 === SETUP_BYTES) {
@@ -103,7 +103,7 @@ export class Transmitter {
 
   #gather(gpa: number, length: number): boolean {
     if (length === 0) return true;
-    const at = this.#memory.resolve(gpa, length);
+    const at = this.#memory.locate(gpa, length);
     if (at < 0) return false;
     // What is beyond the longest frame is never sent.
     if (this.#length <= JABBER_BYTES) {

@@ -11,6 +11,7 @@ import {
   TulipStatus,
 } from '../../devices/tulip/spec.ts';
 import { NS_PER_MS } from '../../core/clock.ts';
+import { MAC_BYTES } from '../../net/spec/ethernet.ts';
 import { FileErrno } from '../fs/errors.ts';
 import { type InterfaceDriver, NetInterface } from '../inet/interface.ts';
 import { HEADROOM, Packet } from '../inet/packet.ts';
@@ -18,12 +19,11 @@ import type { NetStack } from '../inet/stack.ts';
 import type { Task } from '../kernel/api.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { NO_TRANSCEIVER, TulipRegisters } from './registers.ts';
-import { ReceiveRing, TransmitRing } from './rings.ts';
+import { BUFFER_BYTES, ReceiveRing, TransmitRing } from './rings.ts';
 
 /** TULIP_RXDESCS and TULIP_TXDESCS. */
 const RECEIVE_DESCRIPTORS = 48;
 const TRANSMIT_DESCRIPTORS = 128;
-const BUFFER_BYTES = 2048;
 const RESET_US = 100;
 /** TULIP_HZ: how often the transceiver is looked at, and when its silence counts. */
 const LINK_POLL_NS = 100 * NS_PER_MS;
@@ -32,7 +32,6 @@ const FRAME_NS = 900;
 const FRAMES_PER_TURN = 16;
 const MOST_MTU = 1500;
 const LEAST_MTU = 68;
-const MAC_BYTES = 6;
 /** Bytes of the setup frame for one address: two in the low half of each double word. */
 const SETUP_ENTRY_BYTES = 12;
 const BROADCAST = new Uint8Array(MAC_BYTES).fill(0xff);
@@ -146,8 +145,8 @@ export class TulipController implements InterfaceDriver {
       return;
     }
     if (!this.#isUp) yield* this.#start();
-    const { startReceive, startTransmit, portSelect, mustBeOne, promiscuous } = OperationMode;
-    const fullDuplex = 0x200;
+    const { startReceive, startTransmit, portSelect, mustBeOne, promiscuous, fullDuplex } =
+      OperationMode;
     const mode = mustBeOne | portSelect | fullDuplex | startTransmit | startReceive;
     this.#registers.write(Csr.mode, mode | (isPromiscuous ? promiscuous : 0));
     this.#sendSetup();

@@ -5,7 +5,7 @@ import type { NetStack } from '../inet/stack.ts';
 import type { KernelApi, Task } from '../kernel/api.ts';
 import { Vector } from '../kernel/apic.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { PciDevice, PciDriver } from '../pci/bus.ts';
+import { type PciDevice, type PciDriver, rangeText } from '../pci/bus.ts';
 import { TulipController } from './controller.ts';
 
 const IO_BAR = 0;
@@ -26,12 +26,10 @@ export function tulipDriver(stackOf: (kernel: KernelApi) => NetStack): PciDriver
       const memory = device.bar(MEMORY_BAR);
       const irq = device.readPart(PciRegister.interruptLine, 0xff);
       const revision = device.readPart(PciRegister.revision, 0xff);
-      const range = (base: number, bytes: number): string =>
-        `0x${base.toString(16)}-0x${(base + bytes - 1).toString(16)}`;
       const model = revision >= TULIP_REVISION ? '21140A' : '21140';
       kernel.printf(
-        `${name}: <Digital ${model} Fast Ethernet> port ${range(io.base, io.bytes)} ` +
-          `mem ${range(memory.base, memory.bytes)} irq ${irq} ${device.place}\n`,
+        `${name}: <Digital ${model} Fast Ethernet> port ${rangeText(io.base, io.bytes)} ` +
+          `mem ${rangeText(memory.base, memory.bytes)} irq ${irq} ${device.place}\n`,
       );
       const command = device.readPart(PciRegister.command, 0xffff);
       device.write(PciRegister.command, command | PciCommand.busMaster | PciCommand.memory);

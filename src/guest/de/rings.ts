@@ -13,7 +13,7 @@ import { HEADROOM, type Packet } from '../inet/packet.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 
 /** TULIP_RX_BUFLEN rounded to what a descriptor's size field holds. */
-const BUFFER_BYTES = 2048;
+export const BUFFER_BYTES = 2048;
 const BUFFER_ROOM = 2032;
 const LENGTH_MASK = 0x3fff;
 
@@ -124,11 +124,10 @@ export class TransmitRing extends DescriptorRing {
   }
 
   /** @param bytes of a setup frame */
-  putSetup(bytes: Uint8Array): boolean {
-    if (this.isFull) return false;
+  putSetup(bytes: Uint8Array): void {
+    if (this.isFull) return;
     this.kernel.hw.memory.u8.set(bytes, this.buffer(this.#next));
     this.#give(SETUP_BYTES | TransmitControl.setup | TransmitControl.interrupt);
-    return true;
   }
 
   #give(control: number): void {

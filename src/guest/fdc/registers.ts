@@ -96,7 +96,7 @@ export class FloppyRegisters {
     const channel = FLOPPY_DMA_CHANNEL;
     hw.out8(
       DmaRegister.mode,
-      (isToMemory ? DmaMode.toMemory : DmaMode.fromMemory) | 0x40 | channel,
+      (isToMemory ? DmaMode.toMemory : DmaMode.fromMemory) | DmaMode.single | channel,
     );
     hw.out8(DmaRegister.clearPointer, 0);
     hw.out8(channel * 2, gpa & 0xff);

@@ -122,6 +122,11 @@ function* attachDevice(device: PciDevice, drivers: readonly PciDriver[]): Task {
   }
 }
 
+/** Ports or addresses as a driver's line has them: `0xf800-0xf87f`. */
+export function rangeText(base: number, bytes: number): string {
+  return `0x${base.toString(16)}-0x${(base + bytes - 1).toString(16)}`;
+}
+
 /** vgapci(4): the display is the console's, which drives it by itself. */
 function attachDisplay(device: PciDevice): void {
   const { kernel } = device;
@@ -129,8 +134,7 @@ function attachDisplay(device: PciDevice): void {
   for (let index = 0; index < BARS; index += 1) {
     const { isIo, base, bytes } = device.bar(index);
     if (bytes === 0) continue;
-    const range = `0x${base.toString(16)}-0x${(base + bytes - 1).toString(16)}`;
-    resources.push(`${isIo ? 'port' : 'mem'} ${range}`);
+    resources.push(`${isIo ? 'port' : 'mem'} ${rangeText(base, bytes)}`);
   }
   const interrupt = device.read(PciRegister.interruptLine);
   if (((interrupt >>> 8) & 0xff) !== 0) resources.push(`irq ${interrupt & 0xff}`);
