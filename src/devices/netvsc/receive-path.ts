@@ -7,7 +7,7 @@ import type { AdapterState } from './adapter-state.ts';
 import type { NetvscChannel } from './channel.ts';
 import type { NvspProtocol } from './protocol.ts';
 import { PacketFilter, RxChecksum } from './spec/rndis.ts';
-import { isPlainSegment, ReceiveUnit } from './receive-unit.ts';
+import { isPadded, isPlainSegment, ReceiveUnit } from './receive-unit.ts';
 import type { ReceiveSections } from './receive.ts';
 import { isBroadcast } from './statistics.ts';
 
@@ -113,6 +113,8 @@ export class ReceivePath {
     );
     channel.batch.add(sections, section, messageBytes);
     if (!isPlain || checksum === -1 || (checksum & SUCCEEDED) !== SUCCEEDED) return;
+    // The padding of a short frame would stand between its data and the next one's.
+    if (isPadded(bytes, start, length)) return;
     const infoCount = state.profile.rxHashPpi && hashType !== 0 ? 3 : 1;
     this.#unit.begin(channel, section, bytes, start, checksum, infoCount);
   }

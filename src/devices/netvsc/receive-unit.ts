@@ -166,3 +166,8 @@ function isSame(
   }
   return true;
 }
+
+/** Whether an IPv4 frame has bytes behind its datagram, as short ones do that have been on a wire. */
+export function isPadded(bytes: Uint8Array, start: number, length: number): boolean {
+  return readWord(bytes, start + ETHERNET_BYTES + IP.totalLength) !== length - ETHERNET_BYTES;
+}

@@ -140,6 +140,17 @@ describe('receive segment coalescing', () => {
     expect(whole[1]!.bytes).toEqual(odd);
   });
 
+  it('does not begin with a frame that was padded, and leaves the padding of others out', () => {
+    const net = coalescingGuest();
+    const padded = (sequence: number, payload: readonly number[]): Uint8Array =>
+      join(segment(sequence, payload), new Uint8Array(6 - payload.length));
+    const frames = [padded(1000, [1, 2]), segment(1002, data(50, 1)), padded(1052, [3])];
+    const whole = reassemble(receive(net, ...frames));
+    expect(whole.map(({ parts }) => parts)).toEqual([1, 2]);
+    expect(whole[0]!.bytes).toEqual(frames[0]);
+    expect(whole[1]!.bytes.subarray(54)).toEqual(Uint8Array.from([...data(50, 1), 3]));
+  });
+
   it('never goes beyond a moment, and stops when the guest says so', () => {
     const net = coalescingGuest();
     expect(receive(net, segment(1000, data(50, 1))).map(flagsOf)).toEqual([0]);
