@@ -254,7 +254,9 @@ export class FloppyController extends BytePortDevice {
     this.#schedule(Due.reset, RESET_NS);
   }
 
+  /** Only one thing is under way: what a command begins takes the place of a seek that is not over. */
   #schedule(due: number, delayNs: number): void {
+    this.#events.cancel(this.#event);
     this.#due = due;
     this.#event = this.#events.after(delayNs, this.#passed);
   }

@@ -85,6 +85,16 @@ describe('a floppy controller', () => {
     expect(bench.run(0x08)).toEqual([0x71, 0]);
   });
 
+  it('has one thing under way: a second seek takes the place of the first', () => {
+    const bench = new FloppyBench().reset();
+    bench.send(0x0f, 0x00, 40);
+    expect(bench.events.pendingCount).toBe(1);
+    bench.send(0x0f, 0x00, 3);
+    expect(bench.events.pendingCount).toBe(1);
+    bench.settle();
+    expect(bench.run(0x08)).toEqual([0x20, 3]);
+  });
+
   it('shows its change line until a head moves over a diskette, and the motor has to run', () => {
     const bench = new FloppyBench().reset();
     expect(bench.in(0x3f7)).toBe(0xff);
