@@ -385,6 +385,8 @@ export class TulipAdapter extends PciFunction {
         return;
       case TransmitTurn.frame:
         this.#send();
+        // Looped back, it may have met a bus error, which stops both processes.
+        if (this.#transmitState !== TransmitState.reading) return;
         waitNs += transmitter.length * NS_PER_BYTE;
         break;
       case TransmitTurn.setup:

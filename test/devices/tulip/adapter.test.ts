@@ -282,6 +282,18 @@ describe('transmission', () => {
     bench.link.deliver(frame(MAC));
     expect(bench.status(RECEIVE_RING + 16), 'and hears nobody else').toBe(0x8000_0000);
   });
+
+  it('in loopback stops for good at a receive buffer that is not RAM', () => {
+    const bench = new TulipBench().start();
+    bench.descriptor(RECEIVE_RING, [0x8000_0000, 1024, 0x4000_0000, 0]);
+    bench.set(6, 0x0204_2402);
+    bench.set(4, TRANSMIT_RING);
+    bench.transmit(0, frame(MAC, 64, 9));
+    bench.set(1, 1);
+    bench.settle();
+    expect(bench.csr(5) & 0x7e_2005, 'fatal and stopped, no word of what was sent').toBe(0x2000);
+    expect(bench.events.pendingCount).toBe(0);
+  });
 });
 
 describe('reception', () => {
