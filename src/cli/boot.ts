@@ -149,11 +149,7 @@ function prepare(request: BootRequest, output: Output, atEnd: (() => void)[]): P
     request.host,
     disks[0] ?? dvds[0],
     request.kernel === undefined ? undefined : 'no disk given',
-    floppy === undefined
-      ? request.legacyAdapters > 0
-        ? 'for its legacy network adapter'
-        : undefined
-      : 'for its floppy drive',
+    { floppy: floppy !== undefined, legacyAdapter: request.legacyAdapters > 0 },
   );
   const profile = HOST_PROFILES[request.host];
   if (generation === 2 && !profile.hasGeneration2) {

@@ -179,7 +179,7 @@ export function buildSettings(
   check(name, settings);
   const memoryBytes = memory === undefined ? undefined : sizeBytes(`${name}: memory`, memory);
   if (memoryBytes !== undefined) checkMemory(name, settings, memoryBytes);
-  const adapters = typeof nics === 'number' ? Array.from({ length: nics }, () => ({})) : nics;
+  const adapters = nics === undefined ? undefined : adaptersOf(nics);
   const open = (spec: DiskSpec): BlockDevice => openDisk(spec, generation, options);
   return {
     ...(host === undefined ? {} : { host }),
@@ -215,6 +215,10 @@ function mergedProfile(
   return Object.fromEntries(merged);
 }
 
+function adaptersOf(nics: number | readonly AdapterSpec[]): readonly AdapterSpec[] {
+  return typeof nics === 'number' ? Array.from({ length: nics }, () => ({})) : nics;
+}
+
 /** Opens the images and makes the configuration; throws InputError for what cannot be. */
 export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfig {
   const { name, overrides, seed, warn } = options;
@@ -228,18 +232,20 @@ export function buildConfig(config: VmConfig, options: BuildOptions): BuiltConfi
   // Whatever is there to guess from; a blank or built-in disk says nothing.
   const diskOptions = { ...options, owner: name };
   const firstDisk = isImage ? openDisk(first, 2, diskOptions) : undefined;
+  const adapters = adaptersOf(config.nics ?? 1);
   const { generation } = chooseGeneration(
     config.generation,
     host,
     firstDisk ?? (first === undefined ? dvds[0] : undefined),
     undefined,
-    config.floppy === undefined ? undefined : 'for its floppy drive',
+    {
+      floppy: config.floppy !== undefined,
+      legacyAdapter: adapters.some(({ kind }) => kind === 'legacy'),
+    },
   );
   const disks = specs.map((spec, index) =>
     index === 0 && firstDisk !== undefined ? firstDisk : openDisk(spec, generation, diskOptions),
   );
-  const { nics = 1 } = config;
-  const adapters = typeof nics === 'number' ? Array.from({ length: nics }, () => ({})) : nics;
   const memoryBytes = sizeBytes(`${name}: memory`, config.memory ?? DEFAULT_MEMORY);
   checkMemory(name, config, memoryBytes);
   const { lowMmioGap, hostName, dvdDrive } = config;

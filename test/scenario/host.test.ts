@@ -30,6 +30,18 @@ describe('disks', () => {
   });
 });
 
+describe('a legacy network adapter', () => {
+  it('makes a machine Generation 1 that is not asked to be another', async () => {
+    await passes(
+      async ({ vm, expect }) => {
+        await vm.boot();
+        expect(vm.console.lines(/^de0: <Digital/).length).toBe(1);
+      },
+      { nics: [{ kind: 'legacy' }], set: { deDriver: true } },
+    );
+  });
+});
+
 describe('drive A:', () => {
   it('takes diskettes of the script, whether the machine is on or off', async () => {
     const diskette = new Uint8Array(1_474_560).fill(0x41, 0, 512);
