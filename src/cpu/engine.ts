@@ -9,7 +9,7 @@ import { Decoder } from './decode/decode.ts';
 import { describeProcessor } from './describe.ts';
 import { CpuException } from './exception.ts';
 import { Executor } from './execute.ts';
-import { flushAll } from './mmu/tlb.ts';
+import { bringEntriesBack, flushAll, putEntriesAway } from './mmu/tlb.ts';
 import {
   ACCESS_ADDRESS,
   Activity,
@@ -85,8 +85,11 @@ class Core {
   bring(index: number, cpu: Cpu): void {
     this.executor.cpu = cpu;
     if (this.#count === 1 || index === this.#current) return;
-    this.#u8.copyWithin(this.slot(this.#current), 0, STATE_BYTES);
-    this.#u8.copyWithin(0, this.slot(index), this.slot(index) + STATE_BYTES);
+    const [away, back] = [this.slot(this.#current), this.slot(index)];
+    this.#u8.copyWithin(away, 0, REGISTER_BYTES);
+    putEntriesAway(cpu, away);
+    this.#u8.copyWithin(0, back, back + REGISTER_BYTES);
+    bringEntriesBack(cpu, back);
     this.#current = index;
   }
 }

@@ -2,7 +2,7 @@
  * Where a processor's state lies in the linear memory, which generated code, the reference executor
  * and the system instructions share. Offsets in bytes from the start of the memory: the block of the
  * processor that runs is always at 0, so that generated code addresses it with constants; another
- * processor's turn copies it out and in (see {@link STATE_BYTES}).
+ * processor's turn moves it out and in (see {@link REGISTER_BYTES}).
  */
 
 /** General registers: 16 of 8 bytes, RAX RCX RDX RBX RSP RBP RSI RDI R8 to R15. */
@@ -154,17 +154,17 @@ export const Exit = {
   link: 4,
 } as const;
 
-/** The block that a processor switch copies: registers, then the TLB. */
+/** What a processor switch copies; of the TLB that follows, it moves the entries that are valid. */
 export const REGISTER_BYTES = 0x1000;
 
 /**
  * Software TLB: a bank for supervisor and one for user data, then the same for code, which would
  * otherwise compete with data for places; each of {@link TLB_ENTRIES} entries
- * by bits 21:12 of the linear address. A tag is the page's linear address, or {@link TLB_INVALID};
+ * by bits 23:12 of the linear address. A tag is the page's linear address, or {@link TLB_INVALID};
  * whatever needs more than a plain access (MMIO, dirty bit not set, page with code in it) has no tag.
  */
 export const TLB = 0x1000;
-export const TLB_ENTRIES = 1024;
+export const TLB_ENTRIES = 4096;
 export const TLB_ENTRY_BYTES = 32;
 export const TLB_BANK_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const TLB_BANKS = 4;
@@ -184,19 +184,29 @@ export const TLB_GLOBAL = 0x8000_0000;
 /** Never equals the masked address that it is compared with, whose low bits are 0. */
 export const TLB_INVALID = -1n;
 
-/** Bytes that change hands when another processor runs. */
-export const STATE_BYTES = TLB + TLB_BANKS * TLB_BANK_BYTES;
+/**
+ * A bit for each entry, in the order of the entries: set where one may be valid. Two maps, for entries of
+ * other pages and of global ones, so that whoever flushes or copies entries finds them at once.
+ */
+export const TLB_FILLED = {
+  local: TLB + TLB_BANKS * TLB_BANK_BYTES,
+  global: TLB + TLB_BANKS * TLB_BANK_BYTES + (TLB_BANKS * TLB_ENTRIES) / 8,
+  bytes: (TLB_BANKS * TLB_ENTRIES) / 8,
+} as const;
+
+/** Bytes of a processor, in the place of the one that runs and where the others' are kept. */
+export const STATE_BYTES = TLB_FILLED.global + TLB_FILLED.bytes;
 
 /**
  * Jump cache: entries of 16 bytes by a hash of the code's position in the linear memory. The tag is that
  * position and, above it, the mode word.
  */
-export const JUMP_CACHE = 0x2_2000;
+export const JUMP_CACHE = 0x8_2000;
 export const JUMP_CACHE_ENTRIES = 131_072;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = 0x22_2000;
+export const CODE_ARENA = 0x28_2000;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

@@ -10,6 +10,7 @@ import {
   TLB_BANKS,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
+  TLB_FILLED,
   TLB_GLOBAL,
   TlbEntry,
 } from '../state.ts';
@@ -23,6 +24,11 @@ const FIRST_WORD = TLB >> 2;
 const END_WORD = FIRST_WORD + TLB_BANKS * TLB_ENTRIES * ENTRY_WORDS;
 /** Entries from here on are for code. */
 const CODE_WORD = FIRST_WORD + CODE_BANKS * TLB_ENTRIES * ENTRY_WORDS;
+const LOCAL_MAP = TLB_FILLED.local >> 2;
+const GLOBAL_MAP = TLB_FILLED.global >> 2;
+const MAP_WORDS = TLB_FILLED.bytes >> 2;
+/** Words of a map for the banks of data, which come first. */
+const DATA_MAP_WORDS = (CODE_BANKS * TLB_ENTRIES) >> 5;
 /** Beside {@link TLB_GLOBAL} in `page`, whose address needs 28 bits: part of a larger page of the guest. */
 const LARGE_SHIFT = 29;
 const LARGE_BYTES = [0, 2 ** 21, 2 ** 22, 2 ** 30];
@@ -47,6 +53,29 @@ function noteLarge(linear: number, bits: number): void {
   // 4 MiB are two regions.
   if (bits === 22) largeRegions[regionOf(linear) ^ 1] = 1;
   if (bits === 30) isGigabyteUsed = true;
+}
+
+/** Of the last {@link listFilled}: entries as indices of 32-bit words, from the state block's start. */
+const listed = new Int32Array(TLB_BANKS * TLB_ENTRIES);
+
+/**
+ * Lists the entries that a map has.
+ * @param map its first word, in whichever state block
+ * @returns how many are in {@link listed}
+ */
+function listFilled({ u32 }: Cpu, map: number, words = MAP_WORDS): number {
+  let count = 0;
+  for (let word = 0; word < words; word += 1) {
+    let bits = u32[map + word]!;
+    while (bits !== 0) {
+      const lowest = bits & -bits;
+      bits ^= lowest;
+      const number = (word << 5) | (31 - Math.clz32(lowest));
+      listed[count] = FIRST_WORD + number * ENTRY_WORDS;
+      count += 1;
+    }
+  }
+  return count;
 }
 
 export const Bank = { supervisor: 0, user: 1 } as const;
@@ -78,8 +107,9 @@ function firstTag(entry: number): number {
   return entry < CODE_WORD ? entry : entry + (TlbEntry.executeTag >> 2);
 }
 
-function drop(cpu: Cpu, entry: number): void {
-  cpu.u32.fill(INVALID_HALF, entry, entry + 6);
+/** The three tags of an entry: a loop beats the call of `fill`. */
+function drop({ u32 }: Cpu, entry: number): void {
+  for (let word = entry; word < entry + 6; word += 1) u32[word] = INVALID_HALF;
 }
 
 /** Whether accesses at CPL 3 must be aligned now. */
@@ -128,23 +158,29 @@ export function fill(
   cpu.i32[entry + (TlbEntry.addend >> 2)] = (position - low) | 0;
   if (found.bits !== 12) noteLarge(linear, found.bits);
   const large = largeCode(found.bits) << LARGE_SHIFT;
-  const global = (rights & Right.global) === 0 ? 0 : TLB_GLOBAL;
+  const isGlobal = (rights & Right.global) !== 0;
+  const global = isGlobal ? TLB_GLOBAL : 0;
   cpu.u32[entry + (TlbEntry.page >> 2)] = Math.floor(found.page / 4096) | large | global;
+  const number = (entry - FIRST_WORD) >> 3;
+  cpu.u32[(isGlobal ? GLOBAL_MAP : LOCAL_MAP) + (number >> 5)]! |= 1 << (number & 31);
 }
 
 /** After CR0.PG, CR0.WP, CR4.PGE and whatever else changes the meaning of every entry. */
 export function flushAll(cpu: Cpu): void {
   cpu.u32.fill(INVALID_HALF, FIRST_WORD, END_WORD);
+  cpu.u32.fill(0, LOCAL_MAP, GLOBAL_MAP + MAP_WORDS);
 }
 
 /** After MOV to CR3: global pages stay. */
 export function flushNonGlobal(cpu: Cpu): void {
   const { u32 } = cpu;
-  for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
-    if (u32[firstTag(entry)] === INVALID_HALF) continue;
-    if (u32[entry + (TlbEntry.page >> 2)]! >= TLB_GLOBAL) continue;
-    drop(cpu, entry);
+  const count = listFilled(cpu, LOCAL_MAP);
+  for (let index = 0; index < count; index += 1) {
+    const entry = listed[index]!;
+    // A global page may have come into the place of another.
+    if (u32[entry + (TlbEntry.page >> 2)]! < TLB_GLOBAL) drop(cpu, entry);
   }
+  u32.fill(0, LOCAL_MAP, LOCAL_MAP + MAP_WORDS);
 }
 
 /** INVLPG: the page that the guest's tables give the address, global or not, whatever its size. */
@@ -160,14 +196,18 @@ export function flushPage(cpu: Cpu, linear: number): void {
 /** All entries of the large page that an address is in. */
 function dropLarge(cpu: Cpu, linear: number): void {
   const { u32 } = cpu;
-  for (let entry = FIRST_WORD; entry < END_WORD; entry += ENTRY_WORDS) {
-    const tag = firstTag(entry);
-    if (u32[tag] === INVALID_HALF) continue;
-    const code = (u32[entry + (TlbEntry.page >> 2)]! >>> LARGE_SHIFT) & 3;
-    if (code === 0) continue;
-    const bytes = LARGE_BYTES[code]!;
-    const page = cpu.i32[tag + 1]! * TWO_32 + u32[tag]!;
-    if (Math.floor(page / bytes) === Math.floor(linear / bytes)) drop(cpu, entry);
+  for (const map of [LOCAL_MAP, GLOBAL_MAP]) {
+    const count = listFilled(cpu, map);
+    for (let index = 0; index < count; index += 1) {
+      const entry = listed[index]!;
+      const tag = firstTag(entry);
+      if (u32[tag] === INVALID_HALF) continue;
+      const code = (u32[entry + (TlbEntry.page >> 2)]! >>> LARGE_SHIFT) & 3;
+      if (code === 0) continue;
+      const bytes = LARGE_BYTES[code]!;
+      const page = cpu.i32[tag + 1]! * TWO_32 + u32[tag]!;
+      if (Math.floor(page / bytes) === Math.floor(linear / bytes)) drop(cpu, entry);
+    }
   }
 }
 
@@ -179,14 +219,46 @@ function dropLarge(cpu: Cpu, linear: number): void {
 export function protectPage(cpu: Cpu, position: number, state = 0): void {
   const { u32, i32 } = cpu;
   const page = (position & ~0xfff) | 0;
-  const first = (state + TLB) >> 2;
-  const end = first + ((CODE_BANKS * TLB_BANK_BYTES) >> 2);
   const tag = TlbEntry.writeTag >> 2;
   const addend = TlbEntry.addend >> 2;
-  for (let entry = first; entry < end; entry += ENTRY_WORDS) {
-    const low = u32[entry + tag]!;
-    if (low === INVALID_HALF || ((i32[entry + addend]! + low) | 0) !== page) continue;
-    u32[entry + tag] = INVALID_HALF;
-    u32[entry + tag + 1] = INVALID_HALF;
+  const base = state >> 2;
+  for (const map of [LOCAL_MAP, GLOBAL_MAP]) {
+    const count = listFilled(cpu, base + map, DATA_MAP_WORDS);
+    for (let index = 0; index < count; index += 1) {
+      const entry = base + listed[index]!;
+      const low = u32[entry + tag]!;
+      if (low === INVALID_HALF || ((i32[entry + addend]! + low) | 0) !== page) continue;
+      u32[entry + tag] = INVALID_HALF;
+      u32[entry + tag + 1] = INVALID_HALF;
+    }
   }
+}
+
+function copyEntries(cpu: Cpu, to: number, from: number): void {
+  const { u32 } = cpu;
+  for (const map of [LOCAL_MAP, GLOBAL_MAP]) {
+    const count = listFilled(cpu, from + map);
+    for (let index = 0; index < count; index += 1) {
+      const entry = listed[index]!;
+      for (let word = entry; word < entry + ENTRY_WORDS; word += 1) {
+        u32[to + word] = u32[from + word]!;
+      }
+    }
+    u32.copyWithin(to + map, from + map, from + map + MAP_WORDS);
+  }
+}
+
+/** Keeps the entries in the state block at another position and leaves none at 0. */
+export function putEntriesAway(cpu: Cpu, state: number): void {
+  copyEntries(cpu, state >> 2, 0);
+  for (const map of [LOCAL_MAP, GLOBAL_MAP]) {
+    const count = listFilled(cpu, map);
+    for (let index = 0; index < count; index += 1) drop(cpu, listed[index]!);
+  }
+  cpu.u32.fill(0, LOCAL_MAP, GLOBAL_MAP + MAP_WORDS);
+}
+
+/** Brings them back to 0, where there are none. */
+export function bringEntriesBack(cpu: Cpu, state: number): void {
+  copyEntries(cpu, 0, state >> 2);
 }

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Random } from '../../../src/core/random.ts';
 import {
   fetchPosition,
   finishModify,
@@ -10,13 +11,15 @@ import {
 } from '../../../src/cpu/mmu/access.ts';
 import {
   Bank,
+  bringEntriesBack,
   flushAll,
   flushNonGlobal,
   flushPage,
   lookUp,
   protectPage,
+  putEntriesAway,
 } from '../../../src/cpu/mmu/tlb.ts';
-import { ACCESS_VALUE, CODE_BANKS, System, TlbEntry } from '../../../src/cpu/state.ts';
+import { ACCESS_VALUE, CODE_BANKS, FIXED_BYTES, System, TlbEntry } from '../../../src/cpu/state.ts';
 import { enableHypercalls } from '../../hypervisor/machine.ts';
 import { cpuRig, faultOf, LONG_MODE, type Rig, setAccess, setControl } from '../rig.ts';
 
@@ -247,5 +250,75 @@ describe('flushes', () => {
     expect(tags(0x40_3000, Bank.supervisor)).toBe('---');
     expect(tags(0x5f_4000, Bank.supervisor)).toBe('---');
     expect(tags(BASE + 0x1000, Bank.supervisor)).toBe('r--');
+  });
+});
+
+describe('entries', () => {
+  it('are where they were after another processor has run', () => {
+    map(0, 0x8000, P | W | D);
+    map(1, 0x9000, P | W | D | G);
+    readMemory(rig.cpu, BASE, 4);
+    readMemory(rig.cpu, BASE + 0x1000, 4);
+    fetchPosition(rig.cpu, BASE);
+    putEntriesAway(rig.cpu, FIXED_BYTES);
+    expect([tags(BASE, 0), tags(BASE + 0x1000, 0)]).toEqual(['---', '---']);
+    readMemory(rig.cpu, BASE + 0x1000, 4);
+    expect(tags(BASE + 0x1000, 0)).toBe('rw-');
+    flushAll(rig.cpu);
+    protectPage(rig.cpu, rig.at(0x9000), FIXED_BYTES);
+    bringEntriesBack(rig.cpu, FIXED_BYTES);
+    expect([tags(BASE, 0), tags(BASE + 0x1000, 0)]).toEqual(['rwx', 'r--']);
+    flushNonGlobal(rig.cpu);
+    expect([tags(BASE, 0), tags(BASE + 0x1000, 0)]).toEqual(['---', 'r--']);
+  });
+
+  it('are those that a naive model has, whatever fills and flushes them', () => {
+    const random = new Random(0x7163);
+    const PAGES = 24;
+    const NEXT = 4096 * 4096;
+    const banks = [Bank.supervisor, Bank.user];
+    // The same entries once more, 16 MiB on.
+    rig.put(0x3008 + (NEXT >> 18), 8, TABLE | P | W | U);
+    const linearOf = (page: number): number => BASE + (page % 12) * 4096 + (page < 12 ? 0 : NEXT);
+    // By bank and page: whether global, or undefined where there is no entry.
+    const model: (boolean | undefined)[] = [];
+    const isGlobal = Array.from({ length: 12 }, () => false);
+    for (let page = 0; page < 12; page += 1) map(page, 0x8000 + page * 4096, P | W | U | D);
+    for (let round = 0; round < 800; round += 1) {
+      const page = random.below(PAGES);
+      const bank = random.below(2);
+      switch (random.below(8)) {
+        case 0:
+          flushNonGlobal(rig.cpu);
+          for (const [index, each] of model.entries()) if (each === false) model[index] = undefined;
+          break;
+        case 1:
+          flushPage(rig.cpu, linearOf(page));
+          for (const each of banks) model[each * PAGES + page] = undefined;
+          break;
+        case 2: {
+          const bits = isGlobal[page % 12] === true ? 0 : G;
+          isGlobal[page % 12] = bits !== 0;
+          map(page % 12, 0x8000 + (page % 12) * 4096, P | W | U | D | bits);
+          break;
+        }
+        case 3:
+          putEntriesAway(rig.cpu, FIXED_BYTES);
+          bringEntriesBack(rig.cpu, FIXED_BYTES);
+          break;
+        default: {
+          const known = model[bank * PAGES + page];
+          readMemory(rig.cpu, linearOf(page), 4, bank);
+          model[bank * PAGES + page] = known ?? isGlobal[page % 12];
+          model[bank * PAGES + ((page + 12) % PAGES)] = undefined;
+        }
+      }
+      for (const each of banks) {
+        for (let at = 0; at < PAGES; at += 1) {
+          const expected = model[each * PAGES + at] === undefined ? '---' : 'rw-';
+          expect(tags(linearOf(at), each), `round ${round}, page ${at}`).toBe(expected);
+        }
+      }
+    }
   });
 });
