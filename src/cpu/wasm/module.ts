@@ -125,7 +125,8 @@ function branchHints(
     body.u32(hinted.length);
     for (const index of hinted) {
       const { unlikely } = functions[index]!;
-      body.u32(IMPORTS.length + index);
+      // By its place among the code: JavaScriptCore does not count imports here, as the proposal would.
+      body.u32(index);
       body.u32(unlikely.length);
       for (const place of unlikely) {
         body.u32(locals[index]!.length + place);
