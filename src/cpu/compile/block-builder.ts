@@ -1,8 +1,7 @@
 /**
  * Tier 1's builder: a region of blocks whose operands are all known. Registers are read once in a block
- * and then stay in nodes; each write goes to the state block at once, so that a fault finds it there. In
- * a region with a loop and without functions they live in locals until something leaves it, and so do
- * flags wherever there is more than one block.
+ * and then stay in nodes; each write goes to the state block at once, so that a fault finds it there and
+ * slow paths stay short. Flags live in locals wherever there is more than one block.
  */
 import { BASE_RIP, NO_REGISTER } from '../decode/instruction.ts';
 import { type BoundInstruction, OperandKind } from '../semantics/bind.ts';
@@ -34,11 +33,6 @@ export class BlockBuilder extends MachineIr {
   region!: Region;
   /** First node of each member of the region. */
   readonly starts: number[] = [];
-  /** Of the registers in locals: which are touched, and which of them are written. */
-  readonly touched = new Uint8Array(REGISTERS);
-  readonly written = new Uint8Array(REGISTERS);
-  /** General registers are in locals, see above. */
-  isPinned = false;
   /** Flags are in locals between blocks. */
   hasFlagLocals = false;
   isFlagsWritten = false;
@@ -58,9 +52,6 @@ export class BlockBuilder extends MachineIr {
     this.exits.length = 0;
     this.starts.length = 0;
     this.#flagsAfter.length = 0;
-    this.touched.fill(0);
-    this.written.fill(0);
-    this.isPinned = region.isLoop && !region.hasCalls;
     this.hasFlagLocals = region.isLoop || region.members.length > 1;
     this.isFlagsWritten = false;
   }
@@ -111,21 +102,13 @@ export class BlockBuilder extends MachineIr {
     return (this.#remaining << Site.shift) | Site.tier1 | (this.#pageOffset + this.#distance);
   }
 
-  protected override registerSnapshot(): readonly number[] | undefined {
-    return this.isPinned ? Array.from(this.#full) : undefined;
-  }
-
   protected override forgetRegisters(): void {
     this.#full.fill(NONE);
     this.#low.fill(NONE);
-    if (this.isPinned) throw new Error('a loop calls an instruction');
   }
 
   override reg(size: Size, register: number): number {
-    if (size === 8 || this.isPinned) {
-      const full = this.#fullRegister(register);
-      return size === 8 ? full : this.trunc(8, size, full);
-    }
+    if (size === 8) return this.#fullRegister(register);
     let low = this.#low[register]!;
     if (low === NONE) {
       const full = this.#full[register]!;
@@ -138,10 +121,7 @@ export class BlockBuilder extends MachineIr {
   #fullRegister(register: number): number {
     const full = this.#full[register]!;
     if (full !== NONE) return full;
-    const loaded = this.isPinned
-      ? this.node(Node.pinned, ValueType.i64, NONE, NONE, NONE, register)
-      : this.stateLoad(8, GPR + 8 * register);
-    this.touched[register] = 1;
+    const loaded = this.stateLoad(8, GPR + 8 * register);
     this.#full[register] = loaded;
     return loaded;
   }
@@ -165,8 +145,7 @@ export class BlockBuilder extends MachineIr {
   #setFull(register: number, full: number): void {
     this.#full[register] = full;
     this.#low[register] = NONE;
-    if (this.isPinned) this.written[register] = 1;
-    else this.stateStore(8, GPR + 8 * register, full);
+    this.stateStore(8, GPR + 8 * register, full);
   }
 
   protected override readGeneral(operand: number): number {

@@ -1,25 +1,15 @@
 /** Ways in and out of a block. */
 import { RECORD_BYTES } from '../interpret/record.ts';
-import {
-  CODE_BANKS,
-  Exit as ExitReason,
-  GPR,
-  RIP,
-  TLB,
-  TLB_BANK_BYTES,
-  TlbEntry,
-} from '../state.ts';
+import { CODE_BANKS, Exit as ExitReason, RIP, TLB, TLB_BANK_BYTES, TlbEntry } from '../state.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { AccessLowering } from './access.ts';
 import type { Block } from './block.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
 import { Mode } from '../mode.ts';
-import { Node, NONE } from './ir.ts';
 import { BUDGET_PARAMETER, emitJump, tailCall, tlbOffset } from './jump.ts';
 import { type Sync } from './machine-ir.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 
-const REGISTERS = 16;
 const PAGE_BYTES = 4096;
 /** Beside members' numbers in `labels`: an `if`, and where a block goes that the budget does not cover. */
 const IF = -1;
@@ -43,7 +33,6 @@ export abstract class ExitLowering extends AccessLowering {
     this.close();
     this.storeBudget();
     this.storeFlagLocals();
-    this.storeRegisters(undefined);
     this.storeRip(this.#rip);
     this.exitReason(ExitReason.budget);
     out.byte(Op.end);
@@ -140,17 +129,6 @@ export abstract class ExitLowering extends AccessLowering {
   }
 
   protected prologue(block: BlockBuilder): void {
-    const out = this.out;
-    if (block.isPinned) {
-      for (let register = 0; register < REGISTERS; register += 1) {
-        if (block.touched[register] === 0 && block.written[register] === 0) continue;
-        const local = this.addLocal(ValueType.i64);
-        this.pinned[register] = local;
-        out.i32Const(0);
-        out.memory(Op.i64Load, GPR + 8 * register);
-        out.set(local);
-      }
-    }
     if (!block.hasFlagLocals) return;
     const kind = this.addLocal(ValueType.i32);
     const result = this.addLocal(ValueType.i64);
@@ -240,16 +218,6 @@ export abstract class ExitLowering extends AccessLowering {
   /** Locals become what the block leaves. */
   protected turn(sync: Sync): void {
     const out = this.out;
-    const changed: number[] = [];
-    if (sync.registers !== undefined) {
-      for (let register = 0; register < REGISTERS; register += 1) {
-        const node = sync.registers[register]!;
-        if (this.block!.written[register] === 0 || node === NONE) continue;
-        if (this.ir.op[node] === Node.pinned && this.ir.imm[node] === register) continue;
-        this.value(node);
-        changed.push(register);
-      }
-    }
     const [kind, result, source] = this.flagLocals;
     if (sync.flags === 'memory') this.reloadFlags();
     else if (sync.flags === 'pending') {
@@ -260,7 +228,6 @@ export abstract class ExitLowering extends AccessLowering {
       out.set(source);
       out.set(result);
     }
-    for (const register of changed.toReversed()) out.set(this.pinned[register]!);
   }
 
   protected jump(target: number): void {

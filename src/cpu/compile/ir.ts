@@ -50,8 +50,6 @@ export const Node = {
   call: 0x200f,
   /** a: offset in the segment (i64), imm: segment | size << 4 | isWrite << 12, imm2: sync */
   checkSegment: 0x2010,
-  /** A register's local: imm: its number */
-  pinned: 0x2011,
   /** A local of the flags: imm: 1: the result, 2: the source */
   flagLocal: 0x2016,
   /** imm: exit, see block-builder.ts */

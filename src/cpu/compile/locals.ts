@@ -4,7 +4,6 @@ import { Op, OpFD } from '../wasm/opcodes.ts';
 import { NONE, Node } from './ir.ts';
 import { type MachineIr } from './machine-ir.ts';
 
-const REGISTERS = 16;
 /** Of a block's function: the first is a record, the second the budget. */
 const PARAMETERS = 2;
 
@@ -16,8 +15,6 @@ export abstract class ValueLowering {
   protected local = new Int32Array(0);
   protected uses = new Int32Array(0);
   protected live = new Uint8Array(0);
-  /** Locals of general registers. */
-  protected readonly pinned = new Int32Array(REGISTERS);
   /** Locals of the flags' kind, result and source. */
   protected flagLocals: readonly [number, number, number] = [0, 0, 0];
 
@@ -52,14 +49,11 @@ export abstract class ValueLowering {
 
   /** A node that stands for a local which lives as long as the function. */
   protected isFixed(index: number): boolean {
-    const op = this.ir.op[index];
-    return op === Node.pinned || op === Node.flagLocal;
+    return this.ir.op[index] === Node.flagLocal;
   }
 
   protected getFixed(index: number): void {
-    const number = this.ir.imm[index]!;
-    const isRegister = this.ir.op[index] === Node.pinned;
-    this.out.get(isRegister ? this.pinned[number]! : this.flagLocals[number]!);
+    this.out.get(this.flagLocals[this.ir.imm[index]!]!);
   }
 
   /** Pushes a node's value. */

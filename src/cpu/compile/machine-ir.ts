@@ -37,8 +37,6 @@ export interface Sync {
   readonly kind: number;
   readonly result: number;
   readonly source: number;
-  /** Where registers are in locals: their nodes, NONE where the local is still right. */
-  readonly registers: readonly number[] | undefined;
 }
 
 export const LOAD_OPS = {
@@ -112,7 +110,6 @@ export abstract class MachineIr extends Ir implements Emit<number> {
 
   /** Site of the instruction that is being built, for its syncs. */
   protected abstract site(): number;
-  protected abstract registerSnapshot(): readonly number[] | undefined;
   protected abstract readGeneral(operand: number): number;
   protected abstract writeGeneral(operand: number, value: number): void;
   protected abstract readImmediate(operand: number): number;
@@ -144,7 +141,6 @@ export abstract class MachineIr extends Ir implements Emit<number> {
         kind: isPending ? kindWord(this.#kind, this.#size) : 0,
         result: isPending ? this.#wideResult : NONE,
         source: isPending ? this.#wideSource : NONE,
-        registers: this.registerSnapshot(),
       }) - 1
     );
   }

@@ -29,8 +29,6 @@ export class Region {
   readonly #byOffset = new Map<number, number>();
   /** Something jumps back. */
   readonly isLoop: boolean;
-  /** Some instruction is a function. */
-  readonly hasCalls: boolean;
 
   constructor(members: readonly Member[]) {
     this.members = members;
@@ -38,7 +36,6 @@ export class Region {
       this.#byOffset.set(block.position & (PAGE_BYTES - 1), index);
     }
     this.isLoop = members.some(({ isLoopHead }) => isLoopHead);
-    this.hasCalls = members.some(({ block }) => block.calls.some((number) => number >= 0));
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What leaves a block's locals: the state that slow paths and exits need. */
 import { RecordField } from '../interpret/record.ts';
-import { BUDGET, EXIT_REASON, Flags, GPR } from '../state.ts';
+import { BUDGET, EXIT_REASON, Flags } from '../state.ts';
 import { ImportIndex } from '../wasm/module.ts';
 import { Op } from '../wasm/opcodes.ts';
 import { type BlockBuilder } from './block-builder.ts';
@@ -16,8 +16,6 @@ export interface LowerOptions {
   readonly allocateSlot: (offset: number) => number;
 }
 
-const REGISTERS = 16;
-
 export abstract class SpillLowering extends ValueLowering {
   protected block: BlockBuilder | undefined;
   protected options!: LowerOptions;
@@ -32,7 +30,6 @@ export abstract class SpillLowering extends ValueLowering {
       op === Node.mulWide ||
       op === Node.second ||
       op === Node.flags ||
-      op === Node.pinned ||
       op === Node.flagLocal
     );
   }
@@ -69,10 +66,6 @@ export abstract class SpillLowering extends ValueLowering {
     if (sync.flags === 'pending') {
       this.use(sync.result, 2);
       this.use(sync.source, 2);
-    }
-    if (sync.registers === undefined) return;
-    for (let register = 0; register < REGISTERS; register += 1) {
-      if (this.block!.written[register] === 1) this.use(sync.registers[register]!, 2);
     }
   }
 
@@ -135,10 +128,6 @@ export abstract class SpillLowering extends ValueLowering {
       this.materialize(sync.result);
       this.materialize(sync.source);
     }
-    if (sync.registers === undefined) return;
-    for (let register = 0; register < REGISTERS; register += 1) {
-      if (this.block!.written[register] === 1) this.materialize(sync.registers[register]!);
-    }
   }
 
   /** Brings the state block up to date. */
@@ -146,7 +135,6 @@ export abstract class SpillLowering extends ValueLowering {
     if (sync.flags === 'pending') {
       this.storeFlags(sync.kind, sync.result, sync.source);
     } else if (sync.flags === 'local') this.storeFlagLocals();
-    if (sync.registers !== undefined) this.storeRegisters(sync.registers);
   }
 
   protected storeFlagLocals(): void {
@@ -172,19 +160,6 @@ export abstract class SpillLowering extends ValueLowering {
     out.i32Const(0);
     source();
     out.memory(Op.i64Store, Flags.source);
-  }
-
-  /** @param nodes of the registers; NONE where the local is right, and for all if there are none */
-  protected storeRegisters(nodes: readonly number[] | undefined): void {
-    const out = this.out;
-    for (let register = 0; register < REGISTERS; register += 1) {
-      if (this.block!.written[register] === 0) continue;
-      const node = nodes?.[register] ?? NONE;
-      out.i32Const(0);
-      if (node === NONE) out.get(this.pinned[register]!);
-      else this.value(node);
-      out.memory(Op.i64Store, GPR + 8 * register);
-    }
   }
 
   /** The same, and the budget: for whoever is called, or left for. */
@@ -213,10 +188,6 @@ export abstract class SpillLowering extends ValueLowering {
     if (sync.flags === 'pending') {
       this.consumeUnless(sync.result);
       this.consumeUnless(sync.source);
-    }
-    if (sync.registers === undefined) return;
-    for (let register = 0; register < REGISTERS; register += 1) {
-      if (this.block!.written[register] === 1) this.consumeUnless(sync.registers[register]!);
     }
   }
 

@@ -126,10 +126,6 @@ export class HandlerBuilder extends MachineIr {
     return 0;
   }
 
-  protected override registerSnapshot(): undefined {
-    return undefined;
-  }
-
   protected override forgetRegisters(): void {
     // Registers are read from the state block each time.
   }
