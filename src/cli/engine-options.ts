@@ -1,11 +1,9 @@
 /**
  * What JavaScriptCore is told of its WebAssembly compilers for an x86-64 guest. It reads its options from
- * the environment, once, as the process starts; so the process starts over with them, in place. Code
- * is compiled at once in place of being interpreted first, and by the second compiler earlier: a guest's
- * code is many functions of which each is short, and runs as soon as it is made.
+ * the environment, once, as the process starts; so the process starts over with them, in place. The second
+ * compiler comes earlier: a guest's code is many functions of which each is short.
  */
 const OPTIONS: Readonly<Record<string, string>> = {
-  BUN_JSC_useWasmIPInt: '0',
   BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '30000',
 };
 

@@ -29,9 +29,11 @@ import { initProcessor, resetProcessor, startProcessor, startupProcessor } from 
 import { BASE_FEATURES } from './table/table.ts';
 
 /** Entries after which a tier 0 block is compiled. */
-const HOT = 120;
+const HOT = 300;
 /** Hot blocks that are compiled together, since a module costs more than a function. */
 const BATCH = 32;
+/** Instructions after which a new function is entered, of which JavaScriptCore makes code meanwhile. */
+const DELAY = 300_000;
 /** A budget that a 32-bit counter holds with room for what is put aside. */
 const MAX_RUN = 0x3fff_ffff;
 const SHADOW = Activity.stiShadow | Activity.movSsShadow;
@@ -70,6 +72,7 @@ class Core {
       decoder: new Decoder(BASE_FEATURES),
       threshold: mode === 'jit' ? HOT : 0,
       batch: BATCH,
+      delay: DELAY,
       states: processors.length === 1 ? [0] : [0, ...states],
     });
     memory.watchWrites((position, length) => {

@@ -46,6 +46,8 @@ export interface ExecutorOptions {
   readonly threshold: number;
   /** Hot blocks that wait for each other before they are compiled. */
   readonly batch: number;
+  /** Instructions after which a new function is entered. */
+  readonly delay: number;
   readonly states: readonly number[];
 }
 
@@ -73,7 +75,7 @@ export class Executor {
   #isInside = false;
 
   constructor(options: ExecutorOptions) {
-    const { memory, decoder, threshold, batch, states } = options;
+    const { memory, decoder, threshold, batch, delay, states } = options;
     this.#u32 = new Uint32Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
     this.#f64 = new BigUint64Array(memory.buffer);
@@ -97,6 +99,7 @@ export class Executor {
       decoder,
       threshold,
       batch,
+      delay,
       states,
     });
     const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule()), { cpu: imports });
@@ -189,7 +192,9 @@ export class Executor {
       if (reason === Exit.budget) block = this.#rest(left);
       else block = this.#find(reason);
     }
-    return count - this.#i32[BUDGET_WORD]!;
+    const retired = count - this.#i32[BUDGET_WORD]!;
+    this.cache.advance(retired);
+    return retired;
   }
 
   /** Executes one instruction, whatever blocks there are. @returns 1, or 0 when it repeats */

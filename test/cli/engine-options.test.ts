@@ -14,7 +14,10 @@ describe('the restart with options of the engine', () => {
     const flags = ['boot', '--kernel', 'vmlinuz', '--append', 'a b'];
     const restart = restartOf({ ...LINUX, execArgv: [], argv: [...BINARY, ...flags] });
     expect(restart?.argv).toEqual(['/opt/synthvm', ...flags]);
-    expect(restart?.env).toMatchObject({ HOME: '/root', BUN_JSC_useWasmIPInt: '0' });
+    expect(restart?.env).toMatchObject({
+      HOME: '/root',
+      BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '30000',
+    });
   });
 
   it('keeps the flags of Bun and the script when it runs from source', () => {

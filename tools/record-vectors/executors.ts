@@ -48,6 +48,7 @@ class TierSteps implements Steps {
       decoder: new Decoder(BASE_FEATURES),
       threshold,
       batch: 1,
+      delay: 0,
       states: [0],
     });
     this.#executor = executor;

@@ -53,6 +53,11 @@ export interface CodeCacheOptions {
   readonly threshold: number;
   /** As many hot blocks wait for each other. */
   readonly batch: number;
+  /**
+   * Instructions after which a new function is entered: meanwhile JavaScriptCore compiles it on another
+   * thread, and until it has, it would interpret it, tens of times as slow as tier 0. 0: at once.
+   */
+  readonly delay: number;
   /** Positions of the state blocks: 0 and where the other processors' are kept. */
   readonly states: readonly number[];
 }
@@ -84,6 +89,16 @@ export class CodeCache {
   #pendingFirst = 0;
   /** Hot blocks that wait to be compiled together. */
   readonly #queue = new Set<Block>();
+  /** New functions that JavaScriptCore is compiling, oldest first. */
+  readonly #pending: {
+    readonly block: Block;
+    readonly tableIndex: number;
+    readonly due: number;
+  }[] = [];
+  /** Instructions retired, of all processors. */
+  #retired = 0;
+  /** When the oldest of the new functions may be entered. */
+  #due = Infinity;
   #arena = CODE_ARENA + SCRATCH_BYTES;
   #nextIndex = FIRST_FREE_INDEX;
   /** Counts the times that everything was dropped. */
@@ -337,6 +352,10 @@ export class CodeCache {
    * one that comes back for the second time does not wait any longer.
    */
   heat(block: Block): void {
+    if (block.region !== undefined) {
+      this.#install(Infinity);
+      return;
+    }
     const isAgain = this.#queue.has(block);
     this.#queue.add(block);
     const count = this.#view.getUint32(block.record + HeadField.count, true);
@@ -357,7 +376,7 @@ export class CodeCache {
     const covered = new Set<Block>();
     const slots: { slot: number; block: Block }[] = [];
     for (const head of heads) {
-      if (head.isDead || head.tableIndex !== TableIndex.enterRecord) continue;
+      if (head.isDead || head.region !== undefined) continue;
       if (head !== insisted && covered.has(head)) continue;
       const { region, body } = this.#compileRegion(head, slots);
       head.region = region;
@@ -372,15 +391,37 @@ export class CodeCache {
     const first = this.#takeIndices(batch.length);
     this.#instantiate(bodies, first);
     this.#warm(first, batch.length);
+    const due = this.#retired + this.#options.delay;
     for (const [index, block] of batch.entries()) {
-      block.tableIndex = first + index;
+      this.#pending.push({ block, tableIndex: first + index, due });
+    }
+    this.#due = this.#pending[0]!.due;
+    for (const { slot, block } of slots) this.#bySlot.set(slot, block);
+    this.advance(0);
+  }
+
+  /** So many instructions have retired: new functions whose time has come take the places of their records. */
+  advance(retired: number): void {
+    this.#retired += retired;
+    if (this.#retired >= this.#due) this.#install(this.#retired);
+  }
+
+  #install(until: number): void {
+    const pending = this.#pending;
+    let count = 0;
+    while (count < pending.length && pending[count]!.due <= until) {
+      const { block, tableIndex } = pending[count]!;
+      count += 1;
+      if (block.isDead) continue;
+      block.tableIndex = tableIndex;
       block.parameter = 0;
       // Whoever still comes by the record leaves there, and learns of the function.
       this.#view.setUint32(block.record + HeadField.instructions, NEVER, true);
       this.compiledBlocks += 1;
       for (const slot of block.incoming) this.#setSlot(slot, block.tableIndex, 0);
     }
-    for (const { slot, block } of slots) this.#bySlot.set(slot, block);
+    pending.splice(0, count);
+    this.#due = pending[0]?.due ?? Infinity;
   }
 
   /**
@@ -531,6 +572,8 @@ export class CodeCache {
     this.#byRecord.clear();
     this.#bySlot.clear();
     this.#queue.clear();
+    this.#pending.length = 0;
+    this.#due = Infinity;
     this.calls.length = 0;
     this.#arena = CODE_ARENA + SCRATCH_BYTES;
     this.generation += 1;
