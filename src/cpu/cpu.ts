@@ -20,6 +20,7 @@ import {
   SEGMENT_BASE,
   SegmentIndex,
   SegmentState,
+  STI_LEFT,
   System,
 } from './state.ts';
 
@@ -117,8 +118,6 @@ export class Cpu {
    * RIP stays, and the instruction retires later.
    */
   isRepeating = false;
-  /** `host.left` when STI last opened its shadow, which is over once two more have retired. */
-  stiLeft = 0;
 
   constructor(memory: GuestMemory, vp: PartitionProcessor) {
     this.memory = memory;
@@ -227,6 +226,15 @@ export class Cpu {
 
   set activity(value: number) {
     this.u32[ACTIVITY >> 2] = value;
+  }
+
+  /** `host.left` when STI last opened its shadow. */
+  get stiLeft(): number {
+    return this.i32[STI_LEFT >> 2]!;
+  }
+
+  set stiLeft(value: number) {
+    this.i32[STI_LEFT >> 2] = value;
   }
 
   get isHalted(): boolean {

@@ -23,6 +23,7 @@ import {
   EXIT_ARGUMENT,
   EXIT_REASON,
   Exit,
+  INTERRUPT_WAITS,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
   JumpCacheEntry,
@@ -120,6 +121,7 @@ export class Executor {
   /** Generated code comes out after this instruction or block. */
   ask(): void {
     this.#isAsked = true;
+    this.#u32[INTERRUPT_WAITS >> 2] = 1;
     if (this.#isCalling) return;
     this.#stash += this.#i32[BUDGET_WORD]!;
     this.#i32[BUDGET_WORD] = 0;
@@ -166,6 +168,7 @@ export class Executor {
    */
   run(count: number): number {
     this.#begin(count);
+    this.#u32[INTERRUPT_WAITS >> 2] = this.cpu.vp.pendingVector() >= 0 ? 1 : 0;
     let block: Block | undefined;
     let needsFunction = false;
     for (;;) {

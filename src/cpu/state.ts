@@ -32,6 +32,9 @@ export const EXIT_REASON = 0xf4;
 /** Argument of the exit: i32. */
 export const EXIT_ARGUMENT = 0xf8;
 
+/** i32: instructions that were left when STI last opened its shadow, itself included; over once two more have retired. */
+export const STI_LEFT = 0xfc;
+
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 0x100;
 export const MXCSR = 0x200;
@@ -56,6 +59,11 @@ export const X87 = {
 export const ACCESS_ADDRESS = 0x2a0;
 /** 16 bytes, then 16 more for an access that crosses a page. */
 export const ACCESS_VALUE = 0x2b0;
+/**
+ * u32, since the run began: not 0 if an interrupt waited for the processor to take interrupts, or if something has asked
+ * generated code to come out, after which one may wait.
+ */
+export const INTERRUPT_WAITS = 0x2d0;
 /** Selects the block variant that fits the present mode: i32, see mode.ts. */
 export const MODE = 0x2d8;
 /** `InterruptShadow` bits and others of {@link Activity}: u32. */

@@ -23,6 +23,7 @@ import { CodeBuffer } from '../wasm/code.ts';
 import { type FunctionBody, functionOf, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
+import { quickCalls } from './quick-calls.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 import { BUDGET_PARAMETER, emitJump, storeRipInPage, tailCall } from './jump.ts';
 import { Mode } from '../mode.ts';
@@ -214,6 +215,7 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
   functions[TableIndex.enterRecord] = enterRecord();
   functions[TableIndex.unlinked] = unlinked();
   functions[TableIndex.throughCache] = throughCache();
+  for (const [tableIndex, quick] of quickCalls()) functions[tableIndex] = quick;
   while (functions.length < FLAG_TABLE) functions.push(miss());
   const builder = new FlagsBuilder();
   for (let word = 0; word < FLAG_FUNCTIONS; word += 1) {

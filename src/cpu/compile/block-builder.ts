@@ -12,6 +12,7 @@ import { ValueType } from '../wasm/opcodes.ts';
 import type { Block } from './block.ts';
 import { Node, NONE } from './ir.ts';
 import { MachineIr } from './machine-ir.ts';
+import { type QuickCall, quickCallOf } from './quick-calls.ts';
 import type { Region } from './region.ts';
 import { Site } from './table-index.ts';
 
@@ -36,6 +37,8 @@ export class BlockBuilder extends MachineIr {
   /** Flags are in locals between blocks. */
   hasFlagLocals = false;
   isFlagsWritten = false;
+  /** Quick ways of the instructions that are functions, by node. */
+  readonly quickCalls = new Map<number, QuickCall>();
   readonly #full = new Int32Array(REGISTERS);
   readonly #low = new Int32Array(REGISTERS);
   /** Of each member that was built: see `flagsWordAtEnd`. */
@@ -52,6 +55,7 @@ export class BlockBuilder extends MachineIr {
     this.exits.length = 0;
     this.starts.length = 0;
     this.#flagsAfter.length = 0;
+    this.quickCalls.clear();
     this.hasFlagLocals = region.isLoop || region.members.length > 1;
     this.isFlagsWritten = false;
   }
@@ -105,6 +109,13 @@ export class BlockBuilder extends MachineIr {
   protected override forgetRegisters(): void {
     this.#full.fill(NONE);
     this.#low.fill(NONE);
+  }
+
+  override callInstruction(number: number): number {
+    const call = super.callInstruction(number);
+    const quick = quickCallOf(this.bound);
+    if (quick !== undefined) this.quickCalls.set(call, quick);
+    return call;
   }
 
   override reg(size: Size, register: number): number {

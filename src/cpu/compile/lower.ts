@@ -239,6 +239,17 @@ export class Lowering extends ExitLowering {
     this.prepare(sync);
     this.spillAll(sync);
     this.settle(sync);
+    const quick = this.block?.quickCalls.get(index);
+    if (quick !== undefined) {
+      this.site(sync);
+      out.i32Const(quick.argument);
+      out.i32Const(quick.tableIndex);
+      out.byte(Op.callIndirect);
+      out.u32(FunctionType.slowLoad);
+      out.u32(0);
+      out.byte(Op.i32Eqz);
+      out.unlikelyIf(ValueType.void);
+    }
     this.site(sync);
     if (this.block !== undefined) out.i32Const(this.ir.imm[index]!);
     else {
@@ -250,5 +261,6 @@ export class Lowering extends ExitLowering {
     out.byte(ValueType.void);
     out.byte(Op.return);
     out.byte(Op.end);
+    if (quick !== undefined) out.byte(Op.end);
   }
 }

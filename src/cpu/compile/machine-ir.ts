@@ -443,12 +443,13 @@ export abstract class MachineIr extends Ir implements Emit<number> {
     return [quotient, this.node(Node.second, ValueType.i64, quotient)];
   }
 
-  /** An instruction that is a function outside: everything is in the state block while it runs. */
-  callInstruction(number: number): void {
-    this.node(Node.call, ValueType.void, NONE, NONE, NONE, number, this.sync());
+  /** An instruction that is a function outside: everything is in the state block while it runs. @returns the node */
+  callInstruction(number: number): number {
+    const call = this.node(Node.call, ValueType.void, NONE, NONE, NONE, number, this.sync());
     this.flagPlace = 'memory';
     this.#carry = NONE;
     this.forgetRegisters();
+    return call;
   }
 
   protected abstract forgetRegisters(): void;

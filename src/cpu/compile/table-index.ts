@@ -14,6 +14,10 @@ export const TableIndex = {
   unlinked: 4,
   /** A link to what is not compiled: the jump cache leads there; the parameter is the slot. */
   throughCache: 5,
+  /** See quick-calls.ts. */
+  quickMovs: 6,
+  quickStos: 7,
+  quickSti: 8,
   first: 16,
 } as const;
 

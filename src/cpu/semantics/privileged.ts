@@ -4,7 +4,7 @@
  */
 import { Mode } from '../mode.ts';
 import { Eflags } from '../cpu.ts';
-import { Flags, SegmentIndex, SegmentState } from '../state.ts';
+import { Flags, SEGMENT_BASE, SegmentIndex, SegmentState, System } from '../state.ts';
 import type { Emit, Meaning, Size } from './emit.ts';
 import type { BoundInstruction } from './bind.ts';
 import { push } from './stack.ts';
@@ -20,6 +20,13 @@ const pushFlags: Meaning = (x) => {
 const clearInterrupts: Meaning = (x) => {
   const kept = x.and(4, x.field(4, Flags.system), x.constant(4, ~Eflags.if));
   x.setField(4, Flags.system, kept);
+};
+
+const swapGs: Meaning = (x) => {
+  const base = SEGMENT_BASE + 8 * SegmentIndex.gs;
+  const [active, kept] = [x.field(8, base), x.field(8, System.kernelGsBase)];
+  x.setField(8, base, kept);
+  x.setField(8, System.kernelGsBase, active);
 };
 
 function moveFromSegment<V>(x: Emit<V>): void {
@@ -38,6 +45,8 @@ export function privilegedMeaning({ row, mode, operands }: BoundInstruction): Me
       return isProtected ? pushFlags : undefined;
     case 'cli':
       return isKernel ? clearInterrupts : undefined;
+    case 'swapgs':
+      return isKernel ? swapGs : undefined;
     case 'mov': {
       const [to, from] = row.operands;
       const isRead = to?.letter === 'R' && from?.letter === 'S';
