@@ -133,6 +133,12 @@ export class GuestMemory {
     this.regions = isLarge ? [...whole, ...placed.filter(({ name }) => name !== 'ram')] : placed;
   }
 
+  /** RAM from guest physical address 0 on that keeps its place: where, and how much. */
+  get lowRam(): { readonly position: number; readonly bytes: number } {
+    const { offset, bytes } = this.#placed[0]!;
+    return { position: offset, bytes };
+  }
+
   /** What generated code imports. */
   get wasm(): WebAssembly.Memory {
     if (this.#wasm === undefined) throw new Error('memory that was not made for generated code');

@@ -69,6 +69,7 @@ class Core {
     const states = processors.map((_, index) => this.slot(index));
     this.executor = new Executor({
       memory: memory.wasm,
+      ram: memory.lowRam,
       decoder: new Decoder(BASE_FEATURES),
       threshold: mode === 'jit' ? HOT : 0,
       batch: BATCH,

@@ -7,6 +7,7 @@ import { baseModule } from './compile/base-module.ts';
 import { ArenaFull, CodeCache } from './compile/code-cache.ts';
 import { endsBlock } from './compile/ends-block.ts';
 import type { Block } from './compile/block.ts';
+import type { LowRam } from './compile/page-walk.ts';
 import { NEEDS_FUNCTION } from './compile/machine-ir.ts';
 import { jumpCacheOffset } from './compile/jump.ts';
 import { Site, TableIndex } from './compile/table-index.ts';
@@ -42,6 +43,7 @@ const FUNCTION = { function: true };
 
 export interface ExecutorOptions {
   readonly memory: WebAssembly.Memory;
+  readonly ram: LowRam;
   readonly decoder: Decoder;
   /** Entries after which a block is compiled; 0: never, all stays in tier 0. */
   readonly threshold: number;
@@ -76,7 +78,7 @@ export class Executor {
   #isInside = false;
 
   constructor(options: ExecutorOptions) {
-    const { memory, decoder, threshold, batch, delay, states } = options;
+    const { memory, ram, decoder, threshold, batch, delay, states } = options;
     this.#u32 = new Uint32Array(memory.buffer);
     this.#i32 = new Int32Array(memory.buffer);
     this.#f64 = new BigUint64Array(memory.buffer);
@@ -93,17 +95,21 @@ export class Executor {
       divideWide: (site: number, isSigned: number) => this.#divideWide(site, isSigned),
       checkSegment: (site: number, packed: number) => this.#checkSegment(site, packed),
     };
+    const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule(ram)), {
+      cpu: imports,
+    });
+    const { slowLoad, slowStore, slowUpdate } = base.exports;
     this.cache = new CodeCache({
       memory,
       table,
-      imports,
+      // Slow paths try the walk in WebAssembly first.
+      imports: { ...imports, slowLoad, slowStore, slowUpdate },
       decoder,
       threshold,
       batch,
       delay,
       states,
     });
-    const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule()), { cpu: imports });
     this.#dispatch = base.exports['dispatch'] as (parameter: number, budget: number) => void;
     this.#enterRecord = base.exports['enterRecord'] as (record: number, budget: number) => void;
     this.#flags = base.exports['flags'] as () => number;

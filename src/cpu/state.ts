@@ -206,15 +206,26 @@ export const TLB_FILLED = {
 export const STATE_BYTES = TLB_FILLED.global + TLB_FILLED.bytes;
 
 /**
+ * A bit for each 2 MiB of linear addresses, by their bits 36:21, in which a large page was ever entered
+ * into the TLB by any processor: elsewhere INVLPG need not look for the rest of one.
+ */
+export const LARGE_REGIONS = STATE_BYTES;
+export const LARGE_REGION_COUNT = 0x1_0000;
+
+/** A bit for each page of the linear memory that has decoded code in it. */
+export const CODE_PAGES = LARGE_REGIONS + LARGE_REGION_COUNT / 8;
+export const CODE_PAGES_BYTES = 0x2_0000;
+
+/**
  * Jump cache: entries of 16 bytes by a hash of the code's position in the linear memory. The tag is that
  * position and, above it, the mode word.
  */
-export const JUMP_CACHE = 0x8_2000;
+export const JUMP_CACHE = CODE_PAGES + CODE_PAGES_BYTES;
 export const JUMP_CACHE_ENTRIES = 131_072;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = 0x28_2000;
+export const CODE_ARENA = JUMP_CACHE + JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

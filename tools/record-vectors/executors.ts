@@ -45,6 +45,7 @@ class TierSteps implements Steps {
   constructor({ cpu, memory }: Machine, threshold: number) {
     const executor = new Executor({
       memory: memory.wasm,
+      ram: memory.lowRam,
       decoder: new Decoder(BASE_FEATURES),
       threshold,
       batch: 1,

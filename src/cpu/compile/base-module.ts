@@ -20,9 +20,11 @@ import {
   TLB_BANK_BYTES,
 } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
+import { FunctionCode } from '../wasm/function-code.ts';
 import { type FunctionBody, functionOf, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
+import { fetchAgain, type LowRam, pageWalks } from './page-walk.ts';
 import { quickCalls } from './quick-calls.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 import { BUDGET_PARAMETER, emitJump, storeRipInPage, tailCall } from './jump.ts';
@@ -199,7 +201,10 @@ function throughCache(): FunctionBody {
 }
 
 function miss(): FunctionBody {
-  return body(FunctionType.block, [], (out) => leave(out, Exit.lookup));
+  const out = new FunctionCode(FunctionType.block);
+  fetchAgain(out);
+  leave(out, Exit.lookup);
+  return out.whole();
 }
 
 /** Table index of the function that computes the flags of kind word 0. */
@@ -207,7 +212,7 @@ const FLAG_TABLE = TableIndex.first;
 /** Table indices from here on are for handlers and blocks. */
 export const FIRST_FREE_INDEX = FLAG_TABLE + FLAG_FUNCTIONS;
 
-export function baseModule(): Uint8Array<ArrayBuffer> {
+export function baseModule(ram: LowRam): Uint8Array<ArrayBuffer> {
   const functions: FunctionBody[] = [];
   functions[TableIndex.miss] = miss();
   functions[TableIndex.flags] = flagsOf();
@@ -215,7 +220,9 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
   functions[TableIndex.enterRecord] = enterRecord();
   functions[TableIndex.unlinked] = unlinked();
   functions[TableIndex.throughCache] = throughCache();
-  for (const [tableIndex, quick] of quickCalls()) functions[tableIndex] = quick;
+  for (const [tableIndex, quick] of [...quickCalls(), ...pageWalks(ram)]) {
+    functions[tableIndex] = quick;
+  }
   while (functions.length < FLAG_TABLE) functions.push(miss());
   const builder = new FlagsBuilder();
   for (let word = 0; word < FLAG_FUNCTIONS; word += 1) {
@@ -240,6 +247,9 @@ export function baseModule(): Uint8Array<ArrayBuffer> {
       flags: TableIndex.flags,
       dispatch: TableIndex.dispatch,
       enterRecord: TableIndex.enterRecord,
+      slowLoad: TableIndex.slowLoad,
+      slowStore: TableIndex.slowStore,
+      slowUpdate: TableIndex.slowUpdate,
     },
   });
 }

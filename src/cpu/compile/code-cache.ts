@@ -9,7 +9,15 @@ import type { Cpu } from '../cpu.ts';
 import { codeSizeOf, cplOf, Mode } from '../mode.ts';
 import { bind, type BoundInstruction } from '../semantics/bind.ts';
 import { meaningFor } from '../semantics/meanings.ts';
-import { BUDGET, CODE_ARENA, CODE_ARENA_BYTES, EXIT_ARGUMENT, RIP } from '../state.ts';
+import {
+  BUDGET,
+  CODE_ARENA,
+  CODE_ARENA_BYTES,
+  CODE_PAGES,
+  CODE_PAGES_BYTES,
+  EXIT_ARGUMENT,
+  RIP,
+} from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
 import { buildModule, type FunctionBody, functionOf, FunctionType } from '../wasm/module.ts';
 import { fillRecord, handlerKey, HandlerBuilder } from '../interpret/handler-builder.ts';
@@ -287,6 +295,7 @@ export class CodeCache {
     if (known !== undefined) return known;
     const page = new CodePage();
     this.#pages.set(number, page);
+    this.#u8[CODE_PAGES + (number >>> 3)]! |= 1 << (number & 7);
     for (const state of this.#options.states) protectPage(cpu, position, state);
     return page;
   }
@@ -537,7 +546,10 @@ export class CodeCache {
       if (isHit) this.#drop(block);
     }
     page.remark(position - (position & 0xfff));
-    if (page.blocks.size === 0) this.#pages.delete(position >>> 12);
+    if (page.blocks.size > 0) return;
+    const number = position >>> 12;
+    this.#pages.delete(number);
+    this.#u8[CODE_PAGES + (number >>> 3)]! &= ~(1 << (number & 7));
   }
 
   #drop(block: Block): void {
@@ -569,6 +581,7 @@ export class CodeCache {
       }
     }
     this.#pages.clear();
+    this.#u8.fill(0, CODE_PAGES, CODE_PAGES + CODE_PAGES_BYTES);
     this.#byRecord.clear();
     this.#bySlot.clear();
     this.#queue.clear();

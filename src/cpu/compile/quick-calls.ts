@@ -19,8 +19,8 @@ import {
   TLB_BANK_BYTES,
   TlbEntry,
 } from '../state.ts';
-import { CodeBuffer } from '../wasm/code.ts';
-import { type FunctionBody, functionOf, FunctionType } from '../wasm/module.ts';
+import { FunctionCode } from '../wasm/function-code.ts';
+import { type FunctionBody, FunctionType } from '../wasm/module.ts';
 import { Op, OpFC, OpFD, ValueType } from '../wasm/opcodes.ts';
 import { tlbOffset } from './jump.ts';
 import { Site, TableIndex } from './table-index.ts';
@@ -70,35 +70,16 @@ export function quickCallOf({ insn, row, mode }: BoundInstruction): QuickCall | 
 
 const [SITE, ARGUMENT] = [0, 1];
 
-/** Code of a quick way: locals beyond the parameters by type, and what declines and ends it. */
-class QuickCode extends CodeBuffer {
-  #locals: number[] = [];
+/** Goes the slow way if what is on the stack is not 0. */
+function declineIf(out: FunctionCode): void {
+  out.unlikelyIf(ValueType.void);
+  out.i32Const(0);
+  out.op(Op.return, Op.end);
+}
 
-  local(type: number): number {
-    return this.#locals.push(type) + 1;
-  }
-
-  stateLoad(op: number, offset: number): void {
-    this.i32Const(0);
-    this.memory(op, offset);
-  }
-
-  op(...codes: readonly number[]): void {
-    for (const code of codes) this.byte(code);
-  }
-
-  /** Goes the slow way if what is on the stack is not 0. */
-  declineIf(): void {
-    this.unlikelyIf(ValueType.void);
-    this.i32Const(0);
-    this.op(Op.return, Op.end);
-  }
-
-  whole(): FunctionBody {
-    this.i32Const(1);
-    this.op(Op.end);
-    return functionOf(FunctionType.slowLoad, this.#locals, this);
-  }
+function done(out: FunctionCode): FunctionBody {
+  out.i32Const(1);
+  return out.whole();
 }
 
 /** One side of a string instruction: its address, and where that is. */
@@ -109,7 +90,7 @@ interface Side {
 }
 
 /** Takes the count, declines what is not all in one page up from here, and leaves the length in `bytes`. */
-function beginString(out: QuickCode, bytes: number): void {
+function beginString(out: FunctionCode, bytes: number): void {
   const count = out.local(ValueType.i64);
   out.stateLoad(Op.i64Load, CX);
   out.tee(count);
@@ -123,7 +104,7 @@ function beginString(out: QuickCode, bytes: number): void {
   out.get(count);
   out.i64Const(PAGE_BYTES, 0);
   out.op(Op.i64GtU, Op.i32Or);
-  out.declineIf();
+  declineIf(out);
   out.get(count);
   out.op(Op.i32WrapI64);
   out.get(ARGUMENT);
@@ -133,7 +114,7 @@ function beginString(out: QuickCode, bytes: number): void {
 }
 
 /** Finds one side by the TLB, or declines. */
-function locate(out: QuickCode, register: number, tag: number, bytes: number): Side {
+function locate(out: FunctionCode, register: number, tag: number, bytes: number): Side {
   const address = out.local(ValueType.i64);
   const position = out.local(ValueType.i32);
   const entry = out.local(ValueType.i32);
@@ -157,7 +138,7 @@ function locate(out: QuickCode, register: number, tag: number, bytes: number): S
   out.get(address);
   out.i64Const(-PAGE_BYTES, -1);
   out.op(Op.i64And, Op.i64Ne, Op.i32Or);
-  out.declineIf();
+  declineIf(out);
   out.get(position);
   out.get(entry);
   out.memory(Op.i32Load, TLB + TlbEntry.addend);
@@ -166,7 +147,7 @@ function locate(out: QuickCode, register: number, tag: number, bytes: number): S
   return { register, address, position };
 }
 
-function advance(out: QuickCode, { register, address }: Side, bytes: number): void {
+function advance(out: FunctionCode, { register, address }: Side, bytes: number): void {
   out.i32Const(0);
   out.get(address);
   out.get(bytes);
@@ -174,12 +155,12 @@ function advance(out: QuickCode, { register, address }: Side, bytes: number): vo
   out.memory(Op.i64Store, register);
 }
 
-function endString(out: QuickCode, sides: readonly Side[], bytes: number): FunctionBody {
+function endString(out: FunctionCode, sides: readonly Side[], bytes: number): FunctionBody {
   for (const side of sides) advance(out, side, bytes);
   out.i32Const(0);
   out.i64Const(0, 0);
   out.memory(Op.i64Store, CX);
-  return out.whole();
+  return done(out);
 }
 
 /**
@@ -187,7 +168,7 @@ function endString(out: QuickCode, sides: readonly Side[], bytes: number): Funct
  * @param piece emits one, and nothing that moves the positions
  */
 function inPieces(
-  out: QuickCode,
+  out: FunctionCode,
   left: number,
   positions: readonly number[],
   piece: (bytes: number) => void,
@@ -236,7 +217,7 @@ const STORES: Readonly<Record<number, number>> = {
 
 /** REP MOVS. Where the destination begins inside the source, a pattern would repeat: declined. */
 function movs(): FunctionBody {
-  const out = new QuickCode();
+  const out = new FunctionCode(FunctionType.slowLoad);
   const bytes = out.local(ValueType.i32);
   const left = out.local(ValueType.i32);
   beginString(out, bytes);
@@ -247,7 +228,7 @@ function movs(): FunctionBody {
   out.op(Op.i32Sub);
   out.get(bytes);
   out.op(Op.i32LtU);
-  out.declineIf();
+  declineIf(out);
   out.get(bytes);
   out.i32Const(MANY_BYTES);
   out.op(Op.i32GeU, Op.if, ValueType.void);
@@ -273,7 +254,7 @@ function movs(): FunctionBody {
 }
 
 /** Fills `value` with copies of RAX's low bytes, as many as the element has. */
-function repeatElement(out: QuickCode, value: number): void {
+function repeatElement(out: FunctionCode, value: number): void {
   out.stateLoad(Op.i64Load, AX);
   out.set(value);
   for (const [size, mask, low, high] of [
@@ -298,7 +279,7 @@ function repeatElement(out: QuickCode, value: number): void {
 
 /** REP STOS. */
 function stos(): FunctionBody {
-  const out = new QuickCode();
+  const out = new FunctionCode(FunctionType.slowLoad);
   const bytes = out.local(ValueType.i32);
   const left = out.local(ValueType.i32);
   const value = out.local(ValueType.i64);
@@ -336,14 +317,14 @@ function stos(): FunctionBody {
 
 /** STI, while no interrupt waits and nothing has asked generated code to come out. */
 function sti(): FunctionBody {
-  const out = new QuickCode();
+  const out = new FunctionCode(FunctionType.slowLoad);
   const flags = out.local(ValueType.i32);
   out.stateLoad(Op.i32Load, Flags.system);
   out.tee(flags);
   out.i32Const(Eflags.if);
   out.op(Op.i32And, Op.i32Eqz, Op.if, ValueType.void);
   out.stateLoad(Op.i32Load, INTERRUPT_WAITS);
-  out.declineIf();
+  declineIf(out);
   out.i32Const(0);
   out.get(flags);
   out.i32Const(Eflags.if);
@@ -361,7 +342,7 @@ function sti(): FunctionBody {
   out.op(Op.i32ShrU, Op.i32Add);
   out.memory(Op.i32Store, STI_LEFT);
   out.op(Op.end);
-  return out.whole();
+  return done(out);
 }
 
 /** Bodies by table index. */

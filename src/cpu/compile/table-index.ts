@@ -18,6 +18,11 @@ export const TableIndex = {
   quickMovs: 6,
   quickStos: 7,
   quickSti: 8,
+  /** See page-walk.ts. */
+  walk: 9,
+  slowLoad: 10,
+  slowStore: 11,
+  slowUpdate: 12,
   first: 16,
 } as const;
 

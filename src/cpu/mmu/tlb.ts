@@ -6,6 +6,8 @@ import { type Cpu, Cr0, Cr4, Eflags } from '../cpu.ts';
 import {
   TLB,
   CODE_BANKS,
+  LARGE_REGION_COUNT,
+  LARGE_REGIONS,
   TLB_BANK_BYTES,
   TLB_BANKS,
   TLB_ENTRIES,
@@ -37,22 +39,25 @@ function largeCode(bits: number): number {
   return bits === 12 ? 0 : bits === 21 ? 1 : bits === 22 ? 2 : 3;
 }
 
-/**
- * Regions of 2 MiB in which a large page was ever entered, by any processor and by a hash that may
- * say so of others too: elsewhere INVLPG need not look for the rest of a large page.
- */
-const largeRegions = new Uint8Array(0x1_0000);
 let isGigabyteUsed = false;
 
 function regionOf(linear: number): number {
-  return ((linear >>> 21) | (Math.floor(linear / TWO_32) << 11)) & 0xffff;
+  return ((linear >>> 21) | (Math.floor(linear / TWO_32) << 11)) & (LARGE_REGION_COUNT - 1);
 }
 
-function noteLarge(linear: number, bits: number): void {
-  largeRegions[regionOf(linear)] = 1;
+function noteLarge({ u32 }: Cpu, linear: number, bits: number): void {
+  const region = regionOf(linear);
+  const word = (LARGE_REGIONS >> 2) + (region >> 5);
+  u32[word]! |= 1 << (region & 31);
   // 4 MiB are two regions.
-  if (bits === 22) largeRegions[regionOf(linear) ^ 1] = 1;
+  if (bits === 22) u32[word]! |= 1 << ((region & 31) ^ 1);
   if (bits === 30) isGigabyteUsed = true;
+}
+
+function mayHaveLarge({ u32 }: Cpu, linear: number): boolean {
+  const region = regionOf(linear);
+  const bits = u32[(LARGE_REGIONS >> 2) + (region >> 5)]!;
+  return isGigabyteUsed || ((bits >>> (region & 31)) & 1) !== 0;
 }
 
 /** Of the last {@link listFilled}: entries as indices of 32-bit words, from the state block's start. */
@@ -156,7 +161,7 @@ export function fill(
   setTag(cpu, entry + (TlbEntry.writeTag >> 2), isWritable && !isFetch, low, high);
   setTag(cpu, entry + (TlbEntry.executeTag >> 2), isExecutable && isFetch, low, high);
   cpu.i32[entry + (TlbEntry.addend >> 2)] = (position - low) | 0;
-  if (found.bits !== 12) noteLarge(linear, found.bits);
+  if (found.bits !== 12) noteLarge(cpu, linear, found.bits);
   const large = largeCode(found.bits) << LARGE_SHIFT;
   const isGlobal = (rights & Right.global) !== 0;
   const global = isGlobal ? TLB_GLOBAL : 0;
@@ -190,7 +195,7 @@ export function flushPage(cpu: Cpu, linear: number): void {
     const entry = entryWord(linear, bank);
     if (u32[firstTag(entry)] === (linear & ~0xfff) >>> 0) drop(cpu, entry);
   }
-  if (isGigabyteUsed || largeRegions[regionOf(linear)] !== 0) dropLarge(cpu, linear);
+  if (mayHaveLarge(cpu, linear)) dropLarge(cpu, linear);
 }
 
 /** All entries of the large page that an address is in. */

@@ -15,6 +15,8 @@ export const FunctionType = {
   slowLoad: 2,
   /** () to i32. */
   query: 3,
+  /** (linear address, access) to a position in the linear memory or 0: see compile/page-walk.ts. */
+  walk: 4,
 } as const;
 
 const I32 = ValueType.i32;
@@ -23,7 +25,13 @@ const TYPES: readonly (readonly [parameters: readonly number[], results: readonl
   [[I32, I32], []],
   [[I32, I32], [I32]],
   [[], [I32]],
+  [[ValueType.i64, I32], [I32]],
 ];
+
+/** How many parameters functions of a type have. */
+export function parametersOf(type: number): number {
+  return TYPES[type]![0].length;
+}
 
 /** Imported functions, in the order of their indices. All modules import all of them. */
 export const IMPORTS = [
