@@ -9,7 +9,7 @@ import { endsBlock } from './compile/ends-block.ts';
 import type { Block } from './compile/block.ts';
 import type { LowRam } from './compile/page-walk.ts';
 import { NEEDS_FUNCTION } from './compile/machine-ir.ts';
-import { jumpCacheOffset } from './compile/jump.ts';
+import { jumpCacheOffset, jumpStoreOffset } from './compile/jump.ts';
 import { Site, TableIndex } from './compile/table-index.ts';
 import type { Decoder } from './decode/decode.ts';
 import { raise, Vector } from './exception.ts';
@@ -21,12 +21,12 @@ import {
   ACCESS_ADDRESS,
   ACCESS_VALUE,
   BUDGET,
+  CODE_ARENA,
   EXIT_ARGUMENT,
   EXIT_REASON,
   Exit,
   INTERRUPT_WAITS,
   JUMP_CACHE,
-  JUMP_CACHE_ENTRIES,
   JumpCacheEntry,
   RIP,
   TlbEntry,
@@ -34,7 +34,6 @@ import {
 
 const NO_OFFSET = -1;
 const BUDGET_WORD = BUDGET >> 2;
-const CACHE_WORDS = (JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes) >> 2;
 
 /** Thrown from a store to decoded code: the instruction is to execute again, alone. */
 const RESTART = { restart: true };
@@ -72,6 +71,8 @@ export class Executor {
   #offset = NO_OFFSET;
   /** Something asked for a look around: generated code is to come out. */
   #isAsked = false;
+  /** The jump caches are not empty. */
+  #hasRemembered = false;
   #isCalling = false;
   #isStepping = false;
   /** Generated code runs: a store to what it was made from must begin again. */
@@ -136,8 +137,9 @@ export class Executor {
   /** Forgets all code. */
   forget(): void {
     this.cache.clear();
-    const first = JUMP_CACHE >> 2;
-    this.#u32.fill(0, first, first + CACHE_WORDS);
+    if (!this.#hasRemembered) return;
+    this.#hasRemembered = false;
+    this.#u32.fill(0, JUMP_CACHE >> 2, CODE_ARENA >> 2);
   }
 
   hasCode(position: number): boolean {
@@ -313,18 +315,24 @@ export class Executor {
   }
 
   /**
-   * Enters a block into the jump cache. One that ends in another page stays out until its function
+   * Enters a block into the jump caches. One that ends in another page stays out until its function
    * looks up where that page is.
    * @returns whether it went in
    */
   #remember(block: Block): boolean {
     if (block.second >= 0 && block.tableIndex === TableIndex.enterRecord) return false;
-    const entry = jumpCacheOffset(block.position) >> 2;
-    this.#u32[entry] = block.position;
-    this.#u32[entry + 1] = block.mode;
-    this.#u32[entry + (JumpCacheEntry.tableIndex >> 2)] = block.tableIndex;
-    this.#u32[entry + (JumpCacheEntry.parameter >> 2)] = block.parameter;
+    this.#hasRemembered = true;
+    this.#putEntry(jumpCacheOffset(block.position) >> 2, block);
+    this.#putEntry(jumpStoreOffset(block.position) >> 2, block);
     return true;
+  }
+
+  #putEntry(entry: number, { position, mode, tableIndex, parameter }: Block): void {
+    const u32 = this.#u32;
+    u32[entry] = position;
+    u32[entry + 1] = mode;
+    u32[entry + (JumpCacheEntry.tableIndex >> 2)] = tableIndex;
+    u32[entry + (JumpCacheEntry.parameter >> 2)] = parameter;
   }
 
   /** Executes the instruction at RIP, which has a meaning, by its function. */

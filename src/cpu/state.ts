@@ -224,8 +224,12 @@ export const JUMP_CACHE = CODE_PAGES + CODE_PAGES_BYTES;
 export const JUMP_CACHE_ENTRIES = 131_072;
 export const JumpCacheEntry = { tag: 0, tableIndex: 8, parameter: 12, bytes: 16 } as const;
 
+/** A second, larger one, for what others have driven out of the first: generated code looks there before it comes out. */
+export const JUMP_STORE = JUMP_CACHE + JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes;
+export const JUMP_STORE_ENTRIES = 524_288;
+
 /** Tier 0 records and link slots of compiled blocks. */
-export const CODE_ARENA = JUMP_CACHE + JUMP_CACHE_ENTRIES * JumpCacheEntry.bytes;
+export const CODE_ARENA = JUMP_STORE + JUMP_STORE_ENTRIES * JumpCacheEntry.bytes;
 export const CODE_ARENA_BYTES = 24 * 1024 * 1024;
 
 /** Bytes of the linear memory before the saved states of the processors. */

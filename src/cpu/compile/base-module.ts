@@ -20,11 +20,11 @@ import {
   TLB_BANK_BYTES,
 } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
-import { FunctionCode } from '../wasm/function-code.ts';
 import { type FunctionBody, functionOf, FunctionType, buildModule } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
-import { fetchAgain, type LowRam, pageWalks } from './page-walk.ts';
+import { missed } from './miss.ts';
+import { type LowRam, pageWalks } from './page-walk.ts';
 import { quickCalls } from './quick-calls.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 import { BUDGET_PARAMETER, emitJump, storeRipInPage, tailCall } from './jump.ts';
@@ -201,10 +201,7 @@ function throughCache(): FunctionBody {
 }
 
 function miss(): FunctionBody {
-  const out = new FunctionCode(FunctionType.block);
-  fetchAgain(out);
-  leave(out, Exit.lookup);
-  return out.whole();
+  return missed((out) => leave(out, Exit.lookup));
 }
 
 /** Table index of the function that computes the flags of kind word 0. */

@@ -7,6 +7,8 @@ import {
   CODE_BANKS,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
+  JUMP_STORE,
+  JUMP_STORE_ENTRIES,
   JumpCacheEntry,
   RIP,
   TLB,
@@ -41,12 +43,37 @@ export const BUDGET_PARAMETER = 1;
 
 /** 2^32 over the golden ratio: code begins at multiples of 16 in pages that follow each other. */
 const SPREAD = 0x9e37_79b1 | 0;
-const SPREAD_MASK = (JUMP_CACHE_ENTRIES - 1) * JumpCacheEntry.bytes;
-const SPREAD_SHIFT = Math.clz32(SPREAD_MASK);
+
+/** The mask of entries' offsets in a jump cache. */
+function slotsOf(entries: number): number {
+  return (entries - 1) * JumpCacheEntry.bytes;
+}
+
+export const FIRST_SLOTS = slotsOf(JUMP_CACHE_ENTRIES);
+export const SECOND_SLOTS = slotsOf(JUMP_STORE_ENTRIES);
+
+function slotOf(position: number, slots: number): number {
+  return (Math.imul(position, SPREAD) >>> Math.clz32(slots)) & slots;
+}
 
 /** Where in the jump cache a position has its entry, as generated code finds it. */
 export function jumpCacheOffset(position: number): number {
-  return JUMP_CACHE + ((Math.imul(position, SPREAD) >>> SPREAD_SHIFT) & SPREAD_MASK);
+  return JUMP_CACHE + slotOf(position, FIRST_SLOTS);
+}
+
+/** The same in the second jump cache. */
+export function jumpStoreOffset(position: number): number {
+  return JUMP_STORE + slotOf(position, SECOND_SLOTS);
+}
+
+/** Makes of a position its entry's offset in a jump cache, both on the stack. */
+export function slotOffset(out: CodeBuffer, slots: number): void {
+  out.i32Const(SPREAD);
+  out.byte(Op.i32Mul);
+  out.i32Const(Math.clz32(slots));
+  out.byte(Op.i32ShrU);
+  out.i32Const(slots);
+  out.byte(Op.i32And);
 }
 
 /** Makes of the low half of a linear address its entry's offset in a bank of the TLB, both on the stack. */
@@ -89,12 +116,7 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.memory(Op.i32Load, TLB + bank + TlbEntry.addend);
   out.byte(Op.i32Add);
   out.tee(position);
-  out.i32Const(SPREAD);
-  out.byte(Op.i32Mul);
-  out.i32Const(SPREAD_SHIFT);
-  out.byte(Op.i32ShrU);
-  out.i32Const(SPREAD_MASK);
-  out.byte(Op.i32And);
+  slotOffset(out, FIRST_SLOTS);
   out.tee(cache);
   out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
   out.get(BUDGET_PARAMETER);

@@ -16,7 +16,6 @@ import {
   LARGE_REGION_COUNT,
   LARGE_REGIONS,
   MODE,
-  RIP,
   System,
   TLB,
   TLB_BANK_BYTES,
@@ -28,7 +27,7 @@ import {
 import { FunctionCode } from '../wasm/function-code.ts';
 import { type FunctionBody, FunctionType, ImportIndex, IMPORTS } from '../wasm/module.ts';
 import { Op, OpFD, ValueType } from '../wasm/opcodes.ts';
-import { BUDGET_PARAMETER, tailCall, tlbOffset } from './jump.ts';
+import { tlbOffset } from './jump.ts';
 import { LOAD_OPS, STORE_OPS } from './machine-ir.ts';
 import { TableIndex } from './table-index.ts';
 
@@ -376,8 +375,8 @@ function walk(ram: LowRam): FunctionBody {
   return out.whole();
 }
 
-/** The table holds the function of the same number in the base module. */
-function callWalk(out: FunctionCode, access: number): void {
+/** Calls the walk of the linear address on the stack, which the base module has under its table index. */
+export function callWalk(out: FunctionCode, access: number): void {
   out.i32Const(access);
   out.op(Op.call);
   out.u32(IMPORTS.length + TableIndex.walk);
@@ -437,36 +436,6 @@ function storeValue(out: FunctionCode, position: number): void {
   out.vectorMemory(OpFD.v128Load, ACCESS_VALUE);
   out.vectorMemory(OpFD.v128Store, 0);
   out.op(Op.return, Op.end);
-}
-
-/**
- * Before generated code comes out for a look-up: enters RIP's page into the TLB and tries again, once,
- * if that is what was missing.
- */
-export function fetchAgain(out: FunctionCode): void {
-  const entry = out.local(ValueType.i32);
-  out.stateBits(MODE, Mode.code64);
-  out.op(Op.if, ValueType.void);
-  out.stateLoad(Op.i32Load, RIP);
-  tlbOffset(out);
-  out.i32Const(TLB_BANK_BYTES);
-  out.i32Const(0);
-  out.stateBits(MODE, Mode.cplMask);
-  out.i32Const(Mode.cplMask);
-  out.op(Op.i32Eq, Op.select, Op.i32Add);
-  out.tee(entry);
-  out.memory(Op.i64Load, TLB + CODE_BANKS * TLB_BANK_BYTES + TlbEntry.executeTag);
-  out.stateLoad(Op.i64Load, RIP);
-  out.i64Const(-PAGE_BYTES, -1);
-  out.op(Op.i64And, Op.i64Ne, Op.if, ValueType.void);
-  out.stateLoad(Op.i64Load, RIP);
-  callWalk(out, Access.fetch);
-  out.op(Op.if, ValueType.void);
-  out.i32Const(0);
-  out.get(BUDGET_PARAMETER);
-  out.i32Const(TableIndex.dispatch);
-  tailCall(out);
-  out.op(Op.end, Op.end, Op.end);
 }
 
 /** Bodies by table index. */
