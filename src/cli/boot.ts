@@ -82,6 +82,7 @@ export async function bootCommand(invocation: Invocation, output: Output): Promi
         ? prepare(request, output, atEnd)
         : prepareFrom(request.fromFile, request, output, atEnd);
     const { machine } = prepared;
+    atEnd.push(() => machine.discard());
     const isDescribed = save !== undefined || request.outFolder !== undefined;
     const description = isDescribed ? prepared.describe() : undefined;
     if (serialFile !== undefined) {

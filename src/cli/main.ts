@@ -76,12 +76,10 @@ function report(error: unknown, argv: readonly string[], output: Output): ExitCo
 }
 
 /** Runs the program. @returns the exit code of the process */
-export async function main(argv: readonly string[]): Promise<number> {
-  const output = new ProcessOutput();
-  // A reader that has seen enough (`| head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? ExitCode.ok : ExitCode.failed);
-  });
+export async function main(
+  argv: readonly string[],
+  output: Output = new ProcessOutput(),
+): Promise<number> {
   try {
     return await dispatch(argv, output);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { createColors } from 'picocolors';
+import { ExitCode } from '../core/errors.ts';
 
 type Colors = ReturnType<typeof createColors>;
 
@@ -28,6 +29,13 @@ export class ProcessOutput implements Output {
   readonly outColors = createColors(wantsColor(process.stdout));
   readonly errorColors = createColors(wantsColor(process.stderr));
   #pending = '';
+
+  constructor() {
+    // A reader that has seen enough (`| head`) is no error.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === 'EPIPE' ? ExitCode.ok : ExitCode.failed);
+    });
+  }
 
   readonly out = (text: string): void => {
     this.#pending += text;

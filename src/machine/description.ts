@@ -129,7 +129,7 @@ function kernelOf(kernel: KernelDescription, where: string): X86Config {
 
 export interface OpenedMachine {
   readonly machine: Machine;
-  /** Closes its images. */
+  /** Closes its images, and discards it. */
   readonly close: () => void;
 }
 
@@ -180,7 +180,11 @@ export function openMachine(
       floppy,
       warn,
     });
-    return { machine, close };
+    const end = (): void => {
+      close();
+      machine.discard();
+    };
+    return { machine, close: end };
   } catch (error) {
     close();
     throw error;

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compiled } from '../support/cli.ts';
+import { call } from '../support/cli.ts';
 import { hasTool, inFolder, run } from '../support/tools.ts';
 
 describe.skipIf(!hasTool('tshark'))('boot --pcap', () => {
-  it('writes the lease at boot as Wireshark reads it, with virtual time', () => {
-    inFolder((folder) => {
+  it('writes the lease at boot as Wireshark reads it, with virtual time', async () => {
+    await inFolder(async (folder) => {
       const path = join(folder, 'boot.pcapng');
-      expect(compiled.run('boot', '-q', '--pcap', path).status).toBe(0);
+      expect((await call('boot', '-q', '--pcap', path)).status).toBe(0);
       const fields = ['-T', 'fields', '-e', 'dhcp.option.dhcp', '-e', 'frame.time_epoch'];
       const lines = run('tshark', ['-r', path, '-Y', 'dhcp', ...fields])
         .trim()

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compiled, type CliResult } from '../support/cli.ts';
+import { call, compiled, type CliResult } from '../support/cli.ts';
 import { GPT_TOOLS, makeGptDisk } from '../support/guest-disks.ts';
 import { hasTool, inFolder } from '../support/tools.ts';
 
@@ -47,67 +47,75 @@ describe('wrong words', () => {
     [['boot', '/'], 1, /^error: \/: is a directory; a disk image was expected$/m],
     [['disk', 'create', 'x.vhd'], 2, /^error: disk: create needs --size SIZE, or --parent FILE/m],
     [['frobnicate'], 2, /^error: frobnicate: unknown command; the commands are boot, /m],
-  ] as const)('%j', (argv, exitCode, line) => {
-    expectLine(compiled.run(...argv), exitCode, line);
+  ] as const)('%j', async (argv, exitCode, line) => {
+    expectLine(await call(...argv), exitCode, line);
+  });
+
+  it('are told by the program', () => {
+    expectLine(compiled.run('bot'), 2, /^error: bot: unknown command; did you mean boot\?$/m);
   });
 });
 
 describe('damaged images', () => {
-  const boot = (path: string): CliResult => compiled.run('boot', path, '-q');
-  const create = (folder: string, name: string, size: string): string => {
+  const boot = (path: string): Promise<CliResult> => call('boot', path, '-q');
+  const create = async (folder: string, name: string, size: string): Promise<string> => {
     const path = join(folder, name);
-    expect(compiled.run('disk', 'create', path, '--size', size, '-q').status).toBe(0);
+    expect((await call('disk', 'create', path, '--size', size, '-q')).status).toBe(0);
     return path;
   };
 
-  it('an empty file', () => {
-    inFolder((folder) => {
+  it('an empty file', async () => {
+    await inFolder(async (folder) => {
       const path = join(folder, 'empty.img');
       writeFileSync(path, '');
-      expectLine(boot(path), 1, /: is empty \(0 bytes\); a disk image was expected$/m);
+      expectLine(await boot(path), 1, /: is empty \(0 bytes\); a disk image was expected$/m);
     });
   });
 
-  it('a truncated VHDX', () => {
-    inFolder((folder) => {
-      const path = create(folder, 'a.vhdx', '64M');
+  it('a truncated VHDX', async () => {
+    await inFolder(async (folder) => {
+      const path = await create(folder, 'a.vhdx', '64M');
       truncateSync(path, 2 * MIB);
       expectLine(
-        boot(path),
+        await boot(path),
         1,
         /^error: .*a.vhdx: .* the file ends at byte 2097152: the image is truncated$/m,
       );
     });
   });
 
-  it('a VHDX whose region tables, or metadata, do not check', () => {
-    inFolder((folder) => {
-      const regions = create(folder, 'r.vhdx', '64M');
+  it('a VHDX whose region tables, or metadata, do not check', async () => {
+    await inFolder(async (folder) => {
+      const regions = await create(folder, 'r.vhdx', '64M');
       damage(regions, 192 * 1024 + 20);
       damage(regions, 256 * 1024 + 20);
-      expectLine(boot(regions), 1, /^error: .*r.vhdx: .*region table.*(196608|262144)/m);
-      const metadata = create(folder, 'm.vhdx', '64M');
+      expectLine(await boot(regions), 1, /^error: .*r.vhdx: .*region table.*(196608|262144)/m);
+      const metadata = await create(folder, 'm.vhdx', '64M');
       damage(metadata, 2 * MIB);
-      expectLine(boot(metadata), 1, /^error: .*m.vhdx: .*metadata/m);
+      expectLine(await boot(metadata), 1, /^error: .*m.vhdx: .*metadata/m);
     });
   });
 
-  it('a VHD whose footers are bad', () => {
-    inFolder((folder) => {
-      const path = create(folder, 'a.vhd', '16M');
+  it('a VHD whose footers are bad', async () => {
+    await inFolder(async (folder) => {
+      const path = await create(folder, 'a.vhd', '16M');
       const bytes = readFileSync(path);
       damage(path, 100);
       damage(path, bytes.length - 412);
-      expectLine(boot(path), 1, /^error: .*a.vhd: .*footer/m);
+      expectLine(await boot(path), 1, /^error: .*a.vhd: .*footer/m);
     });
   });
 
-  it('a disk with nothing on it, and no disk that boots', () => {
-    inFolder((folder) => {
-      const path = create(folder, 'blank.vhdx', '64M');
-      expectLine(boot(path), 12, /^error: the boot stopped at boot-device: no boot device: /m);
+  it('a disk with nothing on it, and no disk that boots', async () => {
+    await inFolder(async (folder) => {
+      const path = await create(folder, 'blank.vhdx', '64M');
       expectLine(
-        compiled.run('boot', path, '-q', '--gen', '1'),
+        await boot(path),
+        12,
+        /^error: the boot stopped at boot-device: no boot device: /m,
+      );
+      expectLine(
+        await call('boot', path, '-q', '--gen', '1'),
         12,
         /^error: the boot stopped at boot-device: /m,
       );
@@ -127,34 +135,34 @@ describe('damaged images', () => {
         aarch64Loader(),
         /is for AArch64 \(0xAA64\).*x86-64 \(0x8664\)/i,
       ],
-    ])('%s', (_, loader, reason) => {
-      inFolder((folder) => {
-        const result = boot(makeGptDisk(folder, 'disk.raw', loader));
+    ])('%s', async (_, loader, reason) => {
+      await inFolder(async (folder) => {
+        const result = await boot(makeGptDisk(folder, 'disk.raw', loader));
         expectLine(result, 12, /^error: the boot stopped at (loader|boot-device): /m);
         expect(result.stderr).toMatch(reason);
       });
     });
 
-    it('a FAT whose chain loops', () => {
-      inFolder((folder) => {
+    it('a FAT whose chain loops', async () => {
+      await inFolder(async (folder) => {
         const path = makeGptDisk(folder, 'disk.raw', new Uint8Array(64 * 1024).fill(0x4d));
         loopFat(path);
-        const result = boot(path);
+        const result = await boot(path);
         expectLine(result, 12, /^error: the boot stopped at (loader|boot-device): .*loops/m);
       });
     });
   });
 
-  it('a folder that cannot be written to', () => {
-    inFolder((folder) => {
+  it('a folder that cannot be written to', async () => {
+    await inFolder(async (folder) => {
       mkdirSync(join(folder, 'x.vhdx'));
       expectLine(
-        compiled.run('disk', 'create', join(folder, 'x.vhdx'), '--size', '1M', '-q'),
+        await call('disk', 'create', join(folder, 'x.vhdx'), '--size', '1M', '-q'),
         1,
         /x.vhdx: exists already/,
       );
       expectLine(
-        compiled.run('disk', 'create', join(folder, 'no', 'x.vhdx'), '--size', '1M', '-q'),
+        await call('disk', 'create', join(folder, 'no', 'x.vhdx'), '--size', '1M', '-q'),
         1,
         /x.vhdx: no such file/,
       );

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MANIFEST_FILE, type BootManifest } from '../../src/machine/bundle/manifest.ts';
-import { compiled } from '../support/cli.ts';
+import { call, compiled } from '../support/cli.ts';
 import { inFolder } from '../support/tools.ts';
 
 const MACHINE = ['-m', '64M', '--seed', '9'];
@@ -13,9 +13,9 @@ function digestOf(stdout: string): string {
 }
 
 describe('--save and --from', () => {
-  it('in another process end with the digest of one that never stopped', () => {
-    inFolder((folder) => {
-      const straight = compiled.run('boot', ...MACHINE, '--json');
+  it('in another process end with the digest of one that never stopped', async () => {
+    await inFolder(async (folder) => {
+      const straight = await call('boot', ...MACHINE, '--json');
       const file = join(folder, 'boot.snap');
       const first = compiled.run('boot', ...MACHINE, '-q', '--until', '700ms', '--save', file);
       expect(first.status, first.stderr).toBe(0);
@@ -26,25 +26,25 @@ describe('--save and --from', () => {
     });
   });
 
-  it('have the diskette of drive A: and the emulated adapter with them', () => {
-    inFolder((folder) => {
+  it('have the diskette of drive A: and the emulated adapter with them', async () => {
+    await inFolder(async (folder) => {
       const image = join(folder, 'a.vfd');
       writeFileSync(image, new Uint8Array(1_474_560));
       const file = join(folder, 'boot.snap');
       const machine = ['-m', '64M', '--guest', 'bis:10.2', '--floppy', image, '--legacy-nics', '1'];
-      const first = compiled.run('boot', ...machine, '--until', '300ms', '--save', file);
+      const first = await call('boot', ...machine, '--until', '300ms', '--save', file);
       expect(first.stderr).toContain('Generation 1 (for its floppy drive)');
-      const second = compiled.run('boot', '--from', file, '--json');
+      const second = await call('boot', '--from', file, '--json');
       expect(digestOf(second.stdout)).toBe(
-        digestOf(compiled.run('boot', ...machine, '--json').stdout),
+        digestOf((await call('boot', ...machine, '--json')).stdout),
       );
-      const other = compiled.run('boot', '--floppy', image, '--gen', '2');
+      const other = await call('boot', '--floppy', image, '--gen', '2');
       expect([other.status, other.stderr.split('\n').at(-2)]).toEqual([
         1,
         `error: ${image}: a diskette goes into Generation 1 only: 2 has no floppy drive`,
       ]);
       writeFileSync(image, new Uint8Array(5120));
-      const small = compiled.run('boot', ...machine);
+      const small = await call('boot', ...machine);
       expect(small.status).toBe(1);
       expect(small.stderr).toMatch(
         /error: .*a\.vfd: is no diskette: it has 5120 bytes, expected 1474560/,
@@ -52,40 +52,32 @@ describe('--save and --from', () => {
     });
   });
 
-  it('say in one line what does not fit', () => {
-    inFolder((folder) => {
+  it('say in one line what does not fit', async () => {
+    await inFolder(async (folder) => {
       const file = join(folder, 'no.snap');
       writeFileSync(file, 'nothing');
-      const refused = compiled.run('boot', '--from', file);
+      const refused = await call('boot', '--from', file);
       expect([refused.status, refused.stderr]).toEqual([
         1,
         `error: ${file}: is no snapshot of synthvm\n`,
       ]);
-      const clash = compiled.run('boot', '--from', file, '--gen', '1');
+      const clash = await call('boot', '--from', file, '--gen', '1');
       expect(clash.status).toBe(2);
       expect(clash.stderr).toBe(
         'error: --gen: goes not with --from: the snapshot has its machine in it\n',
       );
-      const written = compiled.run('boot', '--write', '--save', file);
+      const written = await call('boot', '--write', '--save', file);
       expect(written.status).toBe(2);
     });
   });
 });
 
 describe('--out and replay', () => {
-  it('have the same run again, and name the first event of another', () => {
-    inFolder((folder) => {
-      const run = compiled.run(
-        'boot',
-        ...MACHINE,
-        '-q',
-        '--until',
-        'root-mounted',
-        '--out',
-        folder,
-      );
+  it('have the same run again, and name the first event of another', async () => {
+    await inFolder(async (folder) => {
+      const run = await call('boot', ...MACHINE, '-q', '--until', 'root-mounted', '--out', folder);
       expect(run.status, run.stderr).toBe(0);
-      const again = compiled.run('replay', folder, '-q');
+      const again = await call('replay', folder, '-q');
       expect(again.stdout).toMatch(/^agrees: digest [0-9a-f]{16} over \d+ events\n$/);
       expect(again.status).toBe(0);
 
@@ -93,13 +85,13 @@ describe('--out and replay', () => {
       const manifest = JSON.parse(readFileSync(path, 'utf8')) as BootManifest;
       const machine = { ...manifest.machine, seed: '10' };
       writeFileSync(path, JSON.stringify({ ...manifest, machine }));
-      const other = compiled.run('replay', folder, '-q');
+      const other = await call('replay', folder, '-q');
       expect(other.status).toBe(1);
       expect(other.stdout).toMatch(/^differs: digest/);
       expect(other.stdout).toMatch(/event 1 was .*"seedLow":9.*\n\s+now is .*"seedLow":10/);
 
       writeFileSync(path, JSON.stringify({ ...manifest, format: 7 }));
-      const newer = compiled.run('replay', folder);
+      const newer = await call('replay', folder);
       expect(newer.stderr).toBe(
         `error: ${path}: is a bundle of format 7; this program reads format 1\n`,
       );

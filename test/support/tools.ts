@@ -25,12 +25,16 @@ export function run(name: string, args: readonly string[], input?: string): stri
   });
 }
 
-/** Gives a folder that is gone afterwards. */
+/** Gives a folder that is gone afterwards, once a promise that comes of it is settled. */
 export function inFolder<T>(use: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'synthvm-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  let isPromise = false;
   try {
-    return use(folder);
+    const result = use(folder);
+    isPromise = result instanceof Promise;
+    return result instanceof Promise ? (result.finally(remove) as T) : result;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (!isPromise) remove();
   }
 }
