@@ -24,6 +24,7 @@ import { noteRow, writeCoverage } from '../../tools/record-vectors/coverage.ts';
 import { FLAG_MASK } from '../../tools/record-vectors/state.ts';
 import { undefinedFlags, type Vector, VectorFile } from '../../tools/record-vectors/vectors.ts';
 import { IS_EXHAUSTIVE } from '../support/cases.ts';
+import type { Rig } from './rig.ts';
 import { CODE_GPA, compareState, loadVector, userModeRig } from './user-mode.ts';
 
 const path = join(import.meta.dirname, 'vectors/user-mode.bin.zst');
@@ -78,13 +79,14 @@ function isOpen(vector: Vector, row: Encoding, insn: Instruction): boolean {
 }
 
 class Replay {
-  readonly #rig = userModeRig();
+  readonly #rig: Rig;
   readonly #steps: Steps;
   readonly name: string;
   #form = -1;
 
   constructor(name: string, make: (machine: Machine) => Steps) {
     this.name = name;
+    this.#rig = userModeRig(name);
     this.#steps = make(this.#rig);
   }
 

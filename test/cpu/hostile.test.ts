@@ -3,17 +3,17 @@ import { MmioBus, PortBus } from '../../src/core/bus.ts';
 import { VirtualClock } from '../../src/core/clock.ts';
 import { crc32 } from '../../src/core/crc32.ts';
 import { EventQueue } from '../../src/core/events.ts';
-import { GuestMemory } from '../../src/core/memory.ts';
 import { Random } from '../../src/core/random.ts';
 import { Trace } from '../../src/core/trace.ts';
 import { createX86Engines } from '../../src/cpu/engine.ts';
-import { privateBytes, System } from '../../src/cpu/state.ts';
+import { System } from '../../src/cpu/state.ts';
 import type { Encoding } from '../../src/cpu/table/row.ts';
 import { BASE_FEATURES, encodings } from '../../src/cpu/table/table.ts';
 import { Partition } from '../../src/hypervisor/partition.ts';
 import type { ProcessorEngine, ProcessorStart } from '../../src/hypervisor/processor.ts';
 import { x86Cpuid } from '../../src/hypervisor/x86-cpuid.ts';
 import { fullProfile } from '../hypervisor/machine.ts';
+import { linearMemory } from './linear-memory.ts';
 import { gate, segment } from './system/world.ts';
 import { cases } from '../support/cases.ts';
 
@@ -122,13 +122,8 @@ interface Bench {
   readonly guest: { isShutdown: boolean };
 }
 
-/** One for all benches, one after the other: a linear memory takes long to make. */
-const memory = new GuestMemory({
-  ramBytes: 2 * MIB,
-  lowGapStart: 0xf800_0000,
-  privateBytes: privateBytes(1),
-  isLinear: true,
-});
+/** One for all benches, one after the other. */
+const memory = linearMemory(2 * MIB);
 
 function bench(seed: number, mode: 'jit' | 'interpret'): Bench {
   const clock = new VirtualClock();
@@ -185,7 +180,7 @@ function run(seed: number, cpu: 'jit' | 'interpret'): Outcome {
   return {
     ns: clock.nowNs,
     registers: engine.describe?.(),
-    ram: crc32(memory.u8, ram, ram + MIB),
+    ram: crc32(memory.u8, ram, MIB),
   };
 }
 

@@ -165,11 +165,12 @@ function assemble(random: Random, fitting: readonly Piece[], mode: CodeSize): nu
 
 class Machine {
   readonly name: string;
-  readonly rig: Rig = userModeRig();
+  readonly rig: Rig;
   readonly #steps: Steps;
 
   constructor(name: string, make: (rig: Rig) => Steps) {
     this.name = name;
+    this.rig = userModeRig(name);
     this.#steps = make(this.rig);
     // A second page of data, elsewhere in memory.
     this.rig.put(DATA_TABLE + 8, 8, SECOND_GPA + PRESENT);
@@ -266,6 +267,9 @@ class Ensemble {
   }
 }
 
+/** One for all tests: the engine compiles every handler anew for another. */
+const ensemble = new Ensemble();
+
 /** 64-bit code whose jumps make regions that are not plain. */
 const SHAPES: Readonly<Record<string, string>> = {
   // mov ecx, 6; L: test cl, 1; jz E; cmp ecx, 3; jmp J; E: test ecx, ecx; J: jle K; inc eax; K: dec ecx; jnz L
@@ -281,7 +285,6 @@ const SHAPES: Readonly<Record<string, string>> = {
 
 describe('regions', () => {
   it.each(Object.entries(SHAPES))('run %s as the reference does', (_name, text) => {
-    const ensemble = new Ensemble();
     const vector = new Vector();
     const bytes = Uint8Array.from(text.replaceAll(' ', '').match(/../g)!, (byte) =>
       Number.parseInt(byte, 16),
@@ -299,7 +302,6 @@ describe('regions', () => {
 describe('blocks of random instructions', () => {
   it('end in the same state on every executor', () => {
     const all = pieces();
-    const ensemble = new Ensemble();
     const wrong: string[] = [];
     const fitting: Readonly<Record<CodeSize, Piece[]>> = {
       16: all.flatMap((piece) => reread(piece, 16) ?? []),

@@ -42,9 +42,9 @@ export interface Rig {
 }
 
 /** @param isLinear executors of generated code can be made on it, and it takes longer to make */
-export function rigMemory(isLinear: boolean): GuestMemory {
+export function rigMemory(isLinear: boolean, ramBytes = RAM_BYTES): GuestMemory {
   return new GuestMemory({
-    ramBytes: RAM_BYTES,
+    ramBytes,
     lowGapStart: 0xf800_0000,
     privateBytes: privateBytes(1),
     isLinear,

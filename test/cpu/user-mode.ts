@@ -3,6 +3,7 @@ import { Cr0, Cr4 } from '../../src/cpu/cpu.ts';
 import { GPR, MXCSR, SegmentIndex, X87, XMM } from '../../src/cpu/state.ts';
 import type { Encoding } from '../../src/cpu/table/row.ts';
 import { setSegment } from '../../src/cpu/system/segments.ts';
+import { linearMemory } from './linear-memory.ts';
 import { setSystemSegments } from './rig.ts';
 import {
   CODE_ADDRESS,
@@ -18,7 +19,7 @@ import {
   STATUS_C1,
 } from '../../tools/record-vectors/tolerance.ts';
 import type { Vector } from '../../tools/record-vectors/vectors.ts';
-import { cpuRig, LONG_MODE, type Rig, setControl, rigMemory } from './rig.ts';
+import { cpuRig, LONG_MODE, type Rig, rigMemory, setControl } from './rig.ts';
 
 export const CODE_GPA = 0x10_0000;
 export const DATA_GPA = 0x11_0000;
@@ -32,8 +33,9 @@ const CODE_32 = 0xcffb;
 /** IF, and TF: the recorder steps, so that a repeated instruction does one iteration. */
 const IF_TF = 0x302;
 
-export function userModeRig(): Rig {
-  const rig = cpuRig(rigMemory(true));
+/** @param executor the reference generates no code */
+export function userModeRig(executor = 'tier 1'): Rig {
+  const rig = cpuRig(executor === 'reference' ? rigMemory(false) : linearMemory());
   rig.put(ROOT, 8, 0x2000 + PRESENT);
   rig.put(0x2000, 8, 0x3000 + PRESENT);
   rig.put(0x3000 + 8 * ((CODE_ADDRESS >>> 21) & 0x1ff), 8, 0x4000 + PRESENT);

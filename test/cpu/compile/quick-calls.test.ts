@@ -10,7 +10,8 @@ import { bind } from '../../../src/cpu/semantics/bind.ts';
 import { Activity, GPR } from '../../../src/cpu/state.ts';
 import { BASE_FEATURES } from '../../../src/cpu/table/table.ts';
 import { EXECUTORS, type Steps, UNDEFINED } from '../../../tools/record-vectors/executors.ts';
-import { cpuRig, type Rig, rigMemory } from '../rig.ts';
+import { linearMemory } from '../linear-memory.ts';
+import { cpuRig, type Rig } from '../rig.ts';
 import { buildWorld, CODE, enterRing } from '../system/world.ts';
 
 const [AX, CX, SI, DI] = [0, 1, 6, 7];
@@ -30,13 +31,14 @@ const PROGRAMS: readonly (readonly number[])[] = [
   STI,
 ];
 
+const memory = linearMemory();
 let quick: Rig;
 let slow: Rig;
 let steps: Steps;
 const decoder = new Decoder(BASE_FEATURES);
 
 beforeAll(() => {
-  quick = cpuRig(rigMemory(true));
+  quick = cpuRig(memory);
   slow = cpuRig();
   steps = EXECUTORS['tier 1']!(quick);
   for (const rig of [quick, slow]) {

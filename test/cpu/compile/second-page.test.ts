@@ -5,7 +5,8 @@ import { flushAll, flushPage } from '../../../src/cpu/mmu/tlb.ts';
 import { SegmentIndex } from '../../../src/cpu/state.ts';
 import { setSegment } from '../../../src/cpu/system/segments.ts';
 import { regionSteps } from '../../../tools/record-vectors/executors.ts';
-import { cpuRig, type Rig, rigMemory, setControl } from '../rig.ts';
+import { linearMemory } from '../linear-memory.ts';
+import { cpuRig, type Rig, setControl } from '../rig.ts';
 
 const DIRECTORY = 0x1_0000;
 const TABLE = 0x1_1000;
@@ -22,7 +23,7 @@ const TURNS = 50;
 
 /** 32-bit paging, in which the last page and the first are neighbours, as addresses wrap. */
 function machine(): Rig {
-  const rig = cpuRig(rigMemory(true));
+  const rig = cpuRig(linearMemory());
   const { cpu } = rig;
   for (const entry of [0, 1023]) {
     rig.put(DIRECTORY + 4 * entry, 4, TABLE | PRESENT);

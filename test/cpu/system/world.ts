@@ -1,6 +1,6 @@
 /** Tables of a small kernel in the first 64 KiB, and instructions executed one by one. */
 import { afterAll } from 'vitest';
-import { type GuestMemory, PAGE_BYTES } from '../../../src/core/memory.ts';
+import { PAGE_BYTES } from '../../../src/core/memory.ts';
 import { type Cpu, Cr0, Cr4, Efer } from '../../../src/cpu/cpu.ts';
 import { Decoder } from '../../../src/cpu/decode/decode.ts';
 import { type CodeSize, Instruction } from '../../../src/cpu/decode/instruction.ts';
@@ -26,7 +26,8 @@ import {
   type Steps,
   UNDEFINED,
 } from '../../../tools/record-vectors/executors.ts';
-import { cpuRig, type Rig, rigMemory, setControl } from '../rig.ts';
+import { linearMemory } from '../linear-memory.ts';
+import { cpuRig, type Rig, setControl } from '../rig.ts';
 
 export const GDT = 0x1000;
 export const IDT = 0x2000;
@@ -193,14 +194,9 @@ export function isExecutorChosen(): boolean {
   return makeSteps !== undefined;
 }
 
-let codeMemory: GuestMemory | undefined;
-
-/** A new processor for {@link execute}; those of executors have one memory, one after the other. */
+/** A new processor for {@link execute}. */
 export function worldRig(): Rig {
-  if (makeSteps === undefined) return cpuRig();
-  codeMemory ??= rigMemory(true);
-  codeMemory.u8.fill(0);
-  return cpuRig(codeMemory);
+  return makeSteps === undefined ? cpuRig() : cpuRig(linearMemory());
 }
 
 const insn = new Instruction();
