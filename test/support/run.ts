@@ -1,4 +1,4 @@
-/** A machine with a console to read and type at, for tests and benchmarks. */
+/** A machine with a console to read and type at. */
 import { NS_PER_SECOND } from '../../src/core/clock.ts';
 import { createDefaultDisk } from '../../src/boot/default-disk.ts';
 import type { Kernel } from '../../src/guest/kernel/kernel.ts';
@@ -9,6 +9,7 @@ import type { Ending } from '../../src/machine/endings.ts';
 import { Machine, type MachineConfig } from '../../src/machine/machine.ts';
 import type { BlockDevice } from '../../src/storage/block.ts';
 import { OverlayDevice } from '../../src/storage/overlay.ts';
+import { afterwards } from './afterwards.ts';
 
 const MIB = 1024 * 1024;
 /** Longer than any boot takes, `delay-hang` and LAPIC calibration included. */
@@ -52,6 +53,7 @@ export class Run {
       ...rest,
       seed: BigInt(seed),
     });
+    afterwards(() => this.machine.discard());
     this.machine.console.listen((byte) => {
       if (byte !== 0x0d) this.text += String.fromCharCode(byte);
     });
