@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compiled } from '../support/cli.ts';
+import { call, compiled } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-program-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -47,10 +47,10 @@ scenario('fails', { memory: '64M', nics: 0 }, ({ expect }) => {
     expect(bad.stderr).toContain(`again        ${program} --only fails --seed 1`);
   });
 
-  it('refuses what is not there', () => {
+  it('refuses what is not there', async () => {
     expect(run('compile', 'none.ts', '-o', 'x', '--skip-check').stderr).toMatch(
       /none\.ts: no such file/,
     );
-    expect(run('compile', 'none.ts').stderr).toContain('needs the name of the program');
+    expect((await call('compile', 'none.ts')).stderr).toContain('needs the name of the program');
   });
 });

@@ -9,6 +9,8 @@ const page = join(import.meta.dirname, '../../docs/scenarios.md');
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-examples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const { run } = compiled;
+/** Each would warm up by itself. */
+const ONE_THREAD = ['--jobs', '1'];
 
 it('run as they stand, and their types are right', () => {
   const examples = [
@@ -22,7 +24,7 @@ it('run as they stand, and their types are right', () => {
     'rescinded.ts',
   ]);
   for (const [, name, text] of examples) writeFileSync(join(folder, name!), text!);
-  const { status, stdout, stderr } = run('test', folder);
+  const { status, stdout, stderr } = run('test', folder, ...ONE_THREAD);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toMatch(/5 of 5 runs of 5 scenarios passed/);
 });

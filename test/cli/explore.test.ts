@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cases, IS_EXHAUSTIVE } from '../support/cases.ts';
-import { compiled } from '../support/cli.ts';
+import { call, compiled } from '../support/cli.ts';
 import { inFolder } from '../support/tools.ts';
 
 const { run } = compiled;
@@ -74,9 +74,9 @@ describe('synthvm explore', () => {
     expect(stdout).toContain(`0 of ${SEEDS} runs failed`);
   });
 
-  it('refuses decisions that make no sense', () => {
+  it('refuses decisions that make no sense', async () => {
     for (const decisions of ['some', '5-3', '7,6', '1-3,2']) {
-      expect(run('run', SCRIPT, '--perturb', decisions)).toMatchObject({ status: 2 });
+      expect(await call('run', SCRIPT, '--perturb', decisions)).toMatchObject({ status: 2 });
     }
   });
 });

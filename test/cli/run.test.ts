@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { compiled, source } from '../support/cli.ts';
+import { call, compiled, source } from '../support/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'synthvm-run-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -53,12 +53,11 @@ describe('what goes wrong in a script', () => {
     const bodies = cases.map(([title, body]) => [title, body]);
     const ordered = script('wrong.ts', Object.fromEntries(bodies));
     for (const [index, [title, , message]] of cases.entries()) {
-      if (title !== 'exit' && title !== 'crash') continue;
+      if (title !== 'crash') continue;
       const { status, stderr } = run('run', ordered, '-q', '--skip-check', '--only', title);
-      const code = title === 'crash' ? 10 : 1;
       expect({ title, status, first: stderr.split('\n')[0] }).toEqual({
         title,
-        status: code,
+        status: 10,
         first: expect.stringMatching(
           new RegExp(`wrong\\.ts:${index + 2}:\\d+: .*${message.source}`),
         ),
@@ -81,12 +80,18 @@ describe('what goes wrong in a script', () => {
     expect(stderr).toMatch(/loop\.ts:2:\d+: the script has not come back for 1 s of real time/);
   });
 
-  it.each([
+  const atLoad: readonly (readonly [name: string, text: string, code: number, line: RegExp])[] = [
     [
       'a syntax error',
       "import 'synthvm';\nconst = 3;",
       2,
       /:2:7: syntax error: Expected identifier/,
+    ],
+    [
+      'a missing disk',
+      "scenario('s', { disks: ['no.vhdx'] }, () => {});",
+      1,
+      /:2:\d+: .*no\.vhdx: no such file/,
     ],
     ['a missing module', "import 'no-such';", 2, /:1:\d+: cannot find "no-such"/],
     ['no scenario', "import 'synthvm';", 2, /: declares no scenario/],
@@ -97,19 +102,27 @@ describe('what goes wrong in a script', () => {
       2,
       /:2:\d+: s: unknown option "disk"; did you mean "disks"/,
     ],
-    [
-      'a missing disk',
-      "scenario('s', { disks: ['no.vhdx'] }, () => {});",
-      1,
-      /:2:\d+: .*no\.vhdx: no such file/,
-    ],
-  ])('%s', (_, text, code, line) => {
-    const whole = text.startsWith('import') ? text : `import { scenario } from 'synthvm';\n${text}`;
-    const { status, stderr } = run('run', write('a.ts', whole), '-q', '--skip-check');
+  ];
+  const whole = (text: string): string =>
+    text.startsWith('import') ? text : `import { scenario } from 'synthvm';\n${text}`;
+
+  it.each(atLoad.slice(0, 2))('%s', (_, text, code, line) => {
+    const { status, stderr } = run('run', write('a.ts', whole(text)), '-q', '--skip-check');
     expect({ status, first: stderr.split('\n')[0] }).toEqual({
       status: code,
       first: expect.stringMatching(line) as string,
     });
+    expect(stderr).not.toMatch(/^\s+at |internal error/m);
+  });
+
+  it('at load is one line for each of many scripts', () => {
+    const files = atLoad.map(([name, text]) => write(`${name}.ts`, whole(text)));
+    const { status, stderr } = run('test', ...files, '--skip-check', '--jobs', '1');
+    expect(status).toBe(1);
+    for (const [name, , , line] of atLoad) {
+      expect(stderr).toMatch(new RegExp(`^error: .*${name}\\.ts${line.source}`, 'm'));
+    }
+    expect(stderr.match(/^error: /gm)).toHaveLength(atLoad.length);
     expect(stderr).not.toMatch(/^\s+at |internal error/m);
   });
 
@@ -132,9 +145,9 @@ describe('what goes wrong in a script', () => {
     expect(run(...again.split(' '), '-q').stderr).toBe(first.stderr);
   });
 
-  it('on the command line is refused', () => {
-    expect(run('run').stderr).toBe('error: run: needs a script: a .ts file\n');
-    expect(run('run', 'x.ts', '--hots', 'a')).toMatchObject({ status: 2 });
+  it('on the command line is refused', async () => {
+    expect((await call('run')).stderr).toBe('error: run: needs a script: a .ts file\n');
+    expect(await call('run', 'x.ts', '--hots', 'a')).toMatchObject({ status: 2 });
     expect(run('run', 'no-such.ts')).toMatchObject({
       status: 1,
       stderr: 'error: no-such.ts: no such file\n',

@@ -41,7 +41,7 @@ describe('state', () => {
         expect(state.flag('flag')).toBe(of.flag);
         expect(state.text('text')).toBe(of.text);
         expect(state.wide('wide')).toBe(of.wide);
-        state.part('part', () => expect(state.bytes('bytes')).toEqual(of.bytes));
+        state.part('part', () => expect(Buffer.compare(state.bytes('bytes'), of.bytes)).toBe(0));
         const item = (): number => state.number('item');
         expect(state.list('list', [], item)).toEqual(of.list);
         state.finish();

@@ -13,13 +13,14 @@ import { EXECUTORS, type Steps, UNDEFINED } from '../../../tools/record-vectors/
 import { linearMemory } from '../linear-memory.ts';
 import { cpuRig, type Rig } from '../rig.ts';
 import { buildWorld, CODE, enterRing } from '../system/world.ts';
+import { cases } from '../../support/cases.ts';
 
 const [AX, CX, SI, DI] = [0, 1, 6, 7];
 const AREA = 0x2_0000;
 const AREA_BYTES = 0x4000;
 const REGISTERS = 16;
 const CODE_STEP = 64;
-const CASES = 1500;
+const CASES = cases(1500, 500);
 const STI = [0xfb, 0x90];
 const PROGRAMS: readonly (readonly number[])[] = [
   ...[0xa4, 0xaa].flatMap((opcode) => [
