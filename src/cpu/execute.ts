@@ -284,14 +284,14 @@ export class Executor {
   #rest(left: number): Block | undefined {
     return this.#withRoom(() => {
       const block = this.cache.find(this.cpu, false);
-      if (block.instructions.length > left) return this.cache.decodeExactly(this.cpu, left);
+      if (block.count > left) return this.cache.decodeExactly(this.cpu, left);
       return this.#remember(block) ? undefined : block;
     });
   }
 
   /** Enters a block that the jump cache does not lead to. One instruction alone may write over itself. */
   #enterAlone(block: Block): void {
-    if (block.instructions.length === 1) {
+    if (block.count === 1) {
       this.#isStepping = true;
       this.#stash += this.#i32[BUDGET_WORD]! - 1;
       this.#i32[BUDGET_WORD] = 1;
@@ -338,11 +338,11 @@ export class Executor {
   /** Executes the instruction at RIP, which has a meaning, by its function. */
   #callAlone(): void {
     this.#isInside = false;
-    const bound = this.#single().instructions[0]!;
+    const [bound] = this.cache.instructionsOf(this.#single());
     this.#i32[BUDGET_WORD]! -= 1;
     this.#remaining = 1;
     this.#isCalling = true;
-    callInstruction(this.cpu, bound);
+    callInstruction(this.cpu, bound!);
     this.#isCalling = false;
     this.#u32[EXIT_REASON >> 2] = Exit.lookup;
   }

@@ -1,4 +1,5 @@
 /** Decoded code, by where it lies in the linear memory. */
+import { Mode } from '../mode.ts';
 import type { BoundInstruction } from '../semantics/bind.ts';
 import type { Region } from './region.ts';
 
@@ -11,12 +12,16 @@ export interface Block {
   readonly second: number;
   /** See mode.ts. */
   readonly mode: number;
-  readonly instructions: readonly BoundInstruction[];
-  /** Of each instruction from the block's start, in bytes. */
-  readonly distances: readonly number[];
+  /** How many instructions it has. */
+  readonly count: number;
+  /**
+   * Of a block in two pages, and of one that is not kept. Those of the others, most of which nobody compiles, are
+   * decoded again when somebody does: see `CodeCache.instructionsOf`.
+   */
+  readonly instructions: readonly BoundInstruction[] | undefined;
+  /** Places in its page where it may lead by itself: at most two, without those that are functions' ends. */
+  readonly links: readonly number[];
   readonly bytes: number;
-  /** The instruction numbers of its function calls; -1 for what has a meaning. */
-  readonly calls: readonly number[];
   /** Tier 0 records. */
   readonly record: number;
   /** Where a jump to the block goes, and with which parameter. */
@@ -25,10 +30,17 @@ export interface Block {
   /** Link slots of other blocks that lead here. */
   readonly incoming: number[];
   /** Heads of the functions that this block's code is part of. */
-  readonly containers: Set<Block>;
+  containers: Set<Block> | undefined;
   /** What the block's own function covers. */
   region: Region | undefined;
   isDead: boolean;
+}
+
+/** Flat code is worth compiling, but for single steps; the rest is rare. */
+export function isCompilable({ key, mode }: Block): boolean {
+  if ((Math.floor(key / 4096) & 1) !== 0) return false;
+  const size = mode & Mode.codeSizeMask;
+  return size === Mode.code64 || (size === Mode.code32 && (mode & Mode.flat) !== 0);
 }
 
 /** A granule is 64 bytes; a page has a bit for each that decoded code lies in. */
@@ -41,6 +53,11 @@ export class CodePage {
 
   static key(offset: number, mode: number, isStep: boolean): number {
     return (mode * 2 + (isStep ? 1 : 0)) * 4096 + offset;
+  }
+
+  /** Under which the page where a block ends knows it. */
+  static secondKey(record: number): number {
+    return -1 - record;
   }
 
   /** Marks bytes as decoded. `length` stays within the page. */

@@ -25,12 +25,12 @@ import { HeadField, RECORD_BYTES, RecordField } from '../interpret/record.ts';
 import { fetchPosition } from '../mmu/access.ts';
 import { protectPage } from '../mmu/tlb.ts';
 import { FIRST_FREE_INDEX } from './base-module.ts';
-import { type Block, CodePage } from './block.ts';
+import { type Block, CodePage, isCompilable } from './block.ts';
 import { BlockBuilder } from './block-builder.ts';
 import { Lowering } from './lower.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 import { endsBlock } from './ends-block.ts';
-import { growRegion, type Region } from './region.ts';
+import { growRegion, linksOf, type Region } from './region.ts';
 
 const PAGE_BYTES = 4096;
 const MAX_BLOCK = 48;
@@ -170,7 +170,6 @@ export class CodeCache {
     const codeSize = codeSizeOf(mode);
     const pageEnd = position - (position & 0xfff) + PAGE_BYTES;
     const instructions: BoundInstruction[] = [];
-    const distances: number[] = [];
     let at = position;
     let second = -1;
     while (instructions.length < limit) {
@@ -180,7 +179,6 @@ export class CodeCache {
         if (instructions.length > 0) break;
         second = this.#decodeAcross(cpu, position, pageEnd);
         instructions.push(bind(this.#insn, mode));
-        distances.push(0);
         at += this.#insn.length;
         break;
       }
@@ -191,19 +189,23 @@ export class CodeCache {
       }
       const bound = bind(this.#insn, mode);
       instructions.push(bound);
-      distances.push(at - position);
       at += length;
       if (endsBlock(bound) || at >= pageEnd) break;
     }
-    return this.#enter(cpu, {
-      position,
-      second,
-      mode,
-      instructions,
-      distances,
-      bytes: at - position,
-      key,
-    });
+    return this.#enter(cpu, instructions, { position, second, mode, bytes: at - position, key });
+  }
+
+  /** A block's instructions: its bytes are those that it was made from, or it would have been dropped. */
+  instructionsOf({ position, count, mode, instructions }: Block): readonly BoundInstruction[] {
+    if (instructions !== undefined) return instructions;
+    const codeSize = codeSizeOf(mode);
+    const pageEnd = position - (position & 0xfff) + PAGE_BYTES;
+    const decoded: BoundInstruction[] = [];
+    for (let at = position; decoded.length < count;) {
+      at += this.#options.decoder.decode(this.#u8, at, pageEnd, codeSize, this.#insn);
+      decoded.push(bind(this.#insn, mode));
+    }
+    return decoded;
   }
 
   /** An instruction whose bytes lie in two pages. @returns the position of the second page */
@@ -226,24 +228,23 @@ export class CodeCache {
 
   #enter(
     cpu: Cpu,
-    found: Pick<
-      Block,
-      'position' | 'second' | 'mode' | 'instructions' | 'distances' | 'bytes' | 'key'
-    >,
+    instructions: readonly BoundInstruction[],
+    found: Pick<Block, 'position' | 'second' | 'mode' | 'bytes' | 'key'>,
   ): Block {
-    const { position, second, instructions, bytes, key } = found;
+    const { position, second, bytes, key } = found;
     const isKept = key >= 0;
     const recordBytes = (instructions.length + 2) * RECORD_BYTES;
     const record = isKept ? this.#allocate(recordBytes) : SCRATCH_RECORDS;
-    const calls: number[] = [];
     const block: Block = {
       ...found,
-      calls,
+      count: instructions.length,
+      instructions: isKept && second < 0 ? undefined : instructions,
+      links: linksOf(instructions.at(-1)!, (position & (PAGE_BYTES - 1)) + bytes),
       record,
       tableIndex: TableIndex.enterRecord,
       parameter: record,
       incoming: [],
-      containers: new Set(),
+      containers: undefined,
       region: undefined,
       isDead: false,
     };
@@ -255,9 +256,8 @@ export class CodeCache {
       if (isCall) {
         const number = isKept ? Math.max(this.calls.length, MAX_BLOCK) : index;
         this.calls[number] = bound;
-        calls.push(number);
         this.#view.setUint32(at + RecordField.immediate, number, true);
-      } else calls.push(-1);
+      }
       this.#view.setUint16(at + RecordField.remaining, instructions.length - index, true);
       this.#view.setUint32(at + RecordField.handler, this.#handlerOf(bound, isCall), true);
     }
@@ -265,7 +265,7 @@ export class CodeCache {
     this.#view.setUint32(end + RecordField.handler, TableIndex.dispatch, true);
     this.#view.setUint32(record + HeadField.instructions, instructions.length, true);
     this.#view.setUint32(record + HeadField.count, 0, true);
-    const threshold = isKept && this.#isCompilable(block, key) ? this.#options.threshold : 0;
+    const threshold = isKept && isCompilable(block) ? this.#options.threshold : 0;
     this.#view.setUint32(record + HeadField.threshold, threshold, true);
     this.#publishHandlers();
     if (!isKept) return block;
@@ -277,16 +277,9 @@ export class CodeCache {
     if (second >= 0) {
       const page = this.#page(cpu, second);
       page.mark(0, bytes - first);
-      page.blocks.set(secondKey(record), block);
+      page.blocks.set(CodePage.secondKey(record), block);
     }
     return block;
-  }
-
-  /** Flat code is worth compiling; the rest is rare. */
-  #isCompilable(block: Block, key: number): boolean {
-    if ((Math.floor(key / 4096) & 1) !== 0) return false;
-    const size = block.mode & Mode.codeSizeMask;
-    return size === Mode.code64 || (size === Mode.code32 && (block.mode & Mode.flat) !== 0);
   }
 
   #page(cpu: Cpu, position: number): CodePage {
@@ -391,7 +384,7 @@ export class CodeCache {
       head.region = region;
       for (const { block } of region.members) {
         covered.add(block);
-        block.containers.add(head);
+        (block.containers ??= new Set()).add(head);
       }
       batch.push(head);
       bodies.push(body);
@@ -475,20 +468,27 @@ export class CodeCache {
     return { region, body: functionOf(FunctionType.block, locals, this.#code) };
   }
 
+  /** The number of an instruction that is a function, as its record has it. */
+  #callOf(record: number, index: number): number {
+    const at = record + (index + 1) * RECORD_BYTES;
+    return this.#view.getUint32(at + RecordField.immediate, true);
+  }
+
   /** @returns false when the nodes do not fit */
   #build(region: Region): boolean {
     const builder = this.#blockBuilder;
     builder.start(region);
     for (const { block } of region.members) {
-      const { instructions, distances, calls } = block;
+      const { count, record } = block;
       builder.startBlock(block);
-      const count = instructions.length;
-      for (let at = 0; at < count; at += 1) {
+      let distance = 0;
+      for (const [at, bound] of this.instructionsOf(block).entries()) {
         if (builder.room < MAX_NODES) return false;
-        const bound = instructions[at]!;
-        builder.instruction(bound, distances[at]!, count - at);
-        if (calls[at]! >= 0) builder.callInstruction(calls[at]!);
-        else meaningFor(bound)!(builder);
+        builder.instruction(bound, distance, count - at);
+        distance += bound.insn.length;
+        const meaning = meaningFor(bound);
+        if (meaning !== undefined) meaning(builder);
+        else builder.callInstruction(this.#callOf(record, at));
       }
       builder.finish();
     }
@@ -561,13 +561,13 @@ export class CodeCache {
       this.#options.table.set(block.tableIndex, this.#options.table.get(TableIndex.miss));
     }
     for (const slot of block.incoming) this.#setSlot(slot, TableIndex.unlinked, slot);
-    for (const head of block.containers) if (!head.isDead) this.#drop(head);
-    for (const member of block.region?.members ?? []) member.block.containers.delete(block);
+    for (const head of block.containers ?? []) if (!head.isDead) this.#drop(head);
+    for (const member of block.region?.members ?? []) member.block.containers?.delete(block);
     for (const position of [block.position, block.second]) {
       if (position < 0) continue;
       const page = this.#pages.get(position >>> 12);
       if (page === undefined) continue;
-      const key = position === block.position ? block.key : secondKey(block.record);
+      const key = position === block.position ? block.key : CodePage.secondKey(block.record);
       if (page.blocks.get(key) === block) page.blocks.delete(key);
     }
   }
@@ -591,9 +591,4 @@ export class CodeCache {
     this.#arena = CODE_ARENA + SCRATCH_BYTES;
     this.generation += 1;
   }
-}
-
-/** Under which the page where a block ends knows it. */
-function secondKey(record: number): number {
-  return -1 - record;
 }

@@ -78,7 +78,7 @@ export abstract class ExitLowering extends AccessLowering {
     const { region, starts } = this.block!;
     const { block } = region.members[index]!;
     if (block.second >= 0) this.checkSecondPage(block);
-    this.takeBudget(block.instructions.length, block.position & 0xfff);
+    this.takeBudget(block.count, block.position & 0xfff);
     const end = starts[index + 1] ?? this.ir.count;
     for (let node = starts[index]!; node < end; node += 1) this.node(node);
   }

@@ -3,6 +3,8 @@
  * Their order and nesting is what WebAssembly's structured control flow asks for: a block's code stands
  * after the last jump forward to it, within its dominator, and what jumps back to a block is in its loop.
  */
+import type { BoundInstruction } from '../semantics/bind.ts';
+import { meaningFor } from '../semantics/meanings.ts';
 import type { Block } from './block.ts';
 import { endsBlock } from './ends-block.ts';
 
@@ -56,17 +58,19 @@ function dominates(members: readonly Member[], upper: number, lower: number): bo
   return at === upper;
 }
 
-/** Places in its page where a block may lead by itself: at most two, without those that are functions' ends. */
-export function linksOf({ position, instructions, distances, calls }: Block): readonly number[] {
-  const last = instructions.length - 1;
-  const bound = instructions[last]!;
+const NOWHERE: readonly number[] = [];
+
+/**
+ * Places in its page where a block leads by itself.
+ * @param bound its last instruction
+ * @param next place after that one
+ */
+export function linksOf(bound: BoundInstruction, next: number): readonly number[] {
   const { insn, row } = bound;
-  const start = position & (PAGE_BYTES - 1);
-  const next = start + distances[last]! + insn.length;
   const isInPage = (offset: number): boolean => offset >= 0 && offset < PAGE_BYTES;
-  if (!endsBlock(bound)) return isInPage(next) ? [next] : [];
-  if (calls[last]! >= 0 || row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return [];
-  if (insn.operandSize < 4) return [];
+  if (!endsBlock(bound)) return isInPage(next) ? [next] : NOWHERE;
+  if (row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return NOWHERE;
+  if (insn.operandSize < 4 || meaningFor(bound) === undefined) return NOWHERE;
   const target = next + insn.immediate;
   const places = row.mnemonic === 'jmp' ? [target] : [target, next];
   return places.filter(isInPage);
@@ -82,14 +86,14 @@ export function growRegion(
   limits: RegionLimits,
 ): Region {
   const found = new Map<Block, readonly Block[]>([[head, []]]);
-  let { length: instructions } = head.instructions;
+  let { count: instructions } = head;
   for (const block of found.keys()) {
     const successors: Block[] = [];
-    for (const offset of linksOf(block)) {
+    for (const offset of block.links) {
       const next = find(offset);
       if (next === undefined) continue;
       if (!found.has(next)) {
-        const more = instructions + next.instructions.length;
+        const more = instructions + next.count;
         if (found.size >= limits.blocks || more > limits.instructions) continue;
         instructions = more;
         found.set(next, []);
