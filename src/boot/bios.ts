@@ -6,7 +6,12 @@ import type { BootFailure, FirmwareDisk } from '../uefi/boot-devices.ts';
 import { deviceLabel, devicePlace, inputProblem } from '../uefi/boot-devices.ts';
 import { writeBiosAreas, writeTicks } from './bios-areas.ts';
 import { BOOT_SECTOR_GPA, EBDA_GPA, RELOCATED_MBR_GPA } from './bios-spec.ts';
-import { readBootSector, readFloppySector } from './mbr-boot.ts';
+import {
+  type BootSector,
+  type NoBootSector,
+  readBootSector,
+  readFloppySector,
+} from './mbr-boot.ts';
 import type { FirmwareOutcome } from './outcome.ts';
 import { nothingBoots } from './outcome.ts';
 import type { PhaseLog } from './phases.ts';
@@ -31,15 +36,18 @@ export function bootBios(options: PowerOnOptions, log: PhaseLog): FirmwareOutcom
   writeTicks(memory, log.elapsedNs);
   const failures: BootFailure[] = [];
   for (const [index, device] of options.disks.entries()) {
-    const outcome = bootDisk(device, FIRST_HARD_DISK + index, memory, log, failures);
+    const sector = readBootSector(device.block, log.warn);
+    const outcome = bootSector(device, sector, FIRST_HARD_DISK + index, memory, log, failures);
     if (outcome !== undefined) return outcome;
   }
   for (const [index, device] of options.dvds.entries()) {
     const outcome = bootDvd(device, FIRST_CD + index, memory, log, failures);
     if (outcome !== undefined) return outcome;
   }
-  if (options.floppy !== undefined) {
-    const outcome = bootFloppy(options.floppy, memory, log, failures);
+  const { floppy } = options;
+  if (floppy !== undefined) {
+    const sector = readFloppySector(floppy.block);
+    const outcome = bootSector(floppy, sector, FIRST_FLOPPY, memory, log, failures);
     if (outcome !== undefined) return outcome;
   }
   const reached = failures.find((failure) => failure.hasLoader);
@@ -51,53 +59,33 @@ function warnOfFailures(log: PhaseLog, failures: readonly BootFailure[]): void {
   for (const { label, reason } of failures) log.warn(`${label}: ${reason}`);
 }
 
-function bootDisk(
+/** Loads a boot sector, as the BIOS does a diskette's, and with the boot record before it a disk's. */
+function bootSector(
   device: FirmwareDisk,
+  sector: BootSector | NoBootSector,
   drive: number,
   memory: GuestMemory,
   log: PhaseLog,
   failures: BootFailure[],
 ): FirmwareOutcome | undefined {
   const label = deviceLabel(device);
-  const sector = readBootSector(device.block, log.warn);
-  if ('reason' in sector) {
-    const place = devicePlace(device);
-    failures.push({ label, place, reason: sector.reason, hasLoader: sector.isLoader });
-    return undefined;
-  }
-  warnOfFailures(log, failures);
-  log.enter('boot-device', devicePlace(device));
-  memory.writeBytes(BOOT_SECTOR_GPA, sector.mbr);
-  memory.writeBytes(RELOCATED_MBR_GPA, sector.mbr);
-  memory.writeBytes(BOOT_SECTOR_GPA, sector.code);
-  log.enter('loader', `boot sector of ${sector.label}`, sector.code.length);
-  return {
-    start: { mode: 'real', segment: 0, ip: BOOT_SECTOR_GPA, drive },
-    device,
-    loader: `${label} ${sector.label}`,
-  };
-}
-
-/** A diskette's first sector, if it is signed. */
-function bootFloppy(
-  device: FirmwareDisk,
-  memory: GuestMemory,
-  log: PhaseLog,
-  failures: BootFailure[],
-): FirmwareOutcome | undefined {
-  const label = deviceLabel(device);
   const place = devicePlace(device);
-  const sector = readFloppySector(device.block);
   if ('reason' in sector) {
     failures.push({ label, place, reason: sector.reason, hasLoader: sector.isLoader });
     return undefined;
   }
+  const { mbr, code } = sector;
   warnOfFailures(log, failures);
   log.enter('boot-device', place);
-  memory.writeBytes(BOOT_SECTOR_GPA, sector.code);
-  log.enter('loader', sector.label, sector.code.length);
+  if (mbr !== undefined) {
+    memory.writeBytes(BOOT_SECTOR_GPA, mbr);
+    memory.writeBytes(RELOCATED_MBR_GPA, mbr);
+  }
+  memory.writeBytes(BOOT_SECTOR_GPA, code);
+  const loaded = mbr === undefined ? sector.label : `boot sector of ${sector.label}`;
+  log.enter('loader', loaded, code.length);
   return {
-    start: { mode: 'real', segment: 0, ip: BOOT_SECTOR_GPA, drive: FIRST_FLOPPY },
+    start: { mode: 'real', segment: 0, ip: BOOT_SECTOR_GPA, drive },
     device,
     loader: `${label} ${sector.label}`,
   };

@@ -15,7 +15,8 @@ import { inputProblem } from '../uefi/boot-devices.ts';
 
 /** What a BIOS and the code of the boot record load, and where from. */
 export interface BootSector {
-  readonly mbr: Uint8Array;
+  /** A diskette has none. */
+  readonly mbr?: Uint8Array;
   /** What is loaded at 7C00h: a boot sector, or all of a `freebsd-boot` partition. */
   readonly code: Uint8Array;
   /** For people: "active partition 1 (FreeBSD)". */
@@ -57,7 +58,7 @@ export function readFloppySector(disk: BlockDevice): BootSector | NoBootSector {
     return no(inputProblem(error));
   }
   const isSigned = code[MBR_SIGNATURE_OFFSET] === 0x55 && code[MBR_SIGNATURE_OFFSET + 1] === 0xaa;
-  if (isSigned) return { mbr: code, code, label: 'boot sector' };
+  if (isSigned) return { code, label: 'boot sector' };
   return no(`no boot signature: sector 0 ends in ${sectorBytes(code)}, expected 55 AA`);
 }
 
