@@ -91,10 +91,15 @@ export class SendOffload {
     copyBytes(bytes, words, start, this.#bytes, this.#words, frame, length);
     if (info.checksum !== -1 && !this.#complete(info.checksum >>> 0, length)) return false;
     this.#tag(info.vlan);
-    const size = length + frame - this.#begin;
-    this.#statistics.countTransmitted(this.#bytes, this.#begin, size);
-    this.#batch.addOwn(this.#begin, size);
+    this.#batch.addOwn(this.#begin, this.#count(length));
     return true;
+  }
+
+  /** Counts the finished frame. @returns its bytes, with the tag */
+  #count(length: number): number {
+    const size = length + this.#frame - this.#begin;
+    this.#statistics.countTransmitted(this.#bytes, this.#begin, size);
+    return size;
   }
 
   /** Where the IP header of an untagged frame is. */
@@ -224,8 +229,7 @@ export class SendOffload {
       if (index > 0) segmentFlags &= ~TcpFlag.cwr;
       this.#bytes[tcpAt + TcpHeader.offset.flags] = segmentFlags;
       this.#headSegment(transport, headers + size, isIpv6, firstId + index);
-      const segmentBytes = headers + size + this.#frame - this.#begin;
-      this.#statistics.countTransmitted(this.#bytes, this.#begin, segmentBytes);
+      const segmentBytes = this.#count(headers + size);
       link?.send(this.#bytes, this.#begin, segmentBytes);
       sent += size;
       index += 1;

@@ -211,26 +211,29 @@ export class TransmitRing {
     this.#build(packet, this.#openLast, headerBytes, total);
     this.#openBytes = start + total;
     this.#openPackets += 1;
-    this.packets += 1;
-    this.bytes += packet.length;
     return true;
   }
 
   /** @returns false when nothing was sent for lack of room */
   send(packet: Packet): boolean {
-    if (this.#isAdding && this.#add(packet)) return true;
-    // What was there before goes first.
-    if (this.#openSection >= 0) {
-      if (!this.#sendOpen()) {
-        this.noRoom += 1;
-        return false;
-      }
-      if (this.#isAdding && this.#add(packet)) return true;
-    }
-    if (this.#freeCount === 0) {
+    if (!this.#take(packet)) {
       this.noRoom += 1;
       return false;
     }
+    this.packets += 1;
+    this.bytes += packet.length;
+    return true;
+  }
+
+  /** Adds a packet to those that wait for each other, or sends it. @returns false for lack of room */
+  #take(packet: Packet): boolean {
+    if (this.#isAdding && this.#add(packet)) return true;
+    // What was there before goes first.
+    if (this.#openSection >= 0) {
+      if (!this.#sendOpen()) return false;
+      if (this.#isAdding && this.#add(packet)) return true;
+    }
+    if (this.#freeCount === 0) return false;
     const descriptor = this.#free[this.#freeCount - 1]!;
     const headerBytes = RndisPacket.size + this.#infoBytes(packet);
     const total = headerBytes + packet.length;
@@ -243,14 +246,11 @@ export class TransmitRing {
         : this.#sendPages(packet, descriptor, headerBytes, total);
     if (!isSent) {
       if (section >= 0) chimney!.give(section);
-      this.noRoom += 1;
       return false;
     }
     this.#freeCount -= 1;
     this.#section[descriptor] = section;
     this.sends += 1;
-    this.packets += 1;
-    this.bytes += packet.length;
     return true;
   }
 
