@@ -10,7 +10,7 @@ import { embeddedScript } from './embedded.ts';
 import { NothingLeft } from './errors.ts';
 import { describeEvent } from './explore/describe-event.ts';
 import { loadScript } from './load.ts';
-import type { FromWorker, Task, ToWorker, TracedEvent } from './protocol.ts';
+import type { FromWorker, SkippedRun, Task, ToWorker, TracedEvent } from './protocol.ts';
 import type { RunRecord } from './record.ts';
 import type { ScenarioEntry } from './registry.ts';
 import {
@@ -31,19 +31,25 @@ function post(message: FromWorker): void {
   parentPort!.postMessage(message, []);
 }
 
-/** Hosts to run a scenario on; undefined stands for its own. */
-function hostsOf(entry: ScenarioEntry, task: Task): readonly (HostName | undefined)[] {
-  if (task.hosts === undefined) return [undefined];
-  const meant = declaredHosts(entry);
-  const asked = task.hosts === 'all' ? HOST_NAMES : task.hosts;
-  return asked.filter((host) => {
-    const reason = reasonAgainst(entry, host, task.hosts === 'all' ? meant : undefined);
-    if (reason === undefined) return true;
-    if (task.skipRuns !== undefined) return false;
-    const skipped = { file: task.file, scenario: entry.name, host, reason };
-    post({ kind: 'skipped', skipped });
-    return false;
-  });
+/** A scenario of a task, and where it runs. */
+interface Plan {
+  readonly entry: ScenarioEntry;
+  /** Undefined stands for the scenario's own. */
+  readonly hosts: readonly (HostName | undefined)[];
+  readonly skipped: readonly SkippedRun[];
+}
+
+function planOf(entry: ScenarioEntry, { file, hosts: asked }: Task): Plan {
+  if (asked === undefined) return { entry, hosts: [undefined], skipped: [] };
+  const meant = asked === 'all' ? declaredHosts(entry) : undefined;
+  const hosts: HostName[] = [];
+  const skipped: SkippedRun[] = [];
+  for (const host of asked === 'all' ? HOST_NAMES : asked) {
+    const reason = reasonAgainst(entry, host, meant);
+    if (reason === undefined) hosts.push(host);
+    else skipped.push({ file, scenario: entry.name, host, reason });
+  }
+  return { entry, hosts, skipped };
 }
 
 function reasonAgainst(
@@ -114,11 +120,14 @@ async function runTask(task: Task): Promise<void> {
     post({ kind: 'load-failed', failure });
     return;
   }
+  const plans = entries.map((entry) => planOf(entry, task));
+  const isOnly = plans.flatMap(({ hosts }) => hosts).length * (task.seeds?.length ?? 1) === 1;
   let skips = task.skipRuns ?? 0;
-  const runs = entries.flatMap((entry) => hostsOf(entry, { ...task, skipRuns: 0 }));
-  const isOnly = runs.length * (task.seeds?.length ?? 1) === 1;
-  for (const entry of entries) {
-    for (const host of hostsOf(entry, task)) {
+  for (const { entry, hosts, skipped } of plans) {
+    // A task that is taken up again has told of them already.
+    if (task.skipRuns === undefined)
+      for (const one of skipped) post({ kind: 'skipped', skipped: one });
+    for (const host of hosts) {
       for (const seed of task.seeds ?? [undefined]) {
         if (isInterrupted) return;
         skips -= 1;
