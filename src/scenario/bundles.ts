@@ -25,11 +25,16 @@ export class RunBundles {
   }
 
   begin(vms: readonly VmHandle[]): void {
-    for (const { name, machine } of vms) {
-      const folder = vms.length === 1 ? this.#folder : join(this.#folder, slug([name]));
-      const title = vms.length === 1 ? this.#file : `${this.#file}: ${name}`;
-      this.#recorders.set(name, new BundleRecorder(folder, machine, title));
-    }
+    const [only, ...others] = vms;
+    if (only !== undefined && others.length === 0) {
+      this.#recorders.set(only.name, new BundleRecorder(this.#folder, only.machine, this.#file));
+    } else for (const vm of vms) this.add(vm);
+  }
+
+  /** One of several, or a fork of the only one: its bundle has a folder of its own in that of the run. */
+  add({ name, machine }: VmHandle): void {
+    const folder = join(this.#folder, slug([name]));
+    this.#recorders.set(name, new BundleRecorder(folder, machine, `${this.#file}: ${name}`));
   }
 
   finish(record: RunRecord): void {

@@ -46,6 +46,8 @@ const SINGLE_NAME = 'vm';
 export interface RunObserver {
   /** Machines are there, and off. */
   begun?(machines: readonly VmHandle[]): void;
+  /** The script has made another, which is off, and is about to go to where it goes on from. */
+  forked?(machine: VmHandle): void;
   step?(step: StepRecord): void;
   /** @param site has the script's line in its stack */
   awaits?(wait: AwaitRecord, site: Error): void;
@@ -199,6 +201,7 @@ class ScenarioRun {
       { ...config, autoStart: false },
       `${SINGLE_NAME}-${this.#vms.length + 1}`,
     );
+    this.#options.observer?.forked?.(vm);
     restoreSnapshot(vm.machine, point, vm.name);
     vm.console.unread = unread;
     return vm;

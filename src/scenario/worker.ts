@@ -167,6 +167,7 @@ async function runOnce(
         observer.begun?.(vms);
         bundles?.begin(vms);
       },
+      forked: (vm) => bundles?.add(vm),
       finished: (finished) => {
         observer.finished?.(finished);
         bundles?.finish(finished);

@@ -1,7 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { MANIFEST_FILE, type BootManifest } from '../../src/machine/bundle/manifest.ts';
+import {
+  EVENTS_FILE,
+  MANIFEST_FILE,
+  type BootManifest,
+} from '../../src/machine/bundle/manifest.ts';
 import { call, compiled } from '../support/cli.ts';
 import { inFolder } from '../support/tools.ts';
 
@@ -100,21 +104,31 @@ describe('--out and replay', () => {
 });
 
 describe('a scenario with --out', () => {
-  it('leaves a bundle whose replay runs its script again', () => {
+  it('leaves a bundle, and one of each fork, whose replay runs its script again', () => {
     inFolder((folder) => {
       const script = join(folder, 'boot.ts');
       writeFileSync(
         script,
         "import { scenario } from 'synthvm';\n" +
           "scenario('boots', { memory: '64M' }, async ({ vm }) => {\n" +
-          "  await vm.phase('vmbus-connected');\n  await vm.screen.screenshot('by hand');\n});\n",
+          "  await vm.phase('vmbus-connected');\n  await vm.screen.screenshot('by hand');\n" +
+          "  const fork = await vm.fork();\n  await fork.phase('offers-delivered');\n});\n",
       );
       const out = join(folder, 'out');
       const run = compiled.run('run', script, '--out', out, '-q', '--skip-check');
       expect(run.status, run.stderr).toBe(0);
       expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('vmbus-connected');
-      const again = compiled.run('replay', out);
-      expect(again.stdout).toMatch(/^agrees: passed, digest [0-9a-f]{16}\n$/);
+      expect(readFileSync(join(out, 'vm-2', 'report.html'), 'utf8')).toContain('offers-delivered');
+      const eventsOf = (folder: string): string[] =>
+        readFileSync(join(folder, EVENTS_FILE), 'utf8').trimEnd().split('\n');
+      const [first, fork] = [out, join(out, 'vm-2')].map(eventsOf);
+      // It has had what the first had, and more.
+      expect(fork!.slice(0, first!.length)).toEqual(first);
+      expect(fork!.length).toBeGreaterThan(first!.length);
+      for (const folder of [out, join(out, 'vm-2')]) {
+        const again = compiled.run('replay', folder);
+        expect(again.stdout).toMatch(/^agrees: passed, digest [0-9a-f]{16}\n$/);
+      }
       writeFileSync(script, `${readFileSync(script, 'utf8')}// changed\n`);
       expect(compiled.run('replay', out).stderr).toContain('boot.ts has changed since');
     });
