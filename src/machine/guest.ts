@@ -9,6 +9,7 @@ import type { PresetName, Switches } from '../guest/switches.ts';
 import type { GuestDriver } from '../guest/vmbus/api.ts';
 import type { ProcessorEngine } from '../hypervisor/processor.ts';
 import type { PartitionProcessor } from '../hypervisor/virtual-processor.ts';
+import type { FirmwareDisk } from '../uefi/boot-devices.ts';
 
 /** FreeBSD numbers the emulated ATA channels of Gen-1 before the synthetic buses. */
 const IDE_CHANNELS = 2;
@@ -79,4 +80,10 @@ export function buildModelGuest(options: GuestOptions, config: ModelGuestConfig)
     state: NO_STATE,
     model: { guest, storage, network },
   };
+}
+
+/** The loader's own knowledge of where it came from, which a kernel gets as its environment. */
+export function tellBootDisk({ model }: Guest, disk: FirmwareDisk | undefined): void {
+  if (model === undefined || disk === undefined || disk.kind === 'floppy') return;
+  model.storage.boot = { instanceId: disk.controllerId, target: disk.target, lun: disk.lun };
 }

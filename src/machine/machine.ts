@@ -26,7 +26,7 @@ import { checkSavable, describeGuest, type MachineConfig, type MachineSettings }
 import { ConsoleLine } from './console.ts';
 import { crashWords, panicLine } from './crash-text.ts';
 import type { Ending } from './endings.ts';
-import { buildModelGuest, type Guest, type ModelStack } from './guest.ts';
+import { buildModelGuest, type Guest, type ModelStack, tellBootDisk } from './guest.ts';
 import { checkFloppy } from './floppy-medium.ts';
 import { firmwareDisks, firmwareOptions } from './firmware-options.ts';
 import { TSC_HZ } from './layout.ts';
@@ -101,19 +101,16 @@ export class Machine {
   #startEvent: EventHandle | undefined;
 
   constructor(config: MachineConfig) {
-    const { generation } = config;
-    this.generation = generation;
+    this.generation = config.generation;
     this.#config = config;
     this.clock = config.world?.clock ?? new VirtualClock();
     this.events = config.world?.events ?? new EventQueue(this.clock);
     this.trace = new Trace(this.clock);
     this.#boardEvents = new EventGroup(this.clock, this.events);
     this.#random = new Random(config.seed);
-    const isDiskless = config.disks.length === 0 && (config.dvds ?? []).length === 0;
-    this.#disks =
-      isDiskless && config.x86 === undefined
-        ? [new OverlayDevice(sharedDefaultDisk(generation))]
-        : config.disks;
+    const { disks, dvds = [], x86 } = config;
+    const hasOwn = disks.length + dvds.length > 0 || x86 !== undefined;
+    this.#disks = hasOwn ? disks : [new OverlayDevice(sharedDefaultDisk(config.generation))];
     this.#memory = allocateMemory(config);
     this.trace.subscribe((_, type, values, text) => {
       if (type === guestStageStopped) this.#end({ kind: 'stage-stopped', stage: text });
@@ -136,9 +133,14 @@ export class Machine {
   }
 
   get memory(): GuestMemory {
-    if (this.#isDiscarded)
-      throw new Error('the machine was discarded, and its memory is another one');
+    this.#mustBeThere();
     return this.#memory;
+  }
+
+  /** Whatever still holds a machine that is gone may not reach the memory, which another one may have. */
+  #mustBeThere(): void {
+    if (!this.#isDiscarded) return;
+    throw new InputError('machine', 'its run is over: it was discarded, and its memory with it');
   }
 
   /**
@@ -152,11 +154,13 @@ export class Machine {
   }
 
   get board(): Board {
+    this.#mustBeThere();
     return this.#board;
   }
 
   /** The monitor: its picture, and the text on it. */
   get screen(): Screen {
+    this.#mustBeThere();
     return this.#screen;
   }
 
@@ -166,6 +170,7 @@ export class Machine {
   }
 
   get #model(): ModelStack {
+    this.#mustBeThere();
     const { model } = this.#guest;
     if (model === undefined) throw new Error('an unmodified system shows nothing of its inside');
     return model;
@@ -210,8 +215,7 @@ export class Machine {
     if (this.#ending !== undefined) return this.#ending;
     if (this.#suspended !== undefined) return { kind: 'idle' };
     const pause = this.#loop.run(deadlineNs, maxSteps);
-    if (this.settle()) return this.#ending;
-    if (this.#ending !== undefined) return this.#ending;
+    if (this.settle() || this.#ending !== undefined) return this.#ending;
     if (pause === 'deadline') return { kind: 'virtual-time', limitNs: deadlineNs };
     return pause === 'idle' ? { kind: 'idle' } : undefined;
   }
@@ -253,6 +257,7 @@ export class Machine {
 
   /** The host's "Reset": a new power cycle, whatever the guest is at. @returns as `powerOn` does */
   reset(): Ending | undefined {
+    this.#mustBeThere();
     this.trace.emit(resetEvent);
     this.#ending = undefined;
     this.#reset();
@@ -286,6 +291,7 @@ export class Machine {
    */
   restore(saved: readonly SavedSection[]): void {
     checkSavable(this.#config, this.#network.isAlone);
+    this.#mustBeThere();
     this.#ending = undefined;
     this.#takeState(saved);
   }
@@ -370,6 +376,7 @@ export class Machine {
 
   /** Changes settings of a machine that is off; the next power-on is by them. */
   reconfigure(settings: MachineSettings): void {
+    this.#mustBeThere();
     if (this.isOn || this.isSuspended) {
       throw new InputError('machine', 'is on: its settings can be changed while it is off');
     }
@@ -436,10 +443,6 @@ export class Machine {
     this.#haltEvent = this.#boardEvents.after(HALT_SETTLE_NS, this.#haltSettled);
   }
 
-  get #isHalting(): boolean {
-    return this.#haltEvent !== undefined && this.#boardEvents.isPending(this.#haltEvent);
-  }
-
   readonly #haltSettled = (): void => {
     // A guest without crash MSRs panics and halts: nothing else tells of it.
     const message = this.#panicMessage;
@@ -452,7 +455,7 @@ export class Machine {
   /** Everything that a power cycle makes new. */
   #plugIn(): void {
     this.#boardEvents.clear();
-    const former = this.#powerCycles > 0 ? this.#board : undefined;
+    const former = this.#powerCycles > 0 ? this.board : undefined;
     // RAM under the old overlay pages comes back.
     former?.partition.reset();
     this.#powerCycles += 1;
@@ -527,7 +530,6 @@ export class Machine {
   #buildLoop(): void {
     const { engines } = this.#guest;
     const { perturbation } = this.#config;
-    const virtualProcessors = this.#board.partition.processors;
     this.#loop = new RunLoop({
       clock: this.clock,
       events: this.events,
@@ -535,10 +537,12 @@ export class Machine {
       lateNs: perturbation && (() => perturbation.delayNs('turn')),
       ...(this.#guest.quantumNs === undefined ? {} : { quantumNs: this.#guest.quantumNs }),
       onTurn: (processor, busyNs) => {
-        virtualProcessors[processor]!.runtimeNs += busyNs;
+        this.#board.partition.processors[processor]!.runtimeNs += busyNs;
         this.#board.guestRan();
         const isOver = engines[processor]!.isDead === true && engines.every(({ isDead }) => isDead);
-        if (isOver && !this.#isHalting) this.#guestHalted();
+        if (!isOver) return;
+        const halt = this.#haltEvent;
+        if (halt === undefined || !this.#boardEvents.isPending(halt)) this.#guestHalted();
       },
     });
   }
@@ -554,7 +558,7 @@ export class Machine {
     this.#isOn = true;
     const { generation, processors, world } = this.#config;
     // The memory of a new machine is all zeros, which a frame buffer shows as black.
-    if (generation === 1 || this.#powerCycles > 1) this.#screen.clear();
+    if (generation === 1 || this.#powerCycles > 1) this.screen.clear();
     let firmwareNs = 0;
     const result = powerOn({
       generation,
@@ -576,12 +580,7 @@ export class Machine {
       this.#end({ kind: 'boot-stopped', phase: result.phase, reason: result.reason });
       return;
     }
-    // The loader's own knowledge of where it came from, which a kernel gets as its environment.
-    const { model } = this.#guest;
-    if (model !== undefined && result.device !== undefined && result.device.kind !== 'floppy') {
-      const { controllerId, target, lun } = result.device;
-      model.storage.boot = { instanceId: controllerId, target, lun };
-    }
+    tellBootDisk(this.#guest, result.device);
     for (const [index, engine] of this.#guest.engines.entries()) {
       engine.reset(index === 0 ? result.start : undefined);
     }

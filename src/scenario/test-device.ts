@@ -135,6 +135,11 @@ export class TestDeviceHandle implements TestDevice {
     this.#server = server;
   }
 
+  /** @throws InputError once the run is over: another machine may have the memory that its rings lie in */
+  #mustBeThere(): void {
+    this.#server();
+  }
+
   get name(): string {
     return this.device.offer.name;
   }
@@ -175,15 +180,18 @@ export class TestDeviceHandle implements TestDevice {
   }
 
   rescind(): void {
+    this.#mustBeThere();
     this.#isOffered = false;
     this.device.bus?.rescind();
   }
 
   offerSubChannels(count: number): number {
+    this.#mustBeThere();
     return this.device.bus?.offerSubChannels(count) ?? 0;
   }
 
   send(packet: number | Uint8Array): void {
+    this.#mustBeThere();
     this.device.send(typeof packet === 'number' ? Uint8Array.of(packet) : packet.slice());
   }
 

@@ -3,7 +3,7 @@
  * hangs or kills its thread harms nothing but its own run.
  */
 import { parentPort } from 'node:worker_threads';
-import { ExitCode } from '../core/errors.ts';
+import { ExitCode, InputError } from '../core/errors.ts';
 import { HOST_NAMES, HOST_PROFILES, type HostName } from '../machine/profiles.ts';
 import { RunBundles } from './bundles.ts';
 import { embeddedScript } from './embedded.ts';
@@ -207,7 +207,9 @@ function brief(full: RunRecord): RunRecord {
 /** Bodies of promises that nobody awaits, and callbacks of timers: still the script's faults. */
 function stray(error: unknown): void {
   if (onStray !== undefined) onStray(error);
-  else if (!(error instanceof NothingLeft)) post({ kind: 'fault', detail: detailOf(error) });
+  else if (error instanceof InputError) {
+    post({ kind: 'warning', message: `after the end of a run, ${error.where}: ${error.message}` });
+  } else if (!(error instanceof NothingLeft)) post({ kind: 'fault', detail: detailOf(error) });
 }
 
 function detailOf(error: unknown): string {

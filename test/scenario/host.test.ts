@@ -1,5 +1,6 @@
 /** What a script may do on the host's side. */
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { SingleTest, TestDevice } from '../../src/scenario/api.ts';
 import { passes } from './support/run.ts';
 
 describe('disks', () => {
@@ -213,5 +214,45 @@ describe('input and screen', () => {
       expect(() => vm.keyboard.press('entre')).toThrow('did you mean "enter"?');
     });
     if (machines[0]!.screenshots[0]?.name !== 'prompt') throw new Error('no screenshot was kept');
+  });
+});
+
+describe('what a script keeps beyond its run', () => {
+  it('says that the run is over, and leaves the next machine alone', async () => {
+    const kept: { test?: SingleTest; device?: TestDevice } = {};
+    await passes(async (test) => {
+      kept.test = test;
+      kept.device = test.vm.addTestDevice();
+      await test.vm.boot();
+      kept.device.send(1);
+    });
+    const { vm } = kept.test!;
+    const device = kept.device!;
+    const digestOf = async (disturb: () => void): Promise<string> =>
+      (
+        await passes(async (test) => {
+          test.vm.addTestDevice();
+          await test.vm.boot();
+          disturb();
+          await test.vm.run('2s');
+        })
+      ).digest;
+    const ways: readonly (() => unknown)[] = [
+      () => device.send(2),
+      () => device.rescind(),
+      () => device.offerSubChannels(1),
+      () => device.offer(),
+      () => vm.addTestDevice(),
+      () => vm.screen.text,
+      () => vm.disks[0]!.remove(),
+    ];
+    const disturbed = await digestOf(() => {
+      for (const way of ways) expect(way, String(way)).toThrow('its run is over');
+      // What is only entered does nothing.
+      void vm.powerOn();
+      void vm.reset();
+      vm.after('1us', () => expect.unreachable());
+    });
+    expect(disturbed).toBe(await digestOf(() => undefined));
   });
 });
