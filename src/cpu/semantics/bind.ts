@@ -57,25 +57,26 @@ const SIZES: Readonly<Record<string, number>> = {
   bcd: 10,
 };
 
-function operandBytes(size: string, insn: Instruction): number {
-  switch (size) {
-    case 'v':
-      return insn.operandSize;
-    case 'z':
-      return Math.min(insn.operandSize, 4);
-    case 'y':
-      return insn.operandSize === 8 ? 8 : 4;
-    case 'n':
-      return insn.mode === 64 ? 8 : 4;
-    default:
-      return SIZES[size] ?? 0;
-  }
+/** How the size of an operand is found; below 0: bytes that are always the same, negated. */
+const SizeRule = { v: 0, z: 1, y: 2, n: 3 } as const;
+
+function sizeRuleOf(size: string): number {
+  return size in SizeRule ? SizeRule[size as keyof typeof SizeRule] : -(SIZES[size] ?? 0) - 1;
 }
 
-/** Immediates other than a lone byte are extended to the size of the operand beside them. */
-function immediateBytes(size: string, letter: string, insn: Instruction): number {
-  if (letter === 'I' && size !== 'z' && size !== 'v') return size === 'b' ? 1 : 2;
-  return insn.operandSize;
+function bytesBy(rule: number, insn: Instruction): number {
+  switch (rule) {
+    case SizeRule.v:
+      return insn.operandSize;
+    case SizeRule.z:
+      return Math.min(insn.operandSize, 4);
+    case SizeRule.y:
+      return insn.operandSize === 8 ? 8 : 4;
+    case SizeRule.n:
+      return insn.mode === 64 ? 8 : 4;
+    default:
+      return -rule - 1;
+  }
 }
 
 const FIXED: Readonly<Record<string, readonly [register: number, size: string]>> = {
@@ -88,75 +89,127 @@ const FIXED: Readonly<Record<string, readonly [register: number, size: string]>>
 };
 const SEGMENTS = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'];
 
-function general(register: number, size: number, insn: Instruction): BoundOperand {
-  const isHighByte = size === 1 && insn.rex === 0 && register >= 4 && register < 8;
-  return {
-    kind: OperandKind.general,
-    size,
-    register: isHighByte ? register - 4 : register,
-    isHighByte,
-  };
+/** Where an operand's register number comes from. */
+const From = {
+  /** It has none, or always the same. */
+  nowhere: 0,
+  /** `rm`, and a memory operand where that names none. */
+  rm: 1,
+  reg: 2,
+  opcode: 3,
+  /** `reg` and `rm`, of which registers beyond the eighth are no others. */
+  lowReg: 4,
+  lowRm: 5,
+} as const;
+
+/** What a row's operand is bound by: found once, since each decoded instruction asks. */
+interface Rule {
+  readonly kind: number;
+  readonly size: number;
+  readonly from: number;
+  /** With `From.nowhere`. */
+  readonly register: number;
 }
 
-function plain(kind: number, size: number, register = NO_REGISTER): BoundOperand {
-  return { kind, size, register, isHighByte: false };
+function rule(
+  kind: number,
+  size: number,
+  from: number = From.nowhere,
+  register = NO_REGISTER,
+): Rule {
+  return { kind, size, from, register };
 }
 
-function bindOperand({ letter, size }: Operand, insn: Instruction): BoundOperand {
-  const bytes = operandBytes(size, insn);
+const OPERAND_SIZE = SizeRule.v;
+
+/** Immediates other than a lone byte are extended to the size of the operand beside them. */
+function immediateRule(letter: string, size: string): number {
+  if (letter === 'I' && size !== 'z' && size !== 'v') return sizeRuleOf(size === 'b' ? 'b' : 'w');
+  return OPERAND_SIZE;
+}
+
+function ruleOf({ letter, size }: Operand): Rule {
+  const bytes = sizeRuleOf(size);
   const fixed = FIXED[letter];
   if (fixed !== undefined) {
-    return plain(OperandKind.general, operandBytes(fixed[1], insn), fixed[0]);
+    return rule(OperandKind.general, sizeRuleOf(fixed[1]), From.nowhere, fixed[0]);
   }
   const segment = SEGMENTS.indexOf(letter);
-  if (segment >= 0) return plain(OperandKind.segment, 2, segment);
+  if (segment >= 0) return rule(OperandKind.segment, sizeRuleOf('w'), From.nowhere, segment);
   switch (letter) {
     case 'E':
-      return insn.rm >= 0 ? general(insn.rm, bytes, insn) : plain(OperandKind.memory, bytes);
-    case 'G':
-      return general(insn.reg, bytes, insn);
     case 'R':
-      return general(insn.rm, bytes, insn);
+      return rule(OperandKind.general, bytes, From.rm);
+    case 'G':
+      return rule(OperandKind.general, bytes, From.reg);
     case 'Z':
-      return general(insn.opcodeRegister, bytes, insn);
+      return rule(OperandKind.general, bytes, From.opcode);
     case 'I':
     case 'sI':
-      return plain(OperandKind.immediate, immediateBytes(size, letter, insn));
+      return rule(OperandKind.immediate, immediateRule(letter, size));
     case '1':
-      return plain(OperandKind.immediate, 1);
+      return rule(OperandKind.immediate, sizeRuleOf('b'));
     case 'J':
-      return plain(OperandKind.relative, insn.operandSize);
+      return rule(OperandKind.relative, OPERAND_SIZE);
     case 'M':
     case 'O':
-      return plain(OperandKind.memory, bytes);
+      return rule(OperandKind.memory, bytes);
     case 'S':
-      return plain(OperandKind.segment, 2, insn.reg & 7);
+      return rule(OperandKind.segment, sizeRuleOf('w'), From.lowReg);
     case 'C':
-      return plain(OperandKind.control, bytes, insn.reg);
+      return rule(OperandKind.control, bytes, From.reg);
     case 'D':
-      return plain(OperandKind.debug, bytes, insn.reg);
+      return rule(OperandKind.debug, bytes, From.reg);
     case 'V':
-      return plain(OperandKind.xmm, bytes, insn.reg);
+      return rule(OperandKind.xmm, bytes, From.reg);
     case 'U':
-      return plain(OperandKind.xmm, bytes, insn.rm);
     case 'W':
-      return insn.rm >= 0
-        ? plain(OperandKind.xmm, bytes, insn.rm)
-        : plain(OperandKind.memory, bytes);
+      return rule(OperandKind.xmm, bytes, From.rm);
     case 'XMM0':
-      return plain(OperandKind.xmm, 16, 0);
+      return rule(OperandKind.xmm, sizeRuleOf('dq'), From.nowhere, 0);
     case 'P':
-      return plain(OperandKind.mmx, bytes, insn.reg & 7);
+      return rule(OperandKind.mmx, bytes, From.lowReg);
     case 'N':
-      return plain(OperandKind.mmx, bytes, insn.rm & 7);
     case 'Q':
-      return insn.rm >= 0
-        ? plain(OperandKind.mmx, bytes, insn.rm & 7)
-        : plain(OperandKind.memory, bytes);
+      return rule(OperandKind.mmx, bytes, From.lowRm);
     default:
-      return plain(OperandKind.implied, bytes);
+      return rule(OperandKind.implied, bytes);
   }
 }
+
+function bindOperand(
+  { kind, size, from, register: always }: Rule,
+  insn: Instruction,
+): BoundOperand {
+  const bytes = bytesBy(size, insn);
+  let register = always;
+  switch (from) {
+    case From.rm:
+    case From.lowRm:
+      if (insn.rm < 0) {
+        return { kind: OperandKind.memory, size: bytes, register: NO_REGISTER, isHighByte: false };
+      }
+      register = from === From.rm ? insn.rm : insn.rm & 7;
+      break;
+    case From.reg:
+      register = insn.reg;
+      break;
+    case From.lowReg:
+      register = insn.reg & 7;
+      break;
+    case From.opcode:
+      register = insn.opcodeRegister;
+      break;
+    default:
+      return { kind, size: bytes, register, isHighByte: false };
+  }
+  const isByte = kind === OperandKind.general && bytes === 1;
+  const isHighByte = isByte && insn.rex === 0 && register >= 4 && register < 8;
+  return { kind, size: bytes, register: isHighByte ? register - 4 : register, isHighByte };
+}
+
+/** By row, found when first asked for. */
+const rules: (readonly Rule[] | undefined)[] = [];
 
 /**
  * A copy of the decoder's record with its operands.
@@ -165,6 +218,10 @@ function bindOperand({ letter, size }: Operand, insn: Instruction): BoundOperand
 export function bind(decoded: Instruction, mode: number): BoundInstruction {
   const insn = new Instruction().copy(decoded);
   const row = encodings()[insn.row]!;
-  const operands = row.operands.map((operand) => bindOperand(operand, insn));
+  const known = (rules[row.index] ??= row.operands.map(ruleOf));
+  const operands: BoundOperand[] = [];
+  for (let index = 0; index < known.length; index += 1) {
+    operands.push(bindOperand(known[index]!, insn));
+  }
   return { insn, row, mode, operands };
 }
