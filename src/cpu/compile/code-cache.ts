@@ -236,7 +236,11 @@ export class CodeCache {
     const recordBytes = (instructions.length + 2) * RECORD_BYTES;
     const record = isKept ? this.#allocate(recordBytes) : SCRATCH_RECORDS;
     const block: Block = {
-      ...found,
+      position,
+      key,
+      second,
+      mode: found.mode,
+      bytes,
       count: instructions.length,
       instructions: isKept && second < 0 ? undefined : instructions,
       links: linksOf(instructions.at(-1)!, (position & (PAGE_BYTES - 1)) + bytes),
@@ -249,7 +253,8 @@ export class CodeCache {
       isDead: false,
     };
     this.#pendingFirst = this.#nextIndex;
-    for (const [index, bound] of instructions.entries()) {
+    for (let index = 0; index < instructions.length; index += 1) {
+      const bound = instructions[index]!;
       const at = record + (index + 1) * RECORD_BYTES;
       const isCall = meaningFor(bound) === undefined;
       fillRecord(this.#view, at, bound);
@@ -271,13 +276,14 @@ export class CodeCache {
     if (!isKept) return block;
     this.decodedBlocks += 1;
     this.#byRecord.set(record, block);
-    this.#page(cpu, position).blocks.set(key, block);
+    const page = this.#page(cpu, position);
+    page.blocks.set(key, block);
     const first = Math.min(bytes, PAGE_BYTES - (position & 0xfff));
-    this.#page(cpu, position).mark(position & 0xfff, first);
+    page.mark(position & 0xfff, first);
     if (second >= 0) {
-      const page = this.#page(cpu, second);
-      page.mark(0, bytes - first);
-      page.blocks.set(CodePage.secondKey(record), block);
+      const next = this.#page(cpu, second);
+      next.mark(0, bytes - first);
+      next.blocks.set(CodePage.secondKey(record), block);
     }
     return block;
   }
@@ -468,27 +474,23 @@ export class CodeCache {
     return { region, body: functionOf(FunctionType.block, locals, this.#code) };
   }
 
-  /** The number of an instruction that is a function, as its record has it. */
-  #callOf(record: number, index: number): number {
-    const at = record + (index + 1) * RECORD_BYTES;
-    return this.#view.getUint32(at + RecordField.immediate, true);
-  }
-
   /** @returns false when the nodes do not fit */
   #build(region: Region): boolean {
     const builder = this.#blockBuilder;
     builder.start(region);
     for (const { block } of region.members) {
-      const { count, record } = block;
+      const { count } = block;
       builder.startBlock(block);
       let distance = 0;
+      let record = block.record;
       for (const [at, bound] of this.instructionsOf(block).entries()) {
         if (builder.room < MAX_NODES) return false;
         builder.instruction(bound, distance, count - at);
         distance += bound.insn.length;
+        record += RECORD_BYTES;
         const meaning = meaningFor(bound);
         if (meaning !== undefined) meaning(builder);
-        else builder.callInstruction(this.#callOf(record, at));
+        else builder.callInstruction(this.#view.getUint32(record + RecordField.immediate, true));
       }
       builder.finish();
     }

@@ -58,6 +58,10 @@ function dominates(members: readonly Member[], upper: number, lower: number): bo
   return at === upper;
 }
 
+function isInPage(offset: number): boolean {
+  return offset >= 0 && offset < PAGE_BYTES;
+}
+
 const NOWHERE: readonly number[] = [];
 
 /**
@@ -67,13 +71,13 @@ const NOWHERE: readonly number[] = [];
  */
 export function linksOf(bound: BoundInstruction, next: number): readonly number[] {
   const { insn, row } = bound;
-  const isInPage = (offset: number): boolean => offset >= 0 && offset < PAGE_BYTES;
   if (!endsBlock(bound)) return isInPage(next) ? [next] : NOWHERE;
   if (row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return NOWHERE;
   if (insn.operandSize < 4 || meaningFor(bound) === undefined) return NOWHERE;
   const target = next + insn.immediate;
-  const places = row.mnemonic === 'jmp' ? [target] : [target, next];
-  return places.filter(isInPage);
+  const isConditional = row.mnemonic !== 'jmp' && isInPage(next);
+  if (!isInPage(target)) return isConditional ? [next] : NOWHERE;
+  return isConditional ? [target, next] : [target];
 }
 
 /**
