@@ -5,6 +5,8 @@ import type { BootResult, PowerOnOptions } from '../../src/boot/power-on.ts';
 import { powerOn } from '../../src/boot/power-on.ts';
 import type { BlockDevice } from '../../src/storage/block.ts';
 import type { FirmwareDisk } from '../../src/uefi/boot-devices.ts';
+import { leaveMemory, takeMemory } from '../../src/machine/memory-pool.ts';
+import { afterwards } from '../support/afterwards.ts';
 
 export const MIB = 1024 * 1024;
 export const CONTROLLER = 'd9631af6-2a8e-4c5b-8dd2-1c0d1b2f3a4e';
@@ -23,15 +25,20 @@ export interface RigResult {
   readonly digest: string;
 }
 
+/** Until its test is over; then another one may have it. */
+function bootMemory(ramBytes = 128 * MIB): GuestMemory {
+  const memory = new GuestMemory({ ramBytes, lowGapStart: 0xf800_0000 }, takeMemory);
+  afterwards(() => leaveMemory(memory));
+  return memory;
+}
+
 /** Powers a machine on, with everything that the test does not name left ordinary. */
 export function boot(
   options: Partial<PowerOnOptions> & { readonly generation: 1 | 2; readonly ramBytes?: number },
 ): RigResult {
   const clock = new VirtualClock();
   const trace = new Trace(clock);
-  const memory =
-    options.memory ??
-    new GuestMemory({ ramBytes: options.ramBytes ?? 128 * MIB, lowGapStart: 0xf800_0000 });
+  const memory = options.memory ?? bootMemory(options.ramBytes);
   const phases: string[] = [];
   const warnings: string[] = [];
   trace.subscribe((timeNs, type, _values, text) => {

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { Interrupts } from '../../src/cli/interrupts.ts';
 import { EscapeFilter } from '../../src/cli/terminal.ts';
-import { Machine } from '../../src/machine/machine.ts';
+import type { Machine } from '../../src/machine/machine.ts';
 import { binaryPath } from '../support/cli.ts';
+import { machineForTest } from '../support/run.ts';
 
 const CONTROL_C = 0x03;
 const ESCAPE = 0x1d;
@@ -58,7 +59,7 @@ describe('Ctrl-C', () => {
 });
 
 function booting(): Machine {
-  const machine = new Machine({
+  const machine = machineForTest({
     generation: 2,
     host: 'ws2022',
     memoryBytes: 64 << 20,

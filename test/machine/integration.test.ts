@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { IpInfo } from '../../src/devices/kvp/ip-info.ts';
-import { Machine } from '../../src/machine/machine.ts';
+import type { Machine } from '../../src/machine/machine.ts';
+import { machineForTest } from '../support/run.ts';
 
 function booted(): Machine {
-  const machine = new Machine({
+  const machine = machineForTest({
     generation: 2,
     host: 'ws2022',
     memoryBytes: 128 << 20,

@@ -3,17 +3,18 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readText } from '../../src/fb/read-text.ts';
 import { Surface } from '../../src/fb/surface.ts';
-import { Machine, type MachineConfig } from '../../src/machine/machine.ts';
+import type { Machine, MachineConfig } from '../../src/machine/machine.ts';
 import { ArrayDisk } from '../support/array-disk.ts';
 import { decodePng } from '../support/png.ts';
 import { hasTool, inFolder, run } from '../support/tools.ts';
+import { machineForTest } from '../support/run.ts';
 
 const LIMIT_NS = 60e9;
 /** Two pictures of the guest. */
 const SETTLE_NS = 80e6;
 
 function power(config: Partial<MachineConfig>): Machine {
-  const machine = new Machine({
+  const machine = machineForTest({
     generation: 2,
     host: 'ws2022',
     memoryBytes: 128 << 20,

@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { createDefaultDisk } from '../../src/boot/default-disk.ts';
 import { VmManager } from '../../src/scenario/management.ts';
-import { Machine } from '../../src/machine/machine.ts';
+import type { Machine } from '../../src/machine/machine.ts';
 import type { BlockDevice } from '../../src/storage/block.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { openRaw } from '../../src/storage/raw.ts';
+import { machineForTest } from '../support/run.ts';
 
 const MIB = 1024 * 1024;
 
@@ -14,7 +15,7 @@ function managed(
   image?: BlockDevice,
 ): { readonly machine: Machine; readonly manager: VmManager } {
   const store = new MemoryStore('disk', 8 * MIB);
-  const machine = new Machine({
+  const machine = machineForTest({
     generation: 2,
     host: 'ws2022',
     memoryBytes: 64 * MIB,

@@ -8,7 +8,7 @@ import { convertImage } from '../../src/storage/convert.ts';
 import { createImage } from '../../src/storage/create-image.ts';
 import type { Image, ImageFormat } from '../../src/storage/image.ts';
 import { openImage } from '../../src/storage/open-image.ts';
-import { firstDifference, MIB, readAll } from '../support/images.ts';
+import { imageDifference, MIB } from '../support/images.ts';
 import { hasTool, inFolder, run } from '../support/tools.ts';
 
 const quiet = { warn: (message: string): void => expect.fail(message) };
@@ -78,7 +78,7 @@ describe.skipIf(!hasTool('qemu-img'))('qemu-img', () => {
         run('qemu-img', ['convert', '-f', 'raw', '-O', target, '-o', how.join(','), raw, made]);
         const image = openFile(made);
         expect(image.format).toBe(format);
-        expect(firstDifference(readAll(image), disk)).toBe(-1);
+        expect(imageDifference(image, disk)).toBe(-1);
         image.close();
       });
     },
@@ -122,7 +122,7 @@ describe.skipIf(!hasTool('qemu-img'))('qemu-img', () => {
         /identical/,
       );
       expect(run('qemu-img', ['check', '-f', 'vhdx', made])).toMatch(/No errors/);
-      expect(firstDifference(readAll(openFile(made)), disk)).toBe(-1);
+      expect(imageDifference(openFile(made), disk)).toBe(-1);
     });
   });
 
@@ -145,7 +145,7 @@ describe.skipIf(!hasTool('qemu-img'))('qemu-img', () => {
       crashed.close();
       const mine = openFile(made);
       expect(mine.info().log).toBe('replayed');
-      expect(firstDifference(readAll(mine), disk)).toBe(-1);
+      expect(imageDifference(mine, disk)).toBe(-1);
       mine.close();
       run('qemu-img', ['check', '-r', 'all', '-f', 'vhdx', made]);
       writeFileSync(raw, disk);

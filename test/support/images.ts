@@ -81,6 +81,21 @@ export function readAll(image: Image): Uint8Array {
   return bytes;
 }
 
+const piece = new Uint8Array(MIB);
+
+/** Where an image first differs from what it should hold, or -1. It is read piece by piece: arrays of its size are page faults. */
+export function imageDifference(image: Image, expected: Uint8Array): number {
+  const { sizeBytes } = image;
+  if (sizeBytes !== expected.length) return Math.min(sizeBytes, expected.length);
+  for (let at = 0; at < sizeBytes; at += MIB) {
+    const length = Math.min(MIB, sizeBytes - at);
+    image.read(at, piece, 0, length);
+    const found = firstDifference(piece.subarray(0, length), expected.subarray(at, at + length));
+    if (found >= 0) return at + found;
+  }
+  return -1;
+}
+
 /** Where two arrays first differ, or -1. Quicker and shorter to print than their comparison. */
 export function firstDifference(a: Uint8Array, b: Uint8Array): number {
   if (a.length !== b.length) return Math.min(a.length, b.length);

@@ -30,6 +30,13 @@ function bootDisk(generation: 1 | 2): BlockDevice {
   return new OverlayDevice(base);
 }
 
+/** A machine that the next one may have the memory of, once its test is over. */
+export function machineForTest(config: MachineConfig): Machine {
+  const machine = new Machine(config);
+  afterwards(() => machine.discard());
+  return machine;
+}
+
 /** A machine and everything that its console has printed. */
 export class Run {
   readonly machine: Machine;
@@ -42,7 +49,7 @@ export class Run {
 
   constructor(setup: Setup = {}) {
     const { generation = 2, seed = 1, ...rest } = setup;
-    this.machine = new Machine({
+    this.machine = machineForTest({
       generation,
       host: 'ws2022',
       memoryBytes: 64 * MIB,
@@ -53,7 +60,6 @@ export class Run {
       ...rest,
       seed: BigInt(seed),
     });
-    afterwards(() => this.machine.discard());
     this.machine.console.listen((byte) => {
       if (byte !== 0x0d) this.text += String.fromCharCode(byte);
     });

@@ -37,7 +37,9 @@ function payloadOf({ reader }: Ends): Uint8Array {
 }
 
 function filled(length: number, seed: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => (seed + index * 7) & 0xff);
+  const bytes = new Uint8Array(length);
+  for (let index = 0; index < length; index += 1) bytes[index] = seed + index * 7;
+  return bytes;
 }
 
 /** Linear position of a byte of the data area. */

@@ -4,9 +4,10 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/random.ts';
-import { Machine, type MachineConfig } from '../../../src/machine/machine.ts';
+import type { MachineConfig } from '../../../src/machine/machine.ts';
 import { firstDifference } from '../../../src/machine/snapshot/sections.ts';
 import { cases } from '../../support/cases.ts';
+import { machineForTest } from '../../support/run.ts';
 
 const base: MachineConfig = {
   generation: 2,
@@ -20,7 +21,7 @@ const END_NS = 2_500_000_000;
 const MOST_CHANGES = cases(12, 5);
 
 function straightDigest(config: MachineConfig): string {
-  const machine = new Machine(config);
+  const machine = machineForTest(config);
   machine.powerOn();
   while (machine.run(END_NS) === undefined);
   return machine.trace.digest;
@@ -31,7 +32,7 @@ function changedDigest(
   config: MachineConfig,
   mostSteps: number,
 ): { digest: string; changes: number } {
-  const machine = new Machine(config);
+  const machine = machineForTest(config);
   const random = new Random(config.seed, 'changes');
   machine.powerOn();
   let changes = 0;
@@ -61,7 +62,7 @@ describe('a board in the place of another', () => {
   });
 
   it('tells of a section of another version, and of one that is missing', () => {
-    const machine = new Machine(base);
+    const machine = machineForTest(base);
     machine.powerOn();
     const saved = machine.save();
     const newer = saved.map((section) =>

@@ -7,6 +7,7 @@ import { openMachine } from '../../../src/machine/description.ts';
 import type { Machine } from '../../../src/machine/machine.ts';
 import { decodeSnapshot, encodeSnapshot } from '../../../src/machine/snapshot/file.ts';
 import { restoreSnapshot, takeSnapshot } from '../../../src/machine/snapshot/restore.ts';
+import { afterwards } from '../../support/afterwards.ts';
 
 const description: MachineDescription = {
   generation: 2,
@@ -24,7 +25,9 @@ const END_NS = 2_200_000_000;
 const NO_WARNING = (): void => undefined;
 
 function create(): Machine {
-  return openMachine(description, 'test', NO_WARNING).machine;
+  const { machine, close } = openMachine(description, 'test', NO_WARNING);
+  afterwards(close);
+  return machine;
 }
 
 function runToEnd(machine: Machine): string {
