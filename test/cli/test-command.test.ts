@@ -115,6 +115,28 @@ scenario('after', ${small}, () => undefined);
     expect(stdout).toMatch(/ok +before[^]*FAIL dies[^]*ok +after/);
   });
 
+  it('warns of what a script does to its machine after the end of its run', () => {
+    const leaves = write(
+      'leaves.ts',
+      `import { scenario } from 'synthvm';
+scenario('leaves a callback', ${small}, ({ vm }) => void setTimeout(() => vm.screen.text, 20));
+`,
+    );
+    const slow = write(
+      'slow.ts',
+      `import { scenario } from 'synthvm';
+await new Promise((done) => setTimeout(done, 200));
+scenario('begins late', ${small}, () => undefined);
+`,
+    );
+    const { status, stderr } = run('test', leaves, slow, '--skip-check', '--jobs', '1');
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr:
+        'warning: after the end of a run, machine: its run is over: it was discarded, and its memory with it\n',
+    });
+  });
+
   it('reports as JUnit and as JSON', () => {
     const file = write(
       'mixed.ts',
