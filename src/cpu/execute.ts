@@ -84,27 +84,27 @@ export class Executor {
     this.#i32 = new Int32Array(memory.buffer);
     this.#f64 = new BigUint64Array(memory.buffer);
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: 4096 });
-    const imports = {
+    const host = {
       memory,
       table,
       slowLoad: (site: number, bytes: number) => this.#slowLoad(site, bytes),
       slowStore: (site: number, bytes: number) => this.#slowStore(site, bytes),
       slowUpdate: (site: number, bytes: number) => this.#slowUpdate(site, bytes),
       finishUpdate: (site: number, bytes: number) => this.#finishUpdate(site, bytes),
-      callInstruction: (site: number, number: number) => this.#call(site, number),
       raise: (site: number, vector: number) => this.#raise(site, vector),
+    };
+    const functions = {
+      callInstruction: (site: number, number: number) => this.#call(site, number),
       divideWide: (site: number, isSigned: number) => this.#divideWide(site, isSigned),
       checkSegment: (site: number, packed: number) => this.#checkSegment(site, packed),
     };
     const base = new WebAssembly.Instance(new WebAssembly.Module(baseModule(ram)), {
-      cpu: imports,
+      cpu: host,
     });
-    const { slowLoad, slowStore, slowUpdate } = base.exports;
     this.cache = new CodeCache({
       memory,
       table,
-      // Slow paths try the walk in WebAssembly first.
-      imports: { ...imports, slowLoad, slowStore, slowUpdate },
+      imports: { ...base.exports, ...functions, memory, table },
       decoder,
       threshold,
       batch,
@@ -164,7 +164,11 @@ export class Executor {
   writtenOutside(position: number, length: number): void {
     for (let at = position; at < position + length;) {
       const end = Math.min(position + length, at - (at & 0xfff) + 4096);
-      if (this.cache.hasCode(at)) this.cache.invalidate(at, end - at);
+      if (this.cache.hasCode(at)) {
+        this.cache.invalidate(at, end - at);
+        // A device that an access set to work: functions that wait for a return may be of this code.
+        if (this.#isInside) this.ask();
+      }
       at = end;
     }
   }

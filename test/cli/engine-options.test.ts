@@ -16,7 +16,7 @@ describe('the restart with options of the engine', () => {
     expect(restart?.argv).toEqual(['/opt/synthvm', ...flags]);
     expect(restart?.env).toMatchObject({
       HOME: '/root',
-      BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '30000',
+      BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '50000',
     });
   });
 

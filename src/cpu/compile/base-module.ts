@@ -20,17 +20,39 @@ import {
   TLB_BANK_BYTES,
 } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
-import { type FunctionBody, functionOf, FunctionType, buildModule } from '../wasm/module.ts';
+import {
+  type FunctionBody,
+  functionOf,
+  FunctionType,
+  BASE_FIRST,
+  buildModule,
+} from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { Lowering } from './lower.ts';
 import { missed } from './miss.ts';
-import { type LowRam, pageWalks } from './page-walk.ts';
+import { type LowRam, walk } from './page-walk.ts';
 import { quickCalls } from './quick-calls.ts';
+import { SLOW_PATHS, slowPaths } from './slow-paths.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
-import { BUDGET_PARAMETER, emitJump, storeRipInPage, tailCall } from './jump.ts';
+import {
+  BUDGET_PARAMETER,
+  DEPTH_PARAMETER,
+  emitJump,
+  nestedCall,
+  returnLeft,
+  storeRipInPage,
+  tailCall,
+  tailCallBase,
+  takeResult,
+} from './jump.ts';
 import { Mode } from '../mode.ts';
 
 const SIZES: readonly Size[] = [1, 2, 4, 8];
+/**
+ * As many calls of the guest are calls of WebAssembly in each other; more are jumps. Each takes some
+ * hundred bytes of the host's stack.
+ */
+const MOST_NESTED = 100;
 const FLAG_FUNCTIONS = kindWord(FlagKind.given, 8) + 1;
 
 class FlagsBuilder extends HandlerBuilder {
@@ -63,20 +85,18 @@ function leave(out: CodeBuffer, reason: number): void {
   out.i32Const(0);
   out.i32Const(reason);
   out.memory(Op.i32Store, EXIT_REASON);
-  out.byte(Op.return);
+  returnLeft(out);
 }
 
 function flagsOf(): FunctionBody {
   return body(FunctionType.query, [], (out) => {
-    out.i32Const(0);
-    out.i32Const(0);
+    for (const _parameter of [0, 1, 2]) out.i32Const(0);
     out.i32Const(0);
     out.memory(Op.i32Load, Flags.kind);
     out.i32Const(FLAG_TABLE);
     out.byte(Op.i32Add);
-    out.byte(Op.callIndirect);
-    out.u32(FunctionType.block);
-    out.u32(0);
+    nestedCall(out);
+    out.byte(Op.drop);
     out.i32Const(0);
     out.memory(Op.i32Load, ACCESS_VALUE);
   });
@@ -86,7 +106,7 @@ function flagsOf(): FunctionBody {
 function dispatch(): FunctionBody {
   const { i32, i64 } = ValueType;
   return body(FunctionType.block, [i64, i32, i32, i32], (out) => {
-    const [linear, entry, position, cache] = [2, 3, 4, 5];
+    const [linear, entry, position, cache] = [3, 4, 5, 6];
     const pushMode = (): void => {
       out.i32Const(0);
       out.memory(Op.i32Load, MODE);
@@ -128,13 +148,14 @@ function dispatch(): FunctionBody {
       entry,
       position,
       cache,
+      isNested: false,
     });
   });
 }
 
 function enterRecord(): FunctionBody {
   return body(FunctionType.block, [ValueType.i32, ValueType.i32], (out) => {
-    const [head, left, count] = [0, 2, 3];
+    const [head, left, count] = [0, 3, 4];
     out.get(BUDGET_PARAMETER);
     out.get(head);
     out.memory(Op.i32Load, HeadField.instructions);
@@ -166,9 +187,37 @@ function enterRecord(): FunctionBody {
     out.i32Const(RECORD_BYTES);
     out.byte(Op.i32Add);
     out.get(left);
+    out.get(DEPTH_PARAMETER);
     out.get(head);
     out.memory(Op.i32Load, RECORD_BYTES);
     tailCall(out);
+  });
+}
+
+/**
+ * What the run loop calls: enters a block and goes on at RIP until generated code is left. The guest's
+ * returns for which no function waits come back here.
+ */
+function enter(first: number): FunctionBody {
+  return body(FunctionType.block, [], (out) => {
+    out.get(0);
+    out.get(BUDGET_PARAMETER);
+    out.i32Const(MOST_NESTED);
+    out.byte(Op.call);
+    out.u32(BASE_FIRST + first);
+    takeResult(out);
+    out.byte(Op.loop);
+    out.byte(ValueType.void);
+    out.i32Const(0);
+    out.get(BUDGET_PARAMETER);
+    out.i32Const(MOST_NESTED);
+    out.byte(Op.call);
+    out.u32(BASE_FIRST + TableIndex.dispatch);
+    takeResult(out);
+    out.byte(Op.br);
+    out.u32(0);
+    out.byte(Op.end);
+    out.byte(Op.unreachable);
   });
 }
 
@@ -193,10 +242,7 @@ function unlinked(): FunctionBody {
 function throughCache(): FunctionBody {
   return body(FunctionType.block, [], (out) => {
     storeTarget(out);
-    out.i32Const(0);
-    out.get(BUDGET_PARAMETER);
-    out.i32Const(TableIndex.dispatch);
-    tailCall(out);
+    tailCallBase(out, TableIndex.dispatch);
   });
 }
 
@@ -217,10 +263,16 @@ export function baseModule(ram: LowRam): Uint8Array<ArrayBuffer> {
   functions[TableIndex.enterRecord] = enterRecord();
   functions[TableIndex.unlinked] = unlinked();
   functions[TableIndex.throughCache] = throughCache();
-  for (const [tableIndex, quick] of [...quickCalls(), ...pageWalks(ram)]) {
+  functions[TableIndex.runFromRip] = enter(TableIndex.dispatch);
+  functions[TableIndex.runFromRecord] = enter(TableIndex.enterRecord);
+  for (const [tableIndex, quick] of [
+    ...quickCalls(),
+    [TableIndex.walk, walk(ram)] as const,
+    ...slowPaths(),
+  ]) {
     functions[tableIndex] = quick;
   }
-  while (functions.length < FLAG_TABLE) functions.push(miss());
+  for (let index = 0; index < FLAG_TABLE; index += 1) functions[index] ??= miss();
   const builder = new FlagsBuilder();
   for (let word = 0; word < FLAG_FUNCTIONS; word += 1) {
     const kind = word & 15;
@@ -238,15 +290,14 @@ export function baseModule(ram: LowRam): Uint8Array<ArrayBuffer> {
     functions.push(functionOf(FunctionType.block, locals, out));
   }
   return buildModule({
+    isBase: true,
     functions,
     tableStart: 0,
     exports: {
       flags: TableIndex.flags,
-      dispatch: TableIndex.dispatch,
-      enterRecord: TableIndex.enterRecord,
-      slowLoad: TableIndex.slowLoad,
-      slowStore: TableIndex.slowStore,
-      slowUpdate: TableIndex.slowUpdate,
+      dispatch: TableIndex.runFromRip,
+      enterRecord: TableIndex.runFromRecord,
+      ...SLOW_PATHS,
     },
   });
 }

@@ -19,13 +19,15 @@ import { Site } from './table-index.ts';
 const REGISTERS = 16;
 const PAGE_BYTES = 4096;
 
-/** Where a block goes: a place in its own page, or an address in a node. */
+/** Where a block goes: a place in its own page, an address in a node, or back to the caller. */
 export interface Exit {
-  readonly kind: 'link' | 'jump';
+  readonly kind: 'link' | 'jump' | 'return';
   /** `link`: in the page. */
   readonly offset: number;
-  /** `jump`: RIP. */
+  /** RIP, of what is no link. */
   readonly target: number;
+  /** Of a call, where in the page the callee is to return to, or NONE where that is in another page. */
+  readonly returnsTo: number;
   readonly sync: number;
 }
 
@@ -95,7 +97,8 @@ export class BlockBuilder extends MachineIr {
   /** Ends a block, also one whose last instruction goes on. */
   finish(): void {
     if (!this.#hasEnded) this.#leave(this.#fallThrough());
-    this.#flagsAfter.push(this.flagsWordAtEnd);
+    // What a callee leaves is not known.
+    this.#flagsAfter.push(this.exits.at(-1)!.returnsTo === NONE ? this.flagsWordAtEnd : NONE);
   }
 
   get hasEnded(): boolean {
@@ -229,7 +232,8 @@ export class BlockBuilder extends MachineIr {
   }
 
   override jump(size: Size, target: number): void {
-    this.#leave(this.#exitJump(this.zext(size, 8, target)));
+    const isReturn = this.bound.row.mnemonic === 'ret';
+    this.#leave(this.#exitJump(this.zext(size, 8, target), isReturn ? 'return' : 'jump'));
   }
 
   override jumpRelative(): void {
@@ -254,8 +258,15 @@ export class BlockBuilder extends MachineIr {
     this.#hasEnded = true;
   }
 
-  #exitJump(target: number): Exit {
-    return { kind: 'jump', offset: 0, target, sync: this.sync() };
+  #exitJump(target: number, kind: 'jump' | 'return' = 'jump'): Exit {
+    return { kind, offset: 0, target, returnsTo: this.#returnsTo(), sync: this.sync() };
+  }
+
+  #returnsTo(): number {
+    const { row, insn } = this.bound;
+    if (row.mnemonic !== 'call' || insn.operandSize < 4) return NONE;
+    const offset = this.#pageOffset + this.#distance + insn.length;
+    return offset < PAGE_BYTES ? offset : NONE;
   }
 
   #fallThrough(): Exit {
@@ -271,7 +282,8 @@ export class BlockBuilder extends MachineIr {
   #exitTo(distance: number, size = this.bound.insn.operandSize as Size): Exit {
     const offset = this.#pageOffset + distance;
     if (size >= 4 && offset >= 0 && offset < PAGE_BYTES) {
-      return { kind: 'link', offset, target: NONE, sync: this.sync() };
+      const returnsTo = this.#returnsTo();
+      return { kind: 'link', offset, target: NONE, returnsTo, sync: this.sync() };
     }
     return this.#exitJump(this.zext(size, 8, this.trunc(8, size, this.#ripPlus(distance))));
   }

@@ -22,6 +22,8 @@ export interface Block {
   /** Places in its page where it may lead by itself: at most two, without those that are functions' ends. */
   readonly links: readonly number[];
   readonly bytes: number;
+  /** A call led here when the block was found: it is where a function of the guest begins. */
+  readonly isCalled: boolean;
   /** Tier 0 records. */
   readonly record: number;
   /** Where a jump to the block goes, and with which parameter. */

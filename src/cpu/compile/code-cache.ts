@@ -19,17 +19,19 @@ import {
   RIP,
 } from '../state.ts';
 import { CodeBuffer } from '../wasm/code.ts';
-import { buildModule, type FunctionBody, functionOf, FunctionType } from '../wasm/module.ts';
-import { fillRecord, handlerKey, HandlerBuilder } from '../interpret/handler-builder.ts';
+import { type FunctionBody, functionOf, FunctionType } from '../wasm/module.ts';
+import { fillRecord } from '../interpret/handler-builder.ts';
+import { Handlers } from '../interpret/handlers.ts';
 import { HeadField, RECORD_BYTES, RecordField } from '../interpret/record.ts';
 import { fetchPosition } from '../mmu/access.ts';
 import { protectPage } from '../mmu/tlb.ts';
-import { FIRST_FREE_INDEX } from './base-module.ts';
 import { type Block, CodePage, isCompilable } from './block.ts';
 import { BlockBuilder } from './block-builder.ts';
 import { Lowering } from './lower.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
+import { isCalled } from './called.ts';
 import { endsBlock } from './ends-block.ts';
+import { FunctionTable } from './function-table.ts';
 import { growRegion, linksOf, type Region } from './region.ts';
 
 const PAGE_BYTES = 4096;
@@ -41,9 +43,6 @@ const REGION_LIMITS = { blocks: 20, instructions: 110 };
 const PATIENCE = 500;
 /** JavaScriptCore compiles a function after 150 points; an entry has 15. */
 const WARMING_ENTRIES = 11;
-/** All function instructions share one handler. */
-const CALL_KEY = -1;
-const TABLE_GROWTH = 4096;
 /** Of a block that is not to be entered any more: more than any budget. */
 const NEVER = 0x7fff_ffff;
 
@@ -78,7 +77,6 @@ export class CodeCache {
   readonly #pages = new Map<number, CodePage>();
   readonly #byRecord = new Map<number, Block>();
   readonly #bySlot = new Map<number, Block>();
-  readonly #handlers = new Map<number, number>();
   /**
    * Instructions that are functions, by the number in their records. The first numbers are for blocks
    * that are not kept.
@@ -88,13 +86,11 @@ export class CodeCache {
   readonly #u8: Uint8Array;
   readonly #insn = new Instruction();
   readonly #fetched = new Uint8Array(2 * MAX_INSTRUCTION_BYTES);
-  readonly #handlerBuilder = new HandlerBuilder();
+  readonly #functions: FunctionTable;
+  readonly #handlers: Handlers;
   readonly #blockBuilder = new BlockBuilder();
   readonly #code = new CodeBuffer(64 * 1024);
   readonly #lowering = new Lowering(this.#code);
-  /** Bodies of handlers that were made but are not in the table yet. */
-  #pendingHandlers: FunctionBody[] = [];
-  #pendingFirst = 0;
   /** Hot blocks that wait to be compiled together. */
   readonly #queue = new Set<Block>();
   /** New functions that JavaScriptCore is compiling, oldest first. */
@@ -108,7 +104,6 @@ export class CodeCache {
   /** When the oldest of the new functions may be entered. */
   #due = Infinity;
   #arena = CODE_ARENA + SCRATCH_BYTES;
-  #nextIndex = FIRST_FREE_INDEX;
   /** Counts the times that everything was dropped. */
   generation = 0;
   compiledBlocks = 0;
@@ -117,6 +112,8 @@ export class CodeCache {
 
   constructor(options: CodeCacheOptions) {
     this.#options = options;
+    this.#functions = new FunctionTable(options.table, options.imports);
+    this.#handlers = new Handlers(this.#functions);
     this.#view = new DataView(options.memory.buffer);
     this.#u8 = new Uint8Array(options.memory.buffer);
   }
@@ -244,6 +241,7 @@ export class CodeCache {
       count: instructions.length,
       instructions: isKept && second < 0 ? undefined : instructions,
       links: linksOf(instructions.at(-1)!, (position & (PAGE_BYTES - 1)) + bytes),
+      isCalled: isKept && isCalled(cpu),
       record,
       tableIndex: TableIndex.enterRecord,
       parameter: record,
@@ -252,7 +250,6 @@ export class CodeCache {
       region: undefined,
       isDead: false,
     };
-    this.#pendingFirst = this.#nextIndex;
     for (let index = 0; index < instructions.length; index += 1) {
       const bound = instructions[index]!;
       const at = record + (index + 1) * RECORD_BYTES;
@@ -264,7 +261,7 @@ export class CodeCache {
         this.#view.setUint32(at + RecordField.immediate, number, true);
       }
       this.#view.setUint16(at + RecordField.remaining, instructions.length - index, true);
-      this.#view.setUint32(at + RecordField.handler, this.#handlerOf(bound, isCall), true);
+      this.#view.setUint32(at + RecordField.handler, this.#handlers.indexOf(bound, isCall), true);
     }
     const end = record + (instructions.length + 1) * RECORD_BYTES;
     this.#view.setUint32(end + RecordField.handler, TableIndex.dispatch, true);
@@ -272,7 +269,7 @@ export class CodeCache {
     this.#view.setUint32(record + HeadField.count, 0, true);
     const threshold = isKept && isCompilable(block) ? this.#options.threshold : 0;
     this.#view.setUint32(record + HeadField.threshold, threshold, true);
-    this.#publishHandlers();
+    this.#handlers.publish();
     if (!isKept) return block;
     this.decodedBlocks += 1;
     this.#byRecord.set(record, block);
@@ -306,53 +303,6 @@ export class CodeCache {
     return at;
   }
 
-  // --- tier 0
-
-  #handlerOf(bound: BoundInstruction, isCall: boolean): number {
-    const key = isCall ? CALL_KEY : handlerKey(bound);
-    const known = this.#handlers.get(key);
-    if (known !== undefined) return known;
-    const builder = this.#handlerBuilder;
-    builder.start(bound);
-    if (isCall) {
-      builder.callInstruction(0);
-      builder.finishCall();
-    } else {
-      meaningFor(bound)!(builder);
-      builder.finish();
-    }
-    this.#code.reset();
-    const locals = this.#lowering.lower(builder, undefined, {
-      isUser: cplOf(bound.mode) === 3,
-      mode: bound.mode,
-      allocateSlot: () => 0,
-    });
-    this.#pendingHandlers.push(functionOf(FunctionType.block, locals, this.#code));
-    const index = this.#takeIndices(1);
-    this.#handlers.set(key, index);
-    return index;
-  }
-
-  #takeIndices(count: number): number {
-    const first = this.#nextIndex;
-    this.#nextIndex += count;
-    const { table } = this.#options;
-    if (this.#nextIndex > table.length) table.grow(Math.max(TABLE_GROWTH, count));
-    return first;
-  }
-
-  #publishHandlers(): void {
-    if (this.#pendingHandlers.length === 0) return;
-    this.#instantiate(this.#pendingHandlers, this.#pendingFirst);
-    this.#pendingHandlers = [];
-  }
-
-  #instantiate(functions: readonly FunctionBody[], tableStart: number): void {
-    const module = new WebAssembly.Module(buildModule({ functions, tableStart }));
-    const instance = new WebAssembly.Instance(module, { cpu: this.#options.imports as never });
-    void instance;
-  }
-
   // --- tier 1
 
   /**
@@ -369,7 +319,8 @@ export class CodeCache {
     const count = this.#view.getUint32(block.record + HeadField.count, true);
     this.#view.setUint32(block.record + HeadField.threshold, count + PATIENCE, true);
     if (!isAgain && this.#queue.size < this.#options.batch) return;
-    const heads = [...this.#queue];
+    // Where functions begin comes first, since their regions may cover the rest.
+    const heads = [...this.#queue].toSorted((a, b) => Number(b.isCalled) - Number(a.isCalled));
     this.#queue.clear();
     this.#compile(heads, isAgain ? block : undefined);
   }
@@ -396,8 +347,7 @@ export class CodeCache {
       bodies.push(body);
     }
     if (batch.length === 0) return;
-    const first = this.#takeIndices(batch.length);
-    this.#instantiate(bodies, first);
+    const first = this.#functions.add(bodies);
     this.#warm(first, batch.length);
     const due = this.#retired + this.#options.delay;
     for (const [index, block] of batch.entries()) {
@@ -502,7 +452,7 @@ export class CodeCache {
     const { mode, position } = head;
     const block = this.#pages.get(position >>> 12)?.blocks.get(CodePage.key(offset, mode, false));
     if (block === undefined || block.isDead || block.second >= 0) return undefined;
-    if (block.tableIndex !== TableIndex.enterRecord) return block;
+    if (block.region !== undefined) return undefined;
     const count = this.#view.getUint32(block.record + HeadField.count, true);
     return count >= this.#options.threshold >> 3 ? block : undefined;
   }

@@ -1,12 +1,25 @@
 /** Ways in and out of a block. */
 import { RECORD_BYTES } from '../interpret/record.ts';
 import { CODE_BANKS, Exit as ExitReason, RIP, TLB, TLB_BANK_BYTES, TlbEntry } from '../state.ts';
+import { LEFT } from '../wasm/module.ts';
 import { Op, ValueType } from '../wasm/opcodes.ts';
 import { AccessLowering } from './access.ts';
 import type { Block } from './block.ts';
 import { type BlockBuilder, type Exit } from './block-builder.ts';
 import { Mode } from '../mode.ts';
-import { BUDGET_PARAMETER, emitJump, tailCall, tlbOffset } from './jump.ts';
+import { NONE, Way } from './ir.ts';
+import {
+  BUDGET_PARAMETER,
+  DEPTH_PARAMETER,
+  emitJump,
+  nestedCall,
+  pushDepthBelow,
+  returnLeft,
+  tailCall,
+  tailCallBase,
+  takeResult,
+  tlbOffset,
+} from './jump.ts';
 import { type Sync } from './machine-ir.ts';
 import { LinkSlot, TableIndex } from './table-index.ts';
 
@@ -20,6 +33,8 @@ export abstract class ExitLowering extends AccessLowering {
   protected labels: number[] = [];
   protected current = 0;
   #rip = 0;
+  /** RIP's page, for what comes back after a call. */
+  #pageBase = 0;
 
   // --- a region's shape
 
@@ -35,6 +50,7 @@ export abstract class ExitLowering extends AccessLowering {
     this.storeFlagLocals();
     this.storeRip(this.#rip);
     this.exitReason(ExitReason.budget);
+    out.i32Const(LEFT);
     out.byte(Op.end);
   }
 
@@ -122,13 +138,22 @@ export abstract class ExitLowering extends AccessLowering {
     out.set(this.#rip);
     this.storeRip(this.#rip);
     this.exitReason(ExitReason.lookup);
-    out.byte(Op.return);
+    returnLeft(out);
     this.close();
     this.giveBack(ValueType.i64, next);
     this.giveBack(ValueType.i32, entry);
   }
 
   protected prologue(block: BlockBuilder): void {
+    if (block.exits.some(({ returnsTo }) => returnsTo !== NONE)) {
+      const out = this.out;
+      this.#pageBase = this.addLocal(ValueType.i64);
+      out.i32Const(0);
+      out.memory(Op.i64Load, RIP);
+      out.i64Const(-PAGE_BYTES, -1);
+      out.byte(Op.i64And);
+      out.set(this.#pageBase);
+    }
     if (!block.hasFlagLocals) return;
     const kind = this.addLocal(ValueType.i32);
     const result = this.addLocal(ValueType.i64);
@@ -179,40 +204,94 @@ export abstract class ExitLowering extends AccessLowering {
 
   protected prepareExit(exit: Exit): void {
     this.prepare(this.ir.syncs[exit.sync]!);
-    if (exit.kind === 'jump') this.materialize(exit.target);
+    if (exit.kind !== 'link') this.materialize(exit.target);
   }
 
   protected settleExit(exit: Exit): void {
     this.settle(this.ir.syncs[exit.sync]!);
-    if (exit.kind === 'jump') this.consumeUnless(exit.target);
+    if (exit.kind !== 'link') this.consumeUnless(exit.target);
   }
 
   protected exit(exit: Exit): void {
     const out = this.out;
     const sync = this.ir.syncs[exit.sync]!;
-    if (exit.kind === 'jump') {
-      this.spill(sync);
+    const { kind, returnsTo } = exit;
+    if (kind === 'link' && returnsTo === NONE && this.toMember(exit.offset, sync)) return;
+    this.spill(sync);
+    if (kind !== 'link') {
       out.i32Const(0);
       this.push(exit.target);
       out.memory(Op.i64Store, RIP);
-      this.jump(exit.target);
+    }
+    if (kind === 'return') {
+      out.get(BUDGET_PARAMETER);
+      out.byte(Op.return);
       return;
     }
-    const target = this.block!.region.target(this.current, exit.offset);
-    if (target >= 0) {
-      this.turn(sync);
-      this.branch(target > this.current ? target : loopLabel(target));
+    const slot = kind === 'link' ? this.options.allocateSlot(exit.offset) : 0;
+    if (returnsTo === NONE) {
+      if (kind === 'link') this.link(slot, false);
+      else this.jump(exit.target, false);
       return;
     }
-    this.spill(sync);
-    const slot = this.options.allocateSlot(exit.offset);
+    out.get(DEPTH_PARAMETER);
+    out.byte(Op.i32Eqz);
+    this.openUnlikely();
+    tailCallBase(out, kind === 'link' ? TableIndex.throughCache : TableIndex.dispatch, slot);
+    this.close();
+    if (kind === 'link') this.link(slot, true);
+    else this.jump(exit.target, true);
+    this.comeBack(returnsTo);
+  }
+
+  /** Goes on after a call, if the callee's return led there. */
+  protected comeBack(offset: number): void {
+    const out = this.out;
+    takeResult(out);
+    out.i32Const(0);
+    out.memory(Op.i64Load, RIP);
+    out.get(this.#pageBase);
+    out.i64Const(offset, 0);
+    out.byte(Op.i64Or);
+    out.byte(Op.i64Ne);
+    this.openUnlikely();
+    tailCallBase(out, TableIndex.dispatch);
+    this.close();
+    const target = this.block!.region.target(this.current, offset);
+    if (target < 0) {
+      this.link(this.options.allocateSlot(offset), false);
+      return;
+    }
+    this.reloadFlags();
+    this.branchTo(target);
+  }
+
+  /** Goes on at a place in the page that is part of the region. @returns whether it is */
+  protected toMember(offset: number, sync: Sync): boolean {
+    const target = this.block!.region.target(this.current, offset);
+    if (target < 0) return false;
+    this.turn(sync);
+    this.branchTo(target);
+    return true;
+  }
+
+  protected branchTo(member: number): void {
+    this.branch(member > this.current ? member : loopLabel(member));
+  }
+
+  /** To where a link slot leads. */
+  protected link(slot: number, isNested: boolean): void {
+    const out = this.out;
     // Addresses as constants: an offset this large would be checked.
     out.i32Const(slot);
     out.memory(Op.i32Load, LinkSlot.parameter);
     out.get(BUDGET_PARAMETER);
+    if (isNested) pushDepthBelow(out);
+    else out.get(DEPTH_PARAMETER);
     out.i32Const(slot);
     out.memory(Op.i32Load, LinkSlot.tableIndex);
-    tailCall(this.out);
+    if (isNested) nestedCall(out);
+    else tailCall(out);
   }
 
   /** Locals become what the block leaves. */
@@ -230,7 +309,7 @@ export abstract class ExitLowering extends AccessLowering {
     }
   }
 
-  protected jump(target: number): void {
+  protected jump(target: number, isNested: boolean): void {
     const [entry, position, cache] = [0, 1, 2].map(() => this.scratch(ValueType.i32));
     emitJump(this.out, {
       pushLinear: () => this.push(target),
@@ -239,26 +318,47 @@ export abstract class ExitLowering extends AccessLowering {
       entry: entry!,
       position: position!,
       cache: cache!,
+      isNested,
     });
     for (const local of [entry, position, cache]) this.giveBack(ValueType.i32, local!);
   }
 
-  /** @param to 0: the record that follows, 1: the block at RIP */
-  protected nextRecord(to: number): void {
+  /** @param way one of {@link Way} */
+  protected nextRecord(way: number): void {
     const out = this.out;
-    if (to === 1) {
-      out.i32Const(0);
+    if (way === Way.back) {
       out.get(BUDGET_PARAMETER);
-      out.i32Const(TableIndex.dispatch);
-    } else {
-      out.get(0);
-      out.i32Const(RECORD_BYTES);
-      out.byte(Op.i32Add);
-      out.get(BUDGET_PARAMETER);
-      out.get(0);
-      out.memory(Op.i32Load, RECORD_BYTES);
+      out.byte(Op.return);
+      return;
     }
-    tailCall(this.out);
+    if (way !== Way.next) {
+      if (way === Way.call) this.nestInTier0();
+      tailCallBase(out, TableIndex.dispatch);
+      return;
+    }
+    out.get(0);
+    out.i32Const(RECORD_BYTES);
+    out.byte(Op.i32Add);
+    out.get(BUDGET_PARAMETER);
+    out.get(DEPTH_PARAMETER);
+    out.get(0);
+    out.memory(Op.i32Load, RECORD_BYTES);
+    tailCall(out);
+  }
+
+  /** The callee's function comes back here, unless calls are nested too deep already. */
+  protected nestInTier0(): void {
+    const out = this.out;
+    out.get(DEPTH_PARAMETER);
+    out.byte(Op.if);
+    out.byte(ValueType.void);
+    out.i32Const(0);
+    out.get(BUDGET_PARAMETER);
+    pushDepthBelow(out);
+    out.i32Const(TableIndex.dispatch);
+    nestedCall(out);
+    takeResult(out);
+    out.byte(Op.end);
   }
 }
 

@@ -56,8 +56,20 @@ export const Node = {
   exitJump: 0x2012,
   /** a: truth, imm: the first of two exits, see block-builder.ts */
   exitIf: 0x2014,
-  /** Tier 0: on to the next record. */
+  /** Tier 0: on to another record. imm: {@link Way} */
   nextRecord: 0x2015,
+} as const;
+
+/** Where a handler of tier 0 goes. */
+export const Way = {
+  /** To the record that follows. */
+  next: 0,
+  /** To the block at RIP. */
+  jump: 1,
+  /** The same, and to the one at RIP after it comes back. */
+  call: 2,
+  /** Back to whoever called. */
+  back: 3,
 } as const;
 
 const WRAP = Op.i32WrapI64;

@@ -18,8 +18,8 @@ import {
   TlbEntry,
 } from '../state.ts';
 import type { CodeBuffer } from '../wasm/code.ts';
-import { FunctionType } from '../wasm/module.ts';
-import { Op } from '../wasm/opcodes.ts';
+import { FunctionType, LEFT } from '../wasm/module.ts';
+import { Op, ValueType } from '../wasm/opcodes.ts';
 import { TableIndex } from './table-index.ts';
 
 export interface JumpCode {
@@ -34,12 +34,15 @@ export interface JumpCode {
   readonly entry: number;
   readonly position: number;
   readonly cache: number;
+  /** The function comes back; otherwise it takes the place of this one. */
+  readonly isNested: boolean;
 }
 
 const PAGE_SHIFT = 12;
 
-/** The second parameter of every block. */
+/** The second and the third parameter of every block. */
 export const BUDGET_PARAMETER = 1;
+export const DEPTH_PARAMETER = 2;
 
 /** 2^32 over the golden ratio: code begins at multiples of 16 in pages that follow each other. */
 const SPREAD = 0x9e37_79b1 | 0;
@@ -96,13 +99,53 @@ export function storeRipInPage(out: CodeBuffer, pushOffset: () => void): void {
   out.memory(Op.i64Store, RIP);
 }
 
+/** Takes the place of the function. */
 export function tailCall(out: CodeBuffer): void {
   out.byte(Op.returnCallIndirect);
   out.u32(FunctionType.block);
   out.u32(0);
 }
 
-/** Emits a tail call of the function for an address; what is not there leads to `miss`. */
+/** Comes back with the callee's result. */
+export function nestedCall(out: CodeBuffer): void {
+  out.byte(Op.callIndirect);
+  out.u32(FunctionType.block);
+  out.u32(0);
+}
+
+/** Pushes how many calls may nest in a callee. */
+export function pushDepthBelow(out: CodeBuffer): void {
+  out.get(DEPTH_PARAMETER);
+  out.i32Const(1);
+  out.byte(Op.i32Sub);
+}
+
+/** A tail call of one of the base module's functions. */
+export function tailCallBase(out: CodeBuffer, tableIndex: number, parameter = 0): void {
+  out.i32Const(parameter);
+  out.get(BUDGET_PARAMETER);
+  out.get(DEPTH_PARAMETER);
+  out.i32Const(tableIndex);
+  tailCall(out);
+}
+
+/** Leaves generated code, with the reason in the state block. */
+export function returnLeft(out: CodeBuffer): void {
+  out.i32Const(LEFT);
+  out.byte(Op.return);
+}
+
+/** After a nested call: goes on with the budget that is left, unless generated code is to be left. */
+export function takeResult(out: CodeBuffer): void {
+  out.tee(BUDGET_PARAMETER);
+  out.i32Const(0);
+  out.byte(Op.i32LtS);
+  out.unlikelyIf(ValueType.void);
+  returnLeft(out);
+  out.byte(Op.end);
+}
+
+/** Emits a call of the function for an address; what is not there leads to `miss`. */
 export function emitJump(out: CodeBuffer, code: JumpCode): void {
   const { entry, position, cache } = code;
   const bank = code.bank + CODE_BANKS * TLB_BANK_BYTES;
@@ -120,6 +163,8 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.tee(cache);
   out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.parameter);
   out.get(BUDGET_PARAMETER);
+  if (code.isNested) pushDepthBelow(out);
+  else out.get(DEPTH_PARAMETER);
   out.get(cache);
   out.memory(Op.i32Load, JUMP_CACHE + JumpCacheEntry.tableIndex);
   out.i32Const(TableIndex.miss);
@@ -138,5 +183,6 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.byte(Op.i64Eq);
   out.byte(Op.i32And);
   out.byte(Op.select);
-  tailCall(out);
+  if (code.isNested) nestedCall(out);
+  else tailCall(out);
 }

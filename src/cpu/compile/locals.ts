@@ -4,8 +4,8 @@ import { Op, OpFD } from '../wasm/opcodes.ts';
 import { NONE, Node } from './ir.ts';
 import { type MachineIr } from './machine-ir.ts';
 
-/** Of a block's function: the first is a record, the second the budget. */
-const PARAMETERS = 2;
+/** Of a block's function: a record, the budget, and how deep calls may nest. */
+const PARAMETERS = 3;
 
 export abstract class ValueLowering {
   protected readonly out: CodeBuffer;

@@ -5,11 +5,12 @@
  */
 import { RecordField } from '../interpret/record.ts';
 import { ACCESS_ADDRESS, ACCESS_VALUE } from '../state.ts';
-import { FunctionType } from '../wasm/module.ts';
+import { FunctionType, LEFT } from '../wasm/module.ts';
 import { Op, OpFC, ValueType } from '../wasm/opcodes.ts';
 import { type BlockBuilder } from './block-builder.ts';
 import { ExitLowering } from './exits.ts';
 import { NONE, Node } from './ir.ts';
+import { returnLeft } from './jump.ts';
 import { type MachineIr } from './machine-ir.ts';
 import { type LowerOptions } from './spill.ts';
 import { TableIndex } from './table-index.ts';
@@ -30,6 +31,7 @@ export class Lowering extends ExitLowering {
     this.countUses();
     if (block === undefined) {
       for (let index = 0; index < ir.count; index += 1) this.node(index);
+      this.out.i32Const(LEFT);
       this.out.byte(Op.end);
     } else this.regionBody(block);
     return this.types;
@@ -225,10 +227,9 @@ export class Lowering extends ExitLowering {
     this.prepare(sync);
     this.value(this.ir.a[index]!);
     out.unlikelyIf(ValueType.void);
-    this.spillAll(sync);
     this.site(sync);
     out.i32Const(this.ir.imm[index]!);
-    this.call('raise');
+    this.slowPath('raise', sync);
     out.byte(Op.end);
     this.settle(sync);
   }
@@ -245,7 +246,7 @@ export class Lowering extends ExitLowering {
       out.i32Const(quick.argument);
       out.i32Const(quick.tableIndex);
       out.byte(Op.callIndirect);
-      out.u32(FunctionType.slowLoad);
+      out.u32(FunctionType.hostQuery);
       out.u32(0);
       out.byte(Op.i32Eqz);
       out.unlikelyIf(ValueType.void);
@@ -259,7 +260,7 @@ export class Lowering extends ExitLowering {
     this.call('callInstruction');
     out.byte(Op.if);
     out.byte(ValueType.void);
-    out.byte(Op.return);
+    returnLeft(out);
     out.byte(Op.end);
     if (quick !== undefined) out.byte(Op.end);
   }

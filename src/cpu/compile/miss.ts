@@ -17,22 +17,12 @@ import {
 import { FunctionCode } from '../wasm/function-code.ts';
 import { type FunctionBody, FunctionType } from '../wasm/module.ts';
 import { Op, OpFD, ValueType } from '../wasm/opcodes.ts';
-import {
-  BUDGET_PARAMETER,
-  FIRST_SLOTS,
-  SECOND_SLOTS,
-  slotOffset,
-  tailCall,
-  tlbOffset,
-} from './jump.ts';
+import { FIRST_SLOTS, SECOND_SLOTS, slotOffset, tailCallBase, tlbOffset } from './jump.ts';
 import { callWalk } from './page-walk.ts';
 import { TableIndex } from './table-index.ts';
 
 function tryAgain(out: FunctionCode): void {
-  out.i32Const(0);
-  out.get(BUDGET_PARAMETER);
-  out.i32Const(TableIndex.dispatch);
-  tailCall(out);
+  tailCallBase(out, TableIndex.dispatch);
 }
 
 /** Leaves the local of the entry for RIP, whose page is not RIP's where the value that it pushes is not 0. */

@@ -8,8 +8,6 @@ import { Cr0, Cr4, Efer, Eflags } from '../cpu.ts';
 import { Access } from '../mmu/walk.ts';
 import { Mode } from '../mode.ts';
 import {
-  ACCESS_ADDRESS,
-  ACCESS_VALUE,
   CODE_BANKS,
   CODE_PAGES,
   Flags,
@@ -25,10 +23,9 @@ import {
   TlbEntry,
 } from '../state.ts';
 import { FunctionCode } from '../wasm/function-code.ts';
-import { type FunctionBody, FunctionType, ImportIndex, IMPORTS } from '../wasm/module.ts';
-import { Op, OpFD, ValueType } from '../wasm/opcodes.ts';
+import { type FunctionBody, FunctionType, BASE_FIRST } from '../wasm/module.ts';
+import { Op, ValueType } from '../wasm/opcodes.ts';
 import { tlbOffset } from './jump.ts';
-import { LOAD_OPS, STORE_OPS } from './machine-ir.ts';
 import { TableIndex } from './table-index.ts';
 
 /** RAM from guest physical address 0 on: its position in the linear memory, and how much it is. */
@@ -361,7 +358,7 @@ class WalkCode extends FunctionCode {
 }
 
 /** The walk, of type `walk`. Access is `Access.read`, `write` or `fetch`; the privilege level is the present one. */
-function walk(ram: LowRam): FunctionBody {
+export function walk(ram: LowRam): FunctionBody {
   const out = new WalkCode(ram);
   out.declineUnusual();
   out.levels();
@@ -379,73 +376,5 @@ function walk(ram: LowRam): FunctionBody {
 export function callWalk(out: FunctionCode, access: number): void {
   out.i32Const(access);
   out.op(Op.call);
-  out.u32(IMPORTS.length + TableIndex.walk);
-}
-
-/** A slow path of an access: with the walk where it lies in one page, then or else through the import of the same name. */
-function slowPath(
-  name: 'slowLoad' | 'slowStore' | 'slowUpdate',
-  access: number,
-  finish: (out: FunctionCode, position: number) => void,
-): FunctionBody {
-  const [site, bytes] = [0, 1];
-  const out = new FunctionCode(
-    name === 'slowStore' ? FunctionType.slowStore : FunctionType.slowLoad,
-  );
-  const position = out.local(ValueType.i32);
-  out.stateBits(ACCESS_ADDRESS, PAGE_BYTES - 1);
-  out.get(bytes);
-  out.op(Op.i32Add);
-  out.i32Const(PAGE_BYTES);
-  out.op(Op.i32LeU, Op.if, ValueType.void);
-  out.stateLoad(Op.i64Load, ACCESS_ADDRESS);
-  callWalk(out, access);
-  out.tee(position);
-  out.op(Op.if, ValueType.void);
-  finish(out, position);
-  out.op(Op.end, Op.end);
-  out.get(site);
-  out.get(bytes);
-  out.op(Op.call);
-  out.u32(ImportIndex[name]);
-  return out.whole();
-}
-
-function returnPosition(out: FunctionCode, position: number): void {
-  out.get(position);
-  out.op(Op.return);
-}
-
-/** Stores from ACCESS_VALUE. */
-function storeValue(out: FunctionCode, position: number): void {
-  const bytes = 1;
-  for (const size of [8, 4, 1, 2] as const) {
-    out.get(bytes);
-    out.i32Const(size);
-    out.op(Op.i32Eq, Op.if, ValueType.void);
-    out.get(position);
-    out.stateLoad(LOAD_OPS[size], ACCESS_VALUE);
-    out.memory(STORE_OPS[size], 0);
-    out.op(Op.return, Op.end);
-  }
-  out.get(bytes);
-  out.i32Const(16);
-  out.op(Op.i32Eq, Op.if, ValueType.void);
-  out.get(position);
-  out.i32Const(0);
-  out.vectorMemory(OpFD.v128Load, ACCESS_VALUE);
-  out.vectorMemory(OpFD.v128Store, 0);
-  out.op(Op.return, Op.end);
-}
-
-/** Bodies by table index. */
-export function pageWalks(
-  ram: LowRam,
-): readonly (readonly [tableIndex: number, body: FunctionBody])[] {
-  return [
-    [TableIndex.walk, walk(ram)],
-    [TableIndex.slowLoad, slowPath('slowLoad', Access.read, returnPosition)],
-    [TableIndex.slowStore, slowPath('slowStore', Access.write, storeValue)],
-    [TableIndex.slowUpdate, slowPath('slowUpdate', Access.write, returnPosition)],
-  ];
+  out.u32(BASE_FIRST + TableIndex.walk);
 }

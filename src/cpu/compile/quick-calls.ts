@@ -217,7 +217,7 @@ const STORES: Readonly<Record<number, number>> = {
 
 /** REP MOVS. Where the destination begins inside the source, a pattern would repeat: declined. */
 function movs(): FunctionBody {
-  const out = new FunctionCode(FunctionType.slowLoad);
+  const out = new FunctionCode(FunctionType.hostQuery);
   const bytes = out.local(ValueType.i32);
   const left = out.local(ValueType.i32);
   beginString(out, bytes);
@@ -279,7 +279,7 @@ function repeatElement(out: FunctionCode, value: number): void {
 
 /** REP STOS. */
 function stos(): FunctionBody {
-  const out = new FunctionCode(FunctionType.slowLoad);
+  const out = new FunctionCode(FunctionType.hostQuery);
   const bytes = out.local(ValueType.i32);
   const left = out.local(ValueType.i32);
   const value = out.local(ValueType.i64);
@@ -317,7 +317,7 @@ function stos(): FunctionBody {
 
 /** STI, while no interrupt waits and nothing has asked generated code to come out. */
 function sti(): FunctionBody {
-  const out = new FunctionCode(FunctionType.slowLoad);
+  const out = new FunctionCode(FunctionType.hostQuery);
   const flags = out.local(ValueType.i32);
   out.stateLoad(Op.i32Load, Flags.system);
   out.tee(flags);

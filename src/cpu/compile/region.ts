@@ -46,7 +46,6 @@ export class Region {
    */
   target(from: number, offset: number): number {
     const to = this.#byOffset.get(offset) ?? -1;
-    // A call is no edge, even to a member.
     if (to < 0 || !this.members[from]!.successors.includes(to)) return -1;
     return to > from || dominates(this.members, to, from) ? to : -1;
   }
@@ -65,15 +64,17 @@ function isInPage(offset: number): boolean {
 const NOWHERE: readonly number[] = [];
 
 /**
- * Places in its page where a block leads by itself.
+ * Places in its page where a block leads by itself, or after what it calls.
  * @param bound its last instruction
  * @param next place after that one
  */
 export function linksOf(bound: BoundInstruction, next: number): readonly number[] {
   const { insn, row } = bound;
   if (!endsBlock(bound)) return isInPage(next) ? [next] : NOWHERE;
-  if (row.operands[0]?.letter !== 'J' || row.mnemonic === 'call') return NOWHERE;
   if (insn.operandSize < 4 || meaningFor(bound) === undefined) return NOWHERE;
+  // Where the callee returns to.
+  if (row.mnemonic === 'call') return isInPage(next) ? [next] : NOWHERE;
+  if (row.operands[0]?.letter !== 'J') return NOWHERE;
   const target = next + insn.immediate;
   const isConditional = row.mnemonic !== 'jmp' && isInPage(next);
   if (!isInPage(target)) return isConditional ? [next] : NOWHERE;

@@ -1,13 +1,14 @@
 /** What leaves a block's locals: the state that slow paths and exits need. */
 import { RecordField } from '../interpret/record.ts';
 import { BUDGET, EXIT_REASON, Flags } from '../state.ts';
-import { ImportIndex } from '../wasm/module.ts';
+import { CodeIndex, type CodeName } from '../wasm/module.ts';
 import { Op } from '../wasm/opcodes.ts';
 import { type BlockBuilder } from './block-builder.ts';
 import { NONE, Node } from './ir.ts';
 import { BUDGET_PARAMETER, storeRipInPage } from './jump.ts';
 import { ValueLowering } from './locals.ts';
 import { type Sync } from './machine-ir.ts';
+import { Site } from './table-index.ts';
 
 export interface LowerOptions {
   readonly isUser: boolean;
@@ -191,16 +192,41 @@ export abstract class SpillLowering extends ValueLowering {
     }
   }
 
-  protected site(sync: Sync): void {
+  /** @param bytes of an access, a power of 2 */
+  protected site(sync: Sync, bytes = 1): void {
     const out = this.out;
+    const size = (31 - Math.clz32(bytes)) << Site.sizeShift;
     if (this.block !== undefined) {
-      out.i32Const(sync.site);
+      out.i32Const(sync.site | size);
       return;
     }
     out.get(0);
     out.memory(Op.i32Load16U, RecordField.remaining);
-    out.i32Const(16);
+    out.i32Const(Site.shift);
     out.byte(Op.i32Shl);
+    if (size === 0) return;
+    out.i32Const(size);
+    out.byte(Op.i32Or);
+  }
+
+  /** Calls one of slow-paths.ts, whose first two parameters are on the stack, with what it is to bring along. */
+  protected slowPath(
+    name: 'slowLoad' | 'slowStore' | 'slowUpdate' | 'finishUpdate' | 'raise',
+    sync: Sync,
+  ): void {
+    const out = this.out;
+    out.get(BUDGET_PARAMETER);
+    if (sync.flags === 'pending') {
+      out.i32Const(sync.kind);
+      this.value(sync.result);
+      this.value(sync.source);
+    } else if (sync.flags === 'local' && this.areFlagsInLocals) {
+      for (const local of this.flagLocals) out.get(local);
+    } else {
+      this.call(name);
+      return;
+    }
+    this.call(`${name}Flags`);
   }
 
   /** RIP gets its place in the page, from a local. */
@@ -219,9 +245,9 @@ export abstract class SpillLowering extends ValueLowering {
     this.out.set(BUDGET_PARAMETER);
   }
 
-  protected call(name: keyof typeof ImportIndex): void {
+  protected call(name: CodeName): void {
     this.out.byte(Op.call);
-    this.out.u32(ImportIndex[name]);
+    this.out.u32(CodeIndex[name]);
   }
 
   protected syncOf(index: number): Sync {

@@ -20,14 +20,25 @@ export const TableIndex = {
   quickSti: 8,
   /** See page-walk.ts. */
   walk: 9,
-  slowLoad: 10,
-  slowStore: 11,
-  slowUpdate: 12,
-  first: 16,
+  /** What the run loop calls; their first parameters are those of `dispatch` and `enterRecord`. */
+  runFromRip: 10,
+  runFromRecord: 11,
+  /** See slow-paths.ts. */
+  slowPaths: 12,
+  first: 24,
 } as const;
 
 /** Fields of a link slot: where an exit goes, and the target's place in the page. */
 export const LinkSlot = { tableIndex: 0, parameter: 4, offset: 8, bytes: 16 } as const;
 
-/** Where in a block a slow path is: instructions left from there on, and in tier 1 the place in the page. */
-export const Site = { shift: 16, tier1: 0x8000, offsetMask: 0xfff } as const;
+/**
+ * Where in a block a slow path is: instructions left from there on, and in tier 1 the place in the page. With
+ * an access comes the power of 2 that its bytes are.
+ */
+export const Site = {
+  shift: 16,
+  tier1: 0x8000,
+  sizeShift: 12,
+  sizeMask: 7,
+  offsetMask: 0xfff,
+} as const;

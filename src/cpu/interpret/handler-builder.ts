@@ -9,7 +9,7 @@ import type { Size } from '../semantics/emit.ts';
 import { Mode } from '../mode.ts';
 import { GPR, RIP, X87, XMM, ZERO } from '../state.ts';
 import { ValueType } from '../wasm/opcodes.ts';
-import { Node, NONE } from '../compile/ir.ts';
+import { Node, NONE, Way } from '../compile/ir.ts';
 import { MachineIr } from '../compile/machine-ir.ts';
 import { RecordField } from './record.ts';
 
@@ -92,12 +92,12 @@ export class HandlerBuilder extends MachineIr {
     const next = this.#nextAddress();
     const isWide = (mode & Mode.codeSizeMask) === Mode.code64;
     this.stateStore(8, RIP, isWide ? next : this.zext(4, 8, this.trunc(8, 4, next)));
-    this.node(Node.nextRecord, ValueType.void, NONE, NONE, NONE, 0);
+    this.node(Node.nextRecord, ValueType.void, NONE, NONE, NONE, Way.next);
   }
 
   /** For an instruction that is a function, which moves RIP itself. */
   finishCall(): void {
-    this.node(Node.nextRecord, ValueType.void, NONE, NONE, NONE, 0);
+    this.node(Node.nextRecord, ValueType.void, NONE, NONE, NONE, Way.next);
   }
 
   #spillFlags(): void {
@@ -208,7 +208,9 @@ export class HandlerBuilder extends MachineIr {
   }
 
   #leave(): void {
-    this.node(Node.nextRecord, ValueType.void, NONE, NONE, NONE, 1);
+    const { mnemonic } = this.bound.row;
+    const way = mnemonic === 'call' ? Way.call : mnemonic === 'ret' ? Way.back : Way.jump;
+    this.node(Node.nextRecord, ValueType.void, NONE, NONE, NONE, way);
     this.#hasEnded = true;
   }
 

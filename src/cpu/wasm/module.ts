@@ -5,27 +5,45 @@ import { ValueType } from './opcodes.ts';
 /** The function types that all modules declare, in this order. */
 export const FunctionType = {
   /**
-   * A block or handler. Parameters: a tier 0 record, or a link slot for stubs; and the budget, which
-   * goes from hand to hand and into the state block only where somebody outside needs it.
+   * A block or handler. Parameters: a tier 0 record, or a link slot for stubs; the budget, which goes
+   * from hand to hand and into the state block only where somebody outside needs it; and how many calls
+   * may still nest. Result: {@link LEFT}, or after a return of the guest the budget that is left.
    */
   block: 0,
-  /** (site, size) to nothing: slow store, finish. */
-  slowStore: 1,
-  /** (site, size) to a position in the linear memory: slow load, load for update. */
-  slowLoad: 2,
+  /** (site, argument) to nothing. */
+  host: 1,
+  /** (site, argument) to i32. */
+  hostQuery: 2,
   /** () to i32. */
   query: 3,
   /** (linear address, access) to a position in the linear memory or 0: see compile/page-walk.ts. */
   walk: 4,
+  /** Slow paths, see compile/slow-paths.ts; those that bring flags along have three parameters more. */
+  access: 5,
+  accessFlags: 6,
+  store: 7,
+  storeFlags: 8,
+  note: 9,
+  noteFlags: 10,
 } as const;
 
-const I32 = ValueType.i32;
+/** What a block returns when generated code is to be left: so does then whoever called it. */
+export const LEFT = -1;
+
+const { i32: I32, i64: I64 } = ValueType;
+const FLAGS = [I32, I64, I64];
 const TYPES: readonly (readonly [parameters: readonly number[], results: readonly number[]])[] = [
-  [[I32, I32], []],
+  [[I32, I32, I32], [I32]],
   [[I32, I32], []],
   [[I32, I32], [I32]],
   [[], [I32]],
-  [[ValueType.i64, I32], [I32]],
+  [[I64, I32], [I32]],
+  [[I64, I32, I32], [I32]],
+  [[I64, I32, I32, ...FLAGS], [I32]],
+  [[I64, I32, I32], []],
+  [[I64, I32, I32, ...FLAGS], []],
+  [[I32, I32, I32], []],
+  [[I32, I32, I32, ...FLAGS], []],
 ];
 
 /** How many parameters functions of a type have. */
@@ -33,27 +51,51 @@ export function parametersOf(type: number): number {
   return TYPES[type]![0].length;
 }
 
-/** Imported functions, in the order of their indices. All modules import all of them. */
-export const IMPORTS = [
-  ['slowLoad', FunctionType.slowLoad],
-  ['slowStore', FunctionType.slowStore],
-  ['slowUpdate', FunctionType.slowLoad],
-  ['finishUpdate', FunctionType.slowStore],
-  /** (site, instruction number): 0 goes on in the block, 1 leaves. */
-  ['callInstruction', FunctionType.slowLoad],
+/** What the base module imports: TypeScript, see execute.ts. */
+const HOST_FUNCTIONS = [
+  /** (site, bytes) to a position in the linear memory. */
+  ['slowLoad', FunctionType.hostQuery],
+  ['slowStore', FunctionType.host],
+  ['slowUpdate', FunctionType.hostQuery],
+  ['finishUpdate', FunctionType.host],
   /** (site, exception vector) never returns. */
-  ['raise', FunctionType.slowStore],
-  /** (site, signed): operands and results in the access buffer. */
-  ['divideWide', FunctionType.slowStore],
-  /** (site, packed segment access): raises if it must. */
-  ['checkSegment', FunctionType.slowStore],
+  ['raise', FunctionType.host],
 ] as const;
 
-export type ImportName = (typeof IMPORTS)[number][0];
+/** What all other modules import: slow paths of the base module, and TypeScript. */
+const CODE_FUNCTIONS = [
+  ['slowLoad', FunctionType.access],
+  ['slowLoadFlags', FunctionType.accessFlags],
+  ['slowStore', FunctionType.store],
+  ['slowStoreFlags', FunctionType.storeFlags],
+  ['slowUpdate', FunctionType.access],
+  ['slowUpdateFlags', FunctionType.accessFlags],
+  ['finishUpdate', FunctionType.note],
+  ['finishUpdateFlags', FunctionType.noteFlags],
+  ['raise', FunctionType.note],
+  ['raiseFlags', FunctionType.noteFlags],
+  /** (site, instruction number): 0 goes on in the block, 1 leaves. */
+  ['callInstruction', FunctionType.hostQuery],
+  /** (site, signed): operands and results in the access buffer. */
+  ['divideWide', FunctionType.host],
+  /** (site, packed segment access): raises if it must. */
+  ['checkSegment', FunctionType.host],
+] as const;
 
-export const ImportIndex = Object.fromEntries(
-  IMPORTS.map(([name], index) => [name, index]),
-) as Readonly<Record<ImportName, number>>;
+export type HostName = (typeof HOST_FUNCTIONS)[number][0];
+export type CodeName = (typeof CODE_FUNCTIONS)[number][0];
+
+function indices<Name extends string>(
+  list: readonly (readonly [Name, number])[],
+): Readonly<Record<Name, number>> {
+  return Object.fromEntries(list.map(([name], index) => [name, index])) as Record<Name, number>;
+}
+
+/** Function indices of imports, in the base module and in all others. */
+export const HostIndex = indices<HostName>(HOST_FUNCTIONS);
+export const CodeIndex = indices<CodeName>(CODE_FUNCTIONS);
+/** Function index of the base module's first own function. */
+export const BASE_FIRST = HOST_FUNCTIONS.length;
 
 const FUNC = 0x60;
 const EXTERNAL_FUNCTION = 0;
@@ -91,6 +133,8 @@ function name(out: CodeBuffer, text: string): void {
 }
 
 export interface ModuleOptions {
+  /** The base module, which imports no other's functions. */
+  readonly isBase?: boolean;
   readonly functions: readonly FunctionBody[];
   /** Table index of the first function; the others follow. Undefined: no table entries. */
   readonly tableStart?: number;
@@ -145,7 +189,7 @@ function branchHints(
   });
 }
 
-function header(out: CodeBuffer): void {
+function header(out: CodeBuffer, imports: readonly (readonly [string, number])[]): void {
   for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(byte);
   section(out, 1, (body) => {
     body.u32(TYPES.length);
@@ -158,8 +202,8 @@ function header(out: CodeBuffer): void {
     }
   });
   section(out, 2, (body) => {
-    body.u32(IMPORTS.length + 2);
-    for (const [field, type] of IMPORTS) {
+    body.u32(imports.length + 2);
+    for (const [field, type] of imports) {
       name(body, 'cpu');
       name(body, field);
       body.byte(EXTERNAL_FUNCTION);
@@ -179,21 +223,28 @@ function header(out: CodeBuffer): void {
   });
 }
 
-let headerBytes: Uint8Array | undefined;
+function headerOf(imports: readonly (readonly [string, number])[]): Uint8Array {
+  const out = new CodeBuffer();
+  header(out, imports);
+  return out.bytes.slice(0, out.length);
+}
+
+let baseHeader: Uint8Array | undefined;
+let codeHeader: Uint8Array | undefined;
 
 /** @returns the module's bytes */
 export function buildModule({
+  isBase = false,
   functions,
   tableStart,
   exports,
 }: ModuleOptions): Uint8Array<ArrayBuffer> {
   const out = new CodeBuffer();
-  if (headerBytes === undefined) {
-    const prefix = new CodeBuffer();
-    header(prefix);
-    headerBytes = prefix.bytes.slice(0, prefix.length);
-  }
-  out.append(headerBytes, 0, headerBytes.length);
+  const start = isBase
+    ? (baseHeader ??= headerOf(HOST_FUNCTIONS))
+    : (codeHeader ??= headerOf(CODE_FUNCTIONS));
+  const imported = isBase ? HOST_FUNCTIONS.length : CODE_FUNCTIONS.length;
+  out.append(start, 0, start.length);
   section(out, 3, (body) => {
     body.u32(functions.length);
     for (const each of functions) body.u32(each.type);
@@ -205,7 +256,7 @@ export function buildModule({
       for (const [field, index] of entries) {
         name(body, field);
         body.byte(EXTERNAL_FUNCTION);
-        body.u32(IMPORTS.length + index);
+        body.u32(imported + index);
       }
     });
   }
@@ -216,7 +267,7 @@ export function buildModule({
       body.i32Const(tableStart);
       body.byte(0x0b);
       body.u32(functions.length);
-      for (let index = 0; index < functions.length; index += 1) body.u32(IMPORTS.length + index);
+      for (let index = 0; index < functions.length; index += 1) body.u32(imported + index);
     });
   }
   const sizes = functions.map(({ locals }) => localsOf(locals));

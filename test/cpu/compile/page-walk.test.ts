@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/random.ts';
 import { baseModule } from '../../../src/cpu/compile/base-module.ts';
-import { TableIndex } from '../../../src/cpu/compile/table-index.ts';
+import { Site, TableIndex } from '../../../src/cpu/compile/table-index.ts';
 import { Cr0, Cr4, Efer, Eflags } from '../../../src/cpu/cpu.ts';
 import {
   currentBank,
@@ -13,7 +13,6 @@ import {
 import { flushAll } from '../../../src/cpu/mmu/tlb.ts';
 import { Access, found as end } from '../../../src/cpu/mmu/walk.ts';
 import {
-  ACCESS_ADDRESS,
   ACCESS_VALUE,
   CODE_PAGES,
   LARGE_REGION_COUNT,
@@ -21,7 +20,7 @@ import {
   STATE_BYTES,
   System,
 } from '../../../src/cpu/state.ts';
-import { IMPORTS } from '../../../src/cpu/wasm/module.ts';
+import { HostIndex } from '../../../src/cpu/wasm/module.ts';
 import { cases } from '../../support/cases.ts';
 import { cpuRig, faultOf, RAM_BYTES, type Rig, rigMemory, setControl } from '../rig.ts';
 
@@ -36,7 +35,12 @@ const A = 0x20;
 const D = 0x40;
 
 type Walk = (linear: bigint, access: number) => number;
-type Slow = (site: number, bytes: number) => number | undefined;
+type Slow = (linear: bigint, site: number, budget: number) => number | undefined;
+
+/** What a site says of an access of so many bytes. */
+function sized(bytes: number): number {
+  return Math.log2(bytes) << Site.sizeShift;
+}
 
 interface Base {
   readonly rig: Rig;
@@ -50,7 +54,7 @@ function makeBase(): Base {
   const rig = cpuRig(rigMemory(true));
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: 256 });
   const declined: string[] = [];
-  const functions = IMPORTS.map(([name]) => [
+  const functions = Object.keys(HostIndex).map((name) => [
     name,
     () => {
       declined.push(name);
@@ -221,24 +225,19 @@ describe('slow paths', () => {
     rig.put(TABLES[0], 8, TABLES[1] | 0x27);
     rig.put(TABLES[1], 8, TABLES[2] | 0x27);
     for (const page of [0, 1]) rig.put(TABLES[2] + 8 * page, 8, CODE_PAGE + 4096 * page + 0x67);
-    const at = (linear: number): void => cpu.setSigned(ACCESS_ADDRESS, linear);
-    at(0xff8);
-    expect(slow('slowLoad')(0, 8)).toBe(rig.at(CODE_PAGE + 0xff8));
-    expect(slow('slowUpdate')(0, 8)).toBe(rig.at(CODE_PAGE + 0xff8));
+    expect(slow('slowLoad')(0xff8n, sized(8), 0)).toBe(rig.at(CODE_PAGE + 0xff8));
+    expect(slow('slowUpdate')(0xff8n, sized(8), 0)).toBe(rig.at(CODE_PAGE + 0xff8));
     for (const bytes of [1, 2, 4, 8, 16]) {
       for (let byte = 0; byte < 16; byte += 1) cpu.u8[ACCESS_VALUE + byte] = 0x10 * bytes + byte;
-      at(0x1100);
       rig.memory.u8.fill(0, rig.at(CODE_PAGE + 0x1100), rig.at(CODE_PAGE + 0x1120));
-      slow('slowStore')(0, bytes);
+      slow('slowStore')(0x1100n, sized(bytes), 0);
       const stored = cpu.u8.slice(rig.at(CODE_PAGE + 0x1100), rig.at(CODE_PAGE + 0x1111));
       const wanted = cpu.u8.slice(ACCESS_VALUE, ACCESS_VALUE + 17).fill(0, bytes);
       expect(stored).toEqual(wanted);
     }
     expect(declined).toEqual([]);
-    at(0xff9);
-    for (const name of ['slowLoad', 'slowStore', 'slowUpdate']) slow(name)(0, 8);
-    at(0x2000);
-    slow('slowLoad')(0, 8);
+    for (const name of ['slowLoad', 'slowStore', 'slowUpdate']) slow(name)(0xff9n, sized(8), 0);
+    slow('slowLoad')(0x2000n, sized(8), 0);
     expect(declined).toEqual(['slowLoad', 'slowStore', 'slowUpdate', 'slowLoad']);
   });
 });
