@@ -113,7 +113,7 @@ export class CodeCache {
   constructor(options: CodeCacheOptions) {
     this.#options = options;
     this.#functions = new FunctionTable(options.table, options.imports);
-    this.#handlers = new Handlers(this.#functions);
+    this.#handlers = new Handlers(this.#functions, options.decoder);
     this.#view = new DataView(options.memory.buffer);
     this.#u8 = new Uint8Array(options.memory.buffer);
   }

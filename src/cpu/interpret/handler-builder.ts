@@ -68,8 +68,12 @@ export function handlerKey(bound: BoundInstruction): number {
     (insn.index === NO_REGISTER ? 0 : 1);
   // The lanes of shuffles and the like are part of the code.
   const constant = row.unit === 'general' ? 0 : insn.immediate & 0xff;
-  return ((row.index * MODES + mode) * SHAPES + shape) * 256 + constant;
+  // What only vector and x87 instructions ask of the mode is the same for all others.
+  const kept = row.unit === 'general' ? mode & ~VECTOR_MODES : mode;
+  return ((row.index * MODES + kept) * SHAPES + shape) * 256 + constant;
 }
+
+const VECTOR_MODES = Mode.x87Faults | Mode.sseFaults | Mode.simdExact;
 
 /** Beyond every mode word, and every shape. */
 const MODES = 4096;

@@ -1,15 +1,38 @@
-/** Tier 0's handlers: one for all instructions of a shape, made when the shape first comes up. */
+/**
+ * Tier 0's handlers: one for all instructions of a shape, made when the shape first comes up. As a module
+ * costs more than a function, those that will probably be needed next are made along with it.
+ */
 import type { FunctionTable } from '../compile/function-table.ts';
 import { Lowering } from '../compile/lower.ts';
-import { cplOf } from '../mode.ts';
-import type { BoundInstruction } from '../semantics/bind.ts';
+import type { Decoder } from '../decode/decode.ts';
+import { Instruction } from '../decode/instruction.ts';
+import { codeSizeOf, cplOf } from '../mode.ts';
+import { bind, type BoundInstruction } from '../semantics/bind.ts';
 import { meaningFor } from '../semantics/meanings.ts';
 import { CodeBuffer } from '../wasm/code.ts';
 import { type FunctionBody, functionOf, FunctionType } from '../wasm/module.ts';
 import { HandlerBuilder, handlerKey } from './handler-builder.ts';
+import { USUAL_SHAPES } from './usual-shapes.ts';
 
 /** All function instructions share one handler. */
 const CALL_KEY = -1;
+
+/** Handlers of a module, if so many are wanted or likely. */
+const TOGETHER = 32;
+
+/** The shapes of {@link USUAL_SHAPES}, one after the other. */
+function* usualShapes(decoder: Decoder): Generator<BoundInstruction> {
+  let mode = 0;
+  for (const word of USUAL_SHAPES.trim().split(/\s+/)) {
+    if (word.endsWith(':')) {
+      mode = Number.parseInt(word, 16);
+      continue;
+    }
+    const bytes = Uint8Array.from(word.match(/../g)!, (byte) => Number.parseInt(byte, 16));
+    const insn = new Instruction();
+    if (decoder.decode(bytes, 0, bytes.length, codeSizeOf(mode), insn) > 0) yield bind(insn, mode);
+  }
+}
 
 export class Handlers {
   readonly #functions: FunctionTable;
@@ -20,8 +43,11 @@ export class Handlers {
   /** Bodies of handlers that were made but are not in the table yet. */
   #pending: FunctionBody[] = [];
 
-  constructor(functions: FunctionTable) {
+  readonly #ahead: Generator<BoundInstruction>;
+
+  constructor(functions: FunctionTable, decoder: Decoder) {
     this.#functions = functions;
+    this.#ahead = usualShapes(decoder);
   }
 
   /**
@@ -56,6 +82,11 @@ export class Handlers {
   /** Brings new handlers into the table. */
   publish(): void {
     if (this.#pending.length === 0) return;
+    while (this.#pending.length < TOGETHER) {
+      const { value, done } = this.#ahead.next();
+      if (done === true) break;
+      this.indexOf(value, meaningFor(value) === undefined);
+    }
     this.#functions.add(this.#pending);
     this.#pending = [];
   }
