@@ -35,7 +35,7 @@ import { CODE_GPA, DATA_GPA, DATA_TABLE, loadVector, PRESENT, userModeRig } from
 import { cases } from '../support/cases.ts';
 
 const path = join(import.meta.dirname, 'vectors/user-mode.bin.zst');
-const BLOCKS = cases(5000, 150);
+const BLOCKS = cases(5000, 100);
 const MAX_INSTRUCTIONS = 10;
 const STEPS = 48;
 /** Runs of the same code before the one that counts, until its regions are compiled. */

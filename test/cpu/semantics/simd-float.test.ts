@@ -14,12 +14,13 @@ import { EXECUTORS, UNDEFINED } from '../../../tools/record-vectors/executors.ts
 import { encode } from '../../../tools/record-vectors/encode.ts';
 import { CODE_ADDRESS } from '../../../tools/record-vectors/state.ts';
 import { Vector } from '../../../tools/record-vectors/vectors.ts';
+import { cases } from '../../support/cases.ts';
 import { CODE_GPA, loadVector, userModeRig } from '../user-mode.ts';
 
 const DEFAULT_MXCSR = 0x1f80;
 const PRECISION = 0x20;
 const STATE_WORDS = 64;
-const DRAWS = 250;
+const DRAWS = cases(250, 100);
 const REFERENCE_DRAWS = 12;
 
 const decoder = new Decoder(BASE_FEATURES);
