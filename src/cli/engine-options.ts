@@ -1,11 +1,13 @@
 /**
- * What JavaScriptCore is told of its WebAssembly compilers for an x86-64 guest. It reads its options from
+ * What JavaScriptCore is told of its compilers for an x86-64 guest. It reads its options from
  * the environment, once, as the process starts; so the process starts over with them, in place. The second
  * compiler comes earlier: a guest's code is many functions of which each is short. And there are more threads
  * than processors, so that a new module does not wait until the second compiler is through with a function.
+ * TypeScript's last compiler comes late: it competes with the others for the processors while a guest boots.
  */
 const OPTIONS: Readonly<Record<string, string>> = {
   BUN_JSC_numberOfWasmCompilerThreads: '4',
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: '5000000',
   BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '50000',
 };
 
