@@ -7,7 +7,7 @@
  */
 const OPTIONS: Readonly<Record<string, string>> = {
   BUN_JSC_numberOfWasmCompilerThreads: '4',
-  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: '5000000',
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: '1000000',
   BUN_JSC_thresholdForOMGOptimizeAfterWarmUp: '50000',
 };
 
