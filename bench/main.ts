@@ -9,6 +9,7 @@ import { guestLinuxBench } from './guest-linux.ts';
 import { natBench } from './nat.ts';
 import { netvscBench } from './netvsc.ts';
 import { processBench } from './process.ts';
+import { processorBench } from './processor.ts';
 import type { BenchResult } from './result.ts';
 import { ringBench } from './ring.ts';
 import { storvscBench } from './storvsc.ts';
@@ -21,6 +22,7 @@ const SUITES: Readonly<Record<string, () => BenchResult[] | Promise<BenchResult[
   nat: natBench,
   netvsc: netvscBench,
   process: processBench,
+  processor: processorBench,
   ring: ringBench,
   storvsc: storvscBench,
 };
