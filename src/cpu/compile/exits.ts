@@ -14,6 +14,7 @@ import {
   emitJump,
   nestedCall,
   pushDepthBelow,
+  pushRipPage,
   returnLeft,
   tailCall,
   tailCallBase,
@@ -107,10 +108,7 @@ export abstract class ExitLowering extends AccessLowering {
     const bank = TLB + (CODE_BANKS + (this.options.isUser ? 1 : 0)) * TLB_BANK_BYTES;
     const next = this.scratch(ValueType.i64);
     const entry = this.scratch(ValueType.i32);
-    out.i32Const(0);
-    out.memory(Op.i64Load, RIP);
-    out.i64Const(-PAGE_BYTES, -1);
-    out.byte(Op.i64And);
+    pushRipPage(out);
     out.i64Const(PAGE_BYTES, 0);
     out.byte(Op.i64Add);
     if ((this.options.mode & Mode.codeSizeMask) !== Mode.code64) {
@@ -146,13 +144,9 @@ export abstract class ExitLowering extends AccessLowering {
 
   protected prologue(block: BlockBuilder): void {
     if (block.exits.some(({ returnsTo }) => returnsTo !== NONE)) {
-      const out = this.out;
       this.#pageBase = this.addLocal(ValueType.i64);
-      out.i32Const(0);
-      out.memory(Op.i64Load, RIP);
-      out.i64Const(-PAGE_BYTES, -1);
-      out.byte(Op.i64And);
-      out.set(this.#pageBase);
+      pushRipPage(this.out);
+      this.out.set(this.#pageBase);
     }
     if (!block.hasFlagLocals) return;
     const kind = this.addLocal(ValueType.i32);
@@ -229,19 +223,17 @@ export abstract class ExitLowering extends AccessLowering {
       return;
     }
     const slot = kind === 'link' ? this.options.allocateSlot(exit.offset) : 0;
-    if (returnsTo === NONE) {
-      if (kind === 'link') this.link(slot, false);
-      else this.jump(exit.target, false);
-      return;
+    const isNested = returnsTo !== NONE;
+    if (isNested) {
+      out.get(DEPTH_PARAMETER);
+      out.byte(Op.i32Eqz);
+      this.openUnlikely();
+      tailCallBase(out, kind === 'link' ? TableIndex.throughCache : TableIndex.dispatch, slot);
+      this.close();
     }
-    out.get(DEPTH_PARAMETER);
-    out.byte(Op.i32Eqz);
-    this.openUnlikely();
-    tailCallBase(out, kind === 'link' ? TableIndex.throughCache : TableIndex.dispatch, slot);
-    this.close();
-    if (kind === 'link') this.link(slot, true);
-    else this.jump(exit.target, true);
-    this.comeBack(returnsTo);
+    if (kind === 'link') this.link(slot, isNested);
+    else this.jump(exit.target, isNested);
+    if (isNested) this.comeBack(returnsTo);
   }
 
   /** Goes on after a call, if the callee's return led there. */

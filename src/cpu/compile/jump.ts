@@ -39,6 +39,7 @@ export interface JumpCode {
 }
 
 const PAGE_SHIFT = 12;
+const PAGE_BYTES = 1 << PAGE_SHIFT;
 
 /** The second and the third parameter of every block. */
 export const BUDGET_PARAMETER = 1;
@@ -87,13 +88,18 @@ export function tlbOffset(out: CodeBuffer): void {
   out.byte(Op.i32And);
 }
 
+/** Pushes the address of RIP's page, i64. */
+export function pushRipPage(out: CodeBuffer): void {
+  out.i32Const(0);
+  out.memory(Op.i64Load, RIP);
+  out.i64Const(-PAGE_BYTES, -1);
+  out.byte(Op.i64And);
+}
+
 /** Gives RIP, of which generated code keeps the page, its place there, which `pushOffset` pushes as i64. */
 export function storeRipInPage(out: CodeBuffer, pushOffset: () => void): void {
   out.i32Const(0);
-  out.i32Const(0);
-  out.memory(Op.i64Load, RIP);
-  out.i64Const(-4096, -1);
-  out.byte(Op.i64And);
+  pushRipPage(out);
   pushOffset();
   out.byte(Op.i64Or);
   out.memory(Op.i64Store, RIP);
@@ -171,7 +177,7 @@ export function emitJump(out: CodeBuffer, code: JumpCode): void {
   out.get(entry);
   out.memory(Op.i64Load, TLB + bank + TlbEntry.executeTag);
   code.pushLinear();
-  out.i64Const(-4096, -1);
+  out.i64Const(-PAGE_BYTES, -1);
   out.byte(Op.i64And);
   out.byte(Op.i64Eq);
   out.get(cache);

@@ -5,7 +5,8 @@
  * nothing changed.
  */
 import { Cr0, Cr4, Efer, Eflags } from '../cpu.ts';
-import { Access } from '../mmu/walk.ts';
+import { LARGE_SHIFT, largeCode } from '../mmu/tlb.ts';
+import { Access, Entry } from '../mmu/walk.ts';
 import { Mode } from '../mode.ts';
 import {
   CODE_BANKS,
@@ -36,21 +37,11 @@ export interface LowRam {
 
 const PAGE_BYTES = 4096;
 const PAGE_SHIFT = 12;
-/** Bits of a paging structure entry. */
-const Entry = {
-  present: 1,
-  write: 2,
-  user: 4,
-  accessed: 0x20,
-  dirty: 0x40,
-  large: 0x80,
-  global: 0x100,
-} as const;
 /** Bits 20:13 of an entry for 2 MiB are reserved. */
 const LARGE_RESERVED = 0x1f_e000;
 const LARGE_BITS = 21;
 /** In an entry of the TLB, beside the page: part of a page of 2 MiB. */
-const LARGE_MARK = 1 << 29;
+const LARGE_MARK = largeCode(LARGE_BITS) << LARGE_SHIFT;
 const DR7_ENABLES = 0xff;
 const GLOBAL_SHIFT = 31 - Math.log2(Entry.global);
 

@@ -42,7 +42,7 @@ export class Handlers {
   readonly #lowering = new Lowering(this.#code);
   /** Bodies of handlers that were made but are not in the table yet. */
   #pending: FunctionBody[] = [];
-
+  /** Those that will probably be needed next. */
   readonly #ahead: Generator<BoundInstruction>;
 
   constructor(functions: FunctionTable, decoder: Decoder) {

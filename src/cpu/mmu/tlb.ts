@@ -32,10 +32,11 @@ const MAP_WORDS = TLB_FILLED.bytes >> 2;
 /** Words of a map for the banks of data, which come first. */
 const DATA_MAP_WORDS = (CODE_BANKS * TLB_ENTRIES) >> 5;
 /** Beside {@link TLB_GLOBAL} in `page`, whose address needs 28 bits: part of a larger page of the guest. */
-const LARGE_SHIFT = 29;
+export const LARGE_SHIFT = 29;
 const LARGE_BYTES = [0, 2 ** 21, 2 ** 22, 2 ** 30];
 
-function largeCode(bits: number): number {
+/** What an entry says of a page of the guest whose size is so many bits. */
+export function largeCode(bits: number): number {
   return bits === 12 ? 0 : bits === 21 ? 1 : bits === 22 ? 2 : 3;
 }
 

@@ -25,7 +25,7 @@ export const Right = {
 } as const;
 
 /** Bits of a paging structure entry. */
-const Entry = {
+export const Entry = {
   present: 1,
   write: 2,
   user: 4,
